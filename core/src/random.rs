@@ -1,0 +1,50 @@
+//! Unpredictable numbers for the wire: independent keyed streams, no shared generator.
+//!
+//! Each consumer (initial sequence numbers, ports, timestamp offsets, IP identifiers, look-up
+//! tables) draws its own key from the entropy source once, so what one of them shows on the wire
+//! says nothing about another (RFC 9293 §3.4.1, RFC 6056 §3.3.3, RFC 7739).
+use core::hash::Hasher;
+
+use siphasher::sip::SipHasher24;
+
+/// A source of true randomness, used while the stack is built and never again.
+///
+/// Any hardware generator fits: `&mut |buffer: &mut [u8]| rng.fill_bytes(buffer)`.
+pub type Entropy<'a> = &'a mut dyn FnMut(&mut [u8]);
+
+/// A keyed pseudo-random function with a counter: one stream of unpredictable numbers.
+#[derive(Clone)]
+pub(crate) struct Keyed {
+    key: [u8; 16],
+    drawn: u64,
+}
+
+impl Keyed {
+    pub(crate) fn new(entropy: Entropy<'_>) -> Self {
+        let mut key = [0; 16];
+        entropy(&mut key);
+        Self { key, drawn: 0 }
+    }
+
+    /// The function itself: the same input gives the same number.
+    pub(crate) fn hash(&self, parts: &[&[u8]]) -> u64 {
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        for part in parts {
+            hasher.write(part);
+        }
+        hasher.finish()
+    }
+
+    /// The next number of the stream.
+    pub(crate) fn next(&mut self) -> u64 {
+        self.drawn = self.drawn.wrapping_add(1);
+        self.hash(&[b"next", &self.drawn.to_le_bytes()])
+    }
+}
+
+impl core::fmt::Debug for Keyed {
+    /// Never shows the key.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Keyed").finish_non_exhaustive()
+    }
+}

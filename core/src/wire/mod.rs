@@ -1,0 +1,1 @@
+//! Wire formats: layout and structural checks, no protocol.

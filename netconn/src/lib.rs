@@ -1,0 +1,4 @@
+//! (bones)
+#![no_std]
+pub mod sys;
+pub use gannet_core::Instant;
