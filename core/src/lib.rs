@@ -3,20 +3,30 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+pub mod config;
 mod error;
 mod handle;
+mod handler;
 pub mod pbuf;
 mod random;
+mod stack;
+pub mod tcp;
 mod time;
+pub mod udp;
 pub mod wire;
 pub mod netif {
     //! Network interfaces.
     pub mod driver;
 }
 
+pub use config::Config;
 pub use error::Error;
 pub use handle::{Owner, PcbMap, TcpListener, TcpPcb, UdpPcb};
+pub use handler::{Handler, Refused, owner_bit};
 pub use netif::driver::{Capabilities, Checksums, Driver, HwAddr, Medium};
 pub use pbuf::{NoBufs, Pbuf, Pool};
 pub use random::Entropy;
+pub use stack::Stack;
+pub use tcp::Tcp;
 pub use time::Instant;
+pub use udp::Udp;

@@ -1,0 +1,164 @@
+//! Callbacks: what an application on the raw API implements, and how it is called.
+//!
+//! The engine never calls user code while it processes a segment. It leaves pending bits in the
+//! control blocks; after input and before output of the same turn [`Stack::dispatch`] delivers
+//! them. A callback may therefore do anything (write, close, abort, open another connection),
+//! and what it writes still rides on the acknowledgement of what it was called for.
+//!
+//! Order per connection: accepted or connected, data, sent, end of stream, poll, error.
+use core::net::SocketAddr;
+
+use crate::error::Error;
+use crate::handle::{Owner, TcpListener, TcpPcb, UdpPcb};
+use crate::pbuf::Pbuf;
+use crate::stack::Stack;
+use crate::tcp::{Event, Tcp};
+use crate::udp::{Udp, UdpEvent};
+
+/// Data a [`Handler::recv`] does not want yet; the stack keeps it and offers it again.
+#[derive(Debug)]
+pub struct Refused(pub Pbuf);
+
+/// An application on the raw API: the callbacks of `tcp_accept`, `tcp_recv`, ... as one object.
+///
+/// All run in the tcpip thread. Each gets the stack, so all functions of the raw API can be used
+/// inside, on any connection.
+pub trait Handler {
+    /// A peer connected to `listener`; `pcb` is the new connection and belongs to this handler.
+    ///
+    /// `Err` refuses: the connection is reset. Unless [`Tcp::delay_accept`] is called here, the
+    /// connection no longer counts against the listener's backlog.
+    #[doc(alias = "tcp_accept")]
+    fn accept(
+        &mut self,
+        tcp: &mut Tcp<'_>,
+        listener: TcpListener,
+        pcb: TcpPcb,
+    ) -> Result<(), Error> {
+        let _ = (tcp, listener, pcb);
+        Err(Error::Aborted)
+    }
+
+    /// The connection asked for with [`Tcp::connect`] is established. Failure goes to
+    /// [`Handler::err`].
+    #[doc(alias = "tcp_connect")]
+    fn connected(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb) {
+        let _ = (tcp, pcb);
+    }
+
+    /// Data arrived in order, or (`None`, once) the peer closed its side.
+    ///
+    /// The window stays closed by the data's length until [`Tcp::recved`] says that it was
+    /// processed. `Err(Refused(data))` leaves the data with the stack, which offers it again with
+    /// the next segment and at the latest after 250 ms; the end of stream comes after it.
+    ///
+    /// The default discards data and closes at the end of stream (`tcp_recv_null`).
+    #[doc(alias = "tcp_recv")]
+    fn recv(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, data: Option<Pbuf>) -> Result<(), Refused> {
+        // Both can only fail on a stale handle, which a handle in a callback is not.
+        let _ = match data {
+            Some(data) => tcp.recved(pcb, data.tot_len()),
+            None => tcp.close(pcb),
+        };
+        Ok(())
+    }
+
+    /// `len` more bytes of what was written were acknowledged; their buffers are free.
+    #[doc(alias = "tcp_sent")]
+    fn sent(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, len: usize) {
+        let _ = (tcp, pcb, len);
+    }
+
+    /// The interval set with [`Tcp::poll`] passed without traffic.
+    #[doc(alias = "tcp_poll")]
+    fn poll(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb) {
+        let _ = (tcp, pcb);
+    }
+
+    /// The connection is gone. `pcb` is stale already: use it as a map key only.
+    #[doc(alias = "tcp_err")]
+    fn err(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, error: Error) {
+        let _ = (tcp, pcb, error);
+    }
+
+    /// A datagram from `from` arrived.
+    fn udp_recv(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, data: Pbuf, from: SocketAddr) {
+        let _ = (udp, pcb, data, from);
+    }
+
+    /// An ICMP error concerning a datagram sent from the connected endpoint `pcb` arrived.
+    fn udp_err(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, error: Error) {
+        let _ = (udp, pcb, error);
+    }
+
+    /// Somebody asked for this handler to run in the tcpip thread (`tcpip_callback`).
+    #[doc(alias = "tcpip_callback")]
+    fn wake(&mut self, stack: &mut Stack) {
+        let _ = stack;
+    }
+}
+
+impl Stack {
+    /// Delivers everything that is pending; `Owner(n)` is the `n`-th handler.
+    ///
+    /// An event for an owner that has no handler here is dropped, the data with it: connections
+    /// are made with the owners this slice has.
+    pub fn dispatch(&mut self, handlers: &mut [&mut dyn Handler]) {
+        while let Some((owner, event)) = self.tcp_event() {
+            if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
+                self.deliver_tcp(*handler, event);
+            }
+        }
+        while let Some((owner, event)) = self.udp_event() {
+            if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
+                let udp = &mut self.udp_at_turn();
+                match event {
+                    UdpEvent::Recv { pcb, data, from } => handler.udp_recv(udp, pcb, data, from),
+                    UdpEvent::Err { pcb, error } => handler.udp_err(udp, pcb, error),
+                }
+            }
+        }
+    }
+
+    fn deliver_tcp(&mut self, handler: &mut dyn Handler, event: Event) {
+        let tcp = &mut self.tcp_at_turn();
+        match event {
+            Event::Accept { listener, pcb } => {
+                if handler.accept(tcp, listener, pcb).is_err() {
+                    // Stale only if the callback aborted it itself.
+                    let _ = tcp.refuse(pcb);
+                }
+            }
+            Event::Connected { pcb } => handler.connected(tcp, pcb),
+            Event::Recv {
+                pcb,
+                data: Some(data),
+            } => {
+                if let Err(Refused(data)) = handler.recv(tcp, pcb, Some(data)) {
+                    tcp.put_back(pcb, data);
+                }
+            }
+            Event::Recv { pcb, data: None } => {
+                // The end of stream is told once; there is nothing to give back.
+                let _ = handler.recv(tcp, pcb, None);
+            }
+            Event::Sent { pcb, len } => handler.sent(tcp, pcb, len),
+            Event::Poll { pcb } => handler.poll(tcp, pcb),
+            Event::Err { pcb, error } => handler.err(tcp, pcb, error),
+        }
+    }
+
+    /// Runs the [`Handler::wake`] of each owner whose bit is set in `owners`.
+    pub fn wake(&mut self, owners: u32, handlers: &mut [&mut dyn Handler]) {
+        for (n, handler) in handlers.iter_mut().enumerate().take(32) {
+            if owners & 1 << n != 0 {
+                handler.wake(self);
+            }
+        }
+    }
+}
+
+/// The bit of `owner` in a set of owners, for [`Stack::wake`]; zero from the 33rd owner on.
+pub const fn owner_bit(owner: Owner) -> u32 {
+    if owner.0 < 32 { 1 << owner.0 } else { 0 }
+}

@@ -1,0 +1,345 @@
+//! TCP: the raw API (`tcp_new` ... `tcp_abort`) over the engine in the files beside this one.
+use core::net::SocketAddr;
+use core::num::NonZeroU16;
+use core::time::Duration;
+
+use crate::error::Error;
+use crate::handle::{Owner, TcpListener, TcpPcb};
+use crate::pbuf::Pbuf;
+use crate::stack::Stack;
+
+/// Data for [`Tcp::write`]; ownership instead of `TCP_WRITE_FLAG_COPY`.
+#[derive(Debug)]
+pub enum Data<'a> {
+    /// Copied into buffers of the transmit pool before `write` returns (`TCP_WRITE_FLAG_COPY`).
+    Copy(&'a [u8]),
+    /// Constant data, referenced until acknowledged.
+    Static(&'static [u8]),
+    /// A buffer the stack takes over, sends without copying and frees when it is acknowledged.
+    Pbuf(Pbuf),
+}
+
+/// Whether more data follows at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// The data ends a message: PSH is set on its last segment.
+    No,
+    /// More follows: PSH is not set (`TCP_WRITE_FLAG_MORE`).
+    Yes,
+}
+
+/// A write that queued nothing, with the data to try again.
+#[derive(Debug)]
+pub struct WriteError<'a> {
+    /// Why: [`Error::NoMemory`] (try again after `sent`), [`Error::Closed`],
+    /// [`Error::NotConnected`].
+    pub error: Error,
+    /// The data, untouched.
+    pub data: Data<'a>,
+}
+
+/// Which directions of a connection to close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// No more receiving: data that arrives from now on resets the connection.
+    Read,
+    /// No more sending: a FIN follows the queued data.
+    Write,
+    /// Both: the same as [`Tcp::close`].
+    Both,
+}
+
+/// The Nagle algorithm (RFC 9293 §3.7.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nagle {
+    /// Small segments wait while data is in flight (`tcp_nagle_enable`, the default).
+    Enabled,
+    /// Small segments leave at once (`tcp_nagle_disable`, `TCP_NODELAY`).
+    Disabled,
+}
+
+/// When to ask a silent peer whether it is still there (RFC 9293 §3.8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Silence until the first probe; default 2 h (`keep_idle`).
+    pub idle: Duration,
+    /// Time between probes; default 75 s (`keep_intvl`).
+    pub interval: Duration,
+    /// Unanswered probes until the connection is given up; default 9 (`keep_cnt`).
+    pub count: u8,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(7200),
+            interval: Duration::from_secs(75),
+            count: 9,
+        }
+    }
+}
+
+/// The states of RFC 9293 §3.3.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not connected yet, or no longer.
+    Closed,
+    /// A SYN was sent.
+    SynSent,
+    /// SYNs crossed; one of each was sent and received.
+    SynReceived,
+    /// Data flows both ways.
+    Established,
+    /// Closed here, FIN not acknowledged.
+    FinWait1,
+    /// Closed here, FIN acknowledged; the peer may still send.
+    FinWait2,
+    /// Both closed at the same time.
+    Closing,
+    /// The peer has closed; this side may still send.
+    CloseWait,
+    /// Both closed, the last FIN not acknowledged.
+    LastAck,
+    /// Waiting for old segments to die out. No control block is in this state; see
+    /// [`Tcp::time_waits`].
+    TimeWait,
+}
+
+/// Something an application has to be told; delivered by [`Stack::dispatch`].
+#[derive(Debug)]
+pub(crate) enum Event {
+    Accept { listener: TcpListener, pcb: TcpPcb },
+    Connected { pcb: TcpPcb },
+    Recv { pcb: TcpPcb, data: Option<Pbuf> },
+    Sent { pcb: TcpPcb, len: usize },
+    Poll { pcb: TcpPcb },
+    Err { pcb: TcpPcb, error: Error },
+}
+
+/// The raw TCP API of a stack; borrowed in the tcpip thread, or handed to a callback.
+#[derive(Debug)]
+pub struct Tcp<'s> {
+    stack: &'s mut Stack,
+}
+
+impl Tcp<'_> {
+    /// The stack this belongs to: UDP, interfaces, statistics.
+    pub fn stack(&mut self) -> &mut Stack {
+        self.stack
+    }
+
+    /// A new control block, in state CLOSED, whose events go to `owner`.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: all control blocks are in use.
+    #[doc(alias = "tcp_new")]
+    pub fn new(&mut self, owner: Owner) -> Result<TcpPcb, Error> {
+        todo!()
+    }
+
+    /// Attaches a number to the connection, for [`Tcp::arg_of`]; accepted connections inherit
+    /// their listener's. [`PcbMap`](crate::PcbMap) is the typed way.
+    #[doc(alias = "tcp_arg")]
+    pub fn arg(&mut self, pcb: TcpPcb, arg: usize) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// The number set with [`Tcp::arg`]; 0 at first.
+    pub fn arg_of(&self, pcb: TcpPcb) -> Result<usize, Error> {
+        todo!()
+    }
+
+    /// Binds to a local address; the unspecified address means all of them, port 0 picks one.
+    ///
+    /// # Errors
+    /// [`Error::InUse`]: another endpoint has the address. [`Error::Argument`]: bound already,
+    /// or not an address of this stack. [`Error::AlreadyConnected`]: not in state CLOSED.
+    #[doc(alias = "tcp_bind")]
+    pub fn bind(&mut self, pcb: TcpPcb, addr: SocketAddr) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Turns a bound control block into a listener; `pcb` is stale afterwards. At most `backlog`
+    /// connections (1 to 65,535) wait to be accepted, half-open ones included.
+    ///
+    /// # Errors
+    /// On any error `pcb` stays as it was. [`Error::NoMemory`]: no listener is free.
+    /// [`Error::Argument`]: not bound, or a backlog of 0. [`Error::AlreadyConnected`].
+    #[doc(alias = "tcp_listen")]
+    #[doc(alias = "tcp_listen_with_backlog")]
+    pub fn listen(&mut self, pcb: TcpPcb, backlog: u16) -> Result<TcpListener, Error> {
+        todo!()
+    }
+
+    /// Holds the backlog slot of a connection just accepted until [`Tcp::accepted`]; to be called
+    /// in [`Handler::accept`](crate::Handler::accept).
+    #[doc(alias = "tcp_backlog_delayed")]
+    pub fn delay_accept(&mut self, pcb: TcpPcb) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Gives the backlog slot back that [`Tcp::delay_accept`] held. No effect otherwise.
+    #[doc(alias = "tcp_accepted")]
+    #[doc(alias = "tcp_backlog_accepted")]
+    pub fn accepted(&mut self, pcb: TcpPcb) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Starts to connect; [`Handler::connected`](crate::Handler::connected) or
+    /// [`Handler::err`](crate::Handler::err) follows.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyConnected`]: not in state CLOSED. [`Error::Argument`]: not a unicast
+    /// address, or port 0. [`Error::NoRoute`]. [`Error::InUse`]: no local port is free, or the
+    /// same connection exists. `pcb` stays as it was.
+    #[doc(alias = "tcp_connect")]
+    pub fn connect(&mut self, pcb: TcpPcb, addr: SocketAddr) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Queues data: all of it, or nothing and the data comes back. May be called before the
+    /// connection is established. It leaves at the end of the turn, as window and Nagle permit.
+    #[doc(alias = "tcp_write")]
+    pub fn write<'d>(
+        &mut self,
+        pcb: TcpPcb,
+        data: Data<'d>,
+        more: More,
+    ) -> Result<(), WriteError<'d>> {
+        todo!()
+    }
+
+    /// Sends what is queued at the end of this turn, a last small segment too (once, in spite of
+    /// Nagle).
+    #[doc(alias = "tcp_output")]
+    pub fn output(&mut self, pcb: TcpPcb) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Bytes [`Tcp::write`] would take now.
+    #[doc(alias = "tcp_sndbuf")]
+    pub fn sndbuf(&self, pcb: TcpPcb) -> Result<usize, Error> {
+        todo!()
+    }
+
+    /// Buffers in the send queue.
+    #[doc(alias = "tcp_sndqueuelen")]
+    pub fn sndqueuelen(&self, pcb: TcpPcb) -> Result<usize, Error> {
+        todo!()
+    }
+
+    /// Bytes that could be put on the wire right now, without an acknowledgement from the peer:
+    /// the smaller of its window and the congestion window, less what is in flight and queued.
+    pub fn sendable(&self, pcb: TcpPcb) -> Result<usize, Error> {
+        todo!()
+    }
+
+    /// Payload bytes of a full segment.
+    #[doc(alias = "tcp_mss")]
+    pub fn mss(&self, pcb: TcpPcb) -> Result<u16, Error> {
+        todo!()
+    }
+
+    /// Says that `len` received bytes were processed: the window opens by as much. More than was
+    /// received counts as all of it.
+    #[doc(alias = "tcp_recved")]
+    pub fn recved(&mut self, pcb: TcpPcb, len: usize) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Calls [`Handler::poll`](crate::Handler::poll) whenever the connection was idle for
+    /// `interval` half seconds; 0 stops it.
+    #[doc(alias = "tcp_poll")]
+    pub fn poll(&mut self, pcb: TcpPcb, interval: u8) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Closes gracefully: what is queued is sent, then a FIN. Cannot fail for want of memory.
+    ///
+    /// Data the peer still sends goes to [`Handler::recv`](crate::Handler::recv), then `None`;
+    /// [`Tcp::orphan`] is for those who do not want that. A control block that was never
+    /// connected is freed at once.
+    #[doc(alias = "tcp_close")]
+    pub fn close(&mut self, pcb: TcpPcb) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Closes and forgets: no event of `pcb`, which is stale afterwards, is delivered any more.
+    ///
+    /// If received data was not [`recved`](Tcp::recved), or arrives later, the connection is
+    /// reset (RFC 9293 §3.10.4, RFC 2525 §2.17), else it closes gracefully.
+    pub fn orphan(&mut self, pcb: TcpPcb) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Closes one direction.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`].
+    #[doc(alias = "tcp_shutdown")]
+    pub fn shutdown(&mut self, pcb: TcpPcb, how: Shutdown) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Resets the connection; `pcb` is stale afterwards and gets no event.
+    #[doc(alias = "tcp_abort")]
+    pub fn abort(&mut self, pcb: TcpPcb) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Stops listening; half-open connections and those not yet accepted are reset.
+    #[doc(alias = "tcp_close")]
+    pub fn close_listener(&mut self, listener: TcpListener) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Switches the Nagle algorithm.
+    #[doc(alias = "tcp_nagle_enable")]
+    #[doc(alias = "tcp_nagle_disable")]
+    pub fn nagle(&mut self, pcb: TcpPcb, nagle: Nagle) -> Result<(), Error> {
+        todo!()
+    }
+
+    /// Whether the Nagle algorithm is off.
+    #[doc(alias = "tcp_nagle_disabled")]
+    pub fn nagle_disabled(&self, pcb: TcpPcb) -> Result<bool, Error> {
+        todo!()
+    }
+
+    /// Switches keepalive probes on (with their times) or off (`None`).
+    #[doc(alias = "SOF_KEEPALIVE")]
+    pub fn keepalive(&mut self, pcb: TcpPcb, keepalive: Option<Keepalive>) -> Result<(), Error> {
+        todo!()
+    }
+
+    pub(crate) fn refuse(&mut self, pcb: TcpPcb) -> Result<(), Error> {
+        todo!()
+    }
+
+    pub(crate) fn put_back(&mut self, pcb: TcpPcb, data: Pbuf) {
+        todo!()
+    }
+
+    /// The state of the connection.
+    pub fn state(&self, pcb: TcpPcb) -> Result<State, Error> {
+        todo!()
+    }
+
+    /// The local address; unspecified and port 0 while not bound.
+    pub fn local_addr(&self, pcb: TcpPcb) -> Result<SocketAddr, Error> {
+        todo!()
+    }
+
+    /// The peer's address.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`].
+    pub fn peer_addr(&self, pcb: TcpPcb) -> Result<SocketAddr, Error> {
+        todo!()
+    }
+
+    /// The address a listener listens on.
+    pub fn listener_addr(&self, listener: TcpListener) -> Result<SocketAddr, Error> {
+        todo!()
+    }
+}
