@@ -1,0 +1,77 @@
+//! Numbers an attacker must not guess: initial sequence numbers (RFC 6528), ephemeral ports
+//! (RFC 6056) and timestamp offsets (RFC 7323 §5.4), each from a key of its own.
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+use crate::random::{Entropy, Keyed};
+use crate::time::Instant;
+use crate::wire::tcp::SeqNum;
+
+/// First and last ephemeral port (RFC 6335 §6).
+const EPHEMERAL: core::ops::RangeInclusive<u16> = 49_152..=65_535;
+
+#[derive(Debug)]
+pub(crate) struct Secrets {
+    isn: Keyed,
+    ports: Keyed,
+    timestamps: Keyed,
+    table: Keyed,
+    next_port: u16,
+}
+
+impl Secrets {
+    pub(crate) fn new(entropy: Entropy<'_>) -> Self {
+        Self {
+            isn: Keyed::new(entropy),
+            ports: Keyed::new(entropy),
+            timestamps: Keyed::new(entropy),
+            table: Keyed::new(entropy),
+            next_port: 0,
+        }
+    }
+
+    /// RFC 6528 §3: ISN = M + F(localip, localport, remoteip, remoteport, secretkey), with M a
+    /// clock that ticks every 4 µs.
+    pub(crate) fn isn(&self, local: SocketAddrV4, remote: SocketAddrV4, now: Instant) -> SeqNum {
+        let clock = (now.as_micros() / 4) as u32;
+        SeqNum(clock.wrapping_add(pair(&self.isn, local, remote) as u32))
+    }
+
+    /// What this connection's timestamps are ahead of the clock.
+    pub(crate) fn timestamp_offset(&self, local: SocketAddrV4, remote: SocketAddrV4) -> u32 {
+        pair(&self.timestamps, local, remote) as u32
+    }
+
+    /// Where a connection is filed in look-up tables; keyed, so that nobody can crowd a chain.
+    pub(crate) fn table_hash(&self, local: SocketAddrV4, remote: SocketAddrV4) -> u32 {
+        pair(&self.table, local, remote) as u32
+    }
+
+    /// The first ephemeral port from a secret offset on that `free` accepts (RFC 6056 §3.3.3,
+    /// algorithm 3). `None`: all are taken.
+    pub(crate) fn ephemeral_port(
+        &mut self,
+        local: Ipv4Addr,
+        remote: SocketAddrV4,
+        mut free: impl FnMut(u16) -> bool,
+    ) -> Option<u16> {
+        let range = EPHEMERAL.end() - EPHEMERAL.start() + 1;
+        let offset = pair(&self.ports, SocketAddrV4::new(local, 0), remote) as u16;
+        for _ in 0..range {
+            let port = EPHEMERAL.start() + offset.wrapping_add(self.next_port) % range;
+            self.next_port = self.next_port.wrapping_add(1);
+            if free(port) {
+                return Some(port);
+            }
+        }
+        None
+    }
+}
+
+fn pair(key: &Keyed, local: SocketAddrV4, remote: SocketAddrV4) -> u64 {
+    key.hash(&[
+        &local.ip().octets(),
+        &local.port().to_be_bytes(),
+        &remote.ip().octets(),
+        &remote.port().to_be_bytes(),
+    ])
+}

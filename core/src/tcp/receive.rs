@@ -1,0 +1,135 @@
+//! The receiving half of a connection: the window, the in-order queue, and when to acknowledge.
+//! Data that arrives too early waits in `out_of_order`.
+use crate::pbuf::Chain;
+use crate::time::Instant;
+use crate::wire::tcp::SeqNum;
+
+/// Data of at most this many bytes is copied behind the previous segment's where that has room,
+/// so that a peer who sends single bytes cannot pin a receive buffer with each.
+pub(crate) const COMPACT_BELOW: usize = 256;
+
+/// When the next acknowledgement is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AckDue {
+    /// Nothing to acknowledge.
+    No,
+    /// Held back for data to ride on, or for a second segment.
+    Delayed,
+    /// With the next output.
+    Now,
+}
+
+/// How far the peer's end of stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerFin {
+    /// The peer may still send.
+    Open,
+    /// All data and the FIN are here; the application does not know yet.
+    Arrived,
+    /// The application was told.
+    Told,
+}
+
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    /// Next sequence number expected (RCV.NXT).
+    pub(crate) nxt: SeqNum,
+    /// The right edge of the window as last advertised; never goes back.
+    pub(crate) edge: SeqNum,
+    /// Window size when nothing is unread.
+    pub(crate) limit: u32,
+    /// In order, not yet taken by the application.
+    pub(crate) queue: Chain,
+    /// Taken by the application, but not yet `recved`.
+    pub(crate) unread: u32,
+    /// Our window is advertised divided by 2^shift (RFC 7323 §2.2).
+    pub(crate) shift: u8,
+    pub(crate) fin: PeerFin,
+    pub(crate) ack: AckDue,
+    /// Full segments received since the last acknowledgement.
+    pub(crate) unacked_bytes: u32,
+    /// First of the runs of out-of-order data.
+    pub(crate) runs: u16,
+    /// Start of the run that arrived last: the first SACK block (RFC 2018 §4).
+    pub(crate) newest_run: SeqNum,
+    /// The acknowledgement number last sent.
+    pub(crate) last_ack_sent: SeqNum,
+    /// RFC 7323 TS.Recent and when it was set.
+    pub(crate) ts_recent: u32,
+    pub(crate) ts_recent_at: Instant,
+}
+
+impl Receiver {
+    pub(crate) const UNUSED: Self = Self {
+        nxt: SeqNum(0),
+        edge: SeqNum(0),
+        limit: 0,
+        queue: Chain::new(),
+        unread: 0,
+        shift: 0,
+        fin: PeerFin::Open,
+        ack: AckDue::No,
+        unacked_bytes: 0,
+        runs: super::list::NONE,
+        newest_run: SeqNum(0),
+        last_ack_sent: SeqNum(0),
+        ts_recent: 0,
+        ts_recent_at: Instant::ZERO,
+    };
+
+    /// The peer's SYN with number `irs` arrived.
+    pub(crate) fn synchronized(&mut self, irs: SeqNum) {
+        self.nxt = irs + 1;
+        self.last_ack_sent = irs + 1;
+        self.edge = irs + 1 + self.limit.min(u32::from(u16::MAX));
+    }
+
+    /// RCV.WND: what the peer may send beyond `nxt`.
+    pub(crate) fn window(&self) -> u32 {
+        self.edge.since(self.nxt)
+    }
+
+    /// Bytes that could be stored if the application reads nothing more.
+    fn space(&self) -> u32 {
+        let held = u32::try_from(self.queue.len()).unwrap_or(u32::MAX).saturating_add(self.unread);
+        self.limit.saturating_sub(held)
+    }
+
+    /// Chooses the window to advertise with segments of up to `mss` bytes, moves the edge, and
+    /// returns the value for the header.
+    pub(crate) fn advertise(&mut self, mss: u32) -> u16 {
+        let space = self.space();
+        let window = self.window();
+        // RFC 9293 §3.8.6.2.2: the edge moves only by a substantial step, to avoid the silly
+        // window syndrome; and it never goes back (§3.8.6).
+        let step = mss.min(self.limit / 2).max(1);
+        if space >= window.saturating_add(step) || (space > window && window >= step) {
+            self.edge = self.nxt + space;
+        }
+        let window = self.window();
+        // RFC 7323 §2.3: rounded down; what the rounding hides is accepted all the same.
+        u16::try_from(window >> self.shift).unwrap_or(u16::MAX)
+    }
+
+    /// Whether telling the peer about the window is worth a segment of its own: it opens by a
+    /// quarter of the whole or two segments, or from nothing (`TCP_WND_UPDATE_THRESHOLD`).
+    pub(crate) fn update_is_due(&self, mss: u32) -> bool {
+        let (space, window) = (self.space(), self.window());
+        let gain = space.saturating_sub(window);
+        gain >= (self.limit / 4).max(1).min(2 * mss.max(1)) && (gain >= mss || window < mss || gain >= self.limit / 2)
+    }
+
+    /// Asks for an acknowledgement no later than `due`.
+    pub(crate) fn acknowledge(&mut self, due: AckDue) {
+        if self.ack != AckDue::Now && due != AckDue::No {
+            self.ack = due;
+        }
+    }
+
+    /// A segment that carries `nxt` as its acknowledgement was sent.
+    pub(crate) fn acknowledged(&mut self) {
+        self.ack = AckDue::No;
+        self.unacked_bytes = 0;
+        self.last_ack_sent = self.nxt;
+    }
+}

@@ -1,0 +1,72 @@
+//! The timers of a connection: one deadline each.
+use core::time::Duration;
+
+use crate::time::Instant;
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// Resend what is not acknowledged, or probe a closed window.
+    Retransmit,
+    /// Send an acknowledgement that was held back.
+    DelayedAck,
+    /// Send what the window is too small for: sender SWS override and window probes.
+    Persist,
+    /// Ask a silent peer whether it is there.
+    Keepalive,
+    /// Give up waiting for the peer's FIN.
+    FinWait2,
+    /// Call the application's `poll`.
+    Poll,
+    /// Offer refused data again.
+    Refused,
+}
+
+const COUNT: usize = 7;
+
+impl Timer {
+    pub(crate) const ALL: [Self; COUNT] = [
+        Self::Retransmit,
+        Self::DelayedAck,
+        Self::Persist,
+        Self::Keepalive,
+        Self::FinWait2,
+        Self::Poll,
+        Self::Refused,
+    ];
+}
+
+/// The deadlines of one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct TimerTable([Instant; COUNT]);
+
+impl TimerTable {
+    /// No timer runs.
+    pub(crate) const STOPPED: Self = Self([Instant::MAX; COUNT]);
+
+    pub(crate) fn start(&mut self, timer: Timer, now: Instant, after: Duration) {
+        self.0[timer as usize] = now + after;
+    }
+
+    pub(crate) fn stop(&mut self, timer: Timer) {
+        self.0[timer as usize] = Instant::MAX;
+    }
+
+    pub(crate) fn is_running(&self, timer: Timer) -> bool {
+        self.0[timer as usize] != Instant::MAX
+    }
+
+    /// Stops `timer` if it is due, and says whether it was.
+    pub(crate) fn expired(&mut self, timer: Timer, now: Instant) -> bool {
+        let due = self.0[timer as usize] <= now;
+        if due {
+            self.stop(timer);
+        }
+        due
+    }
+
+    /// The earliest deadline; [`Instant::MAX`] when no timer runs.
+    pub(crate) fn next(&self) -> Instant {
+        self.0.iter().copied().fold(Instant::MAX, Ord::min)
+    }
+}
