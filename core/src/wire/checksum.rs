@@ -1,0 +1,189 @@
+//! The Internet checksum ([RFC 1071]): sums over chains of parts, sums while copying, and the
+//! incremental update of [RFC 1624].
+//!
+//! Words are added in the machine's byte order, which gives the same bytes in the field
+//! (RFC 1071 §2 (B)), as 32 bit lanes into 64 bit sums, which never overflow.
+//!
+//! [RFC 1071]: https://www.rfc-editor.org/rfc/rfc1071
+//! [RFC 1624]: https://www.rfc-editor.org/rfc/rfc1624
+use core::net::Ipv4Addr;
+
+use super::ipv4::Protocol;
+
+/// A running sum over consecutive bytes, which may come in parts of any length.
+///
+/// ```
+/// use gannet_core::wire::Checksum;
+/// let mut sum = Checksum::new();
+/// sum.add(&[0x00, 0x01, 0xf2]); // parts may end between the halves of a word
+/// sum.add(&[0x03, 0xf4, 0xf5, 0xf6, 0xf7]);
+/// assert_eq!(sum.finish(), !0xddf2);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+#[doc(alias = "inet_chksum")]
+pub struct Checksum {
+    /// One's complement sum in native byte order, folded after each part: it can't overflow.
+    sum: u16,
+    /// Whether an odd number of bytes was added, so that the next part starts inside a word.
+    odd: bool,
+}
+
+/// Who computes a checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComputedBy {
+    /// The stack, now.
+    Software,
+    /// The device, on transmission: the field stays zero.
+    Device,
+}
+
+impl Checksum {
+    /// The sum over nothing.
+    pub const fn new() -> Self {
+        Self { sum: 0, odd: false }
+    }
+
+    /// Adds the bytes that follow those added so far.
+    #[doc(alias = "inet_chksum_pbuf")]
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.append(sum(bytes), bytes.len());
+    }
+
+    /// Adds a 16 bit word, most significant byte first.
+    pub fn add_u16(&mut self, word: u16) {
+        self.append(fold(u16::to_be(word).into()), 2);
+    }
+
+    /// Adds the pseudo header of an upper layer packet of `len` bytes (header and data).
+    #[doc(alias = "inet_chksum_pseudo")]
+    pub fn pseudo_header(&mut self, src: Ipv4Addr, dst: Ipv4Addr, protocol: Protocol, len: u16) {
+        // RFC 9293 §3.1 (and RFC 768): addresses, zero, protocol, length.
+        self.add(&src.octets());
+        self.add(&dst.octets());
+        self.add_u16(protocol.0.into());
+        self.add_u16(len);
+    }
+
+    /// Copies `src` to the front of `dst` and adds it in the same pass. Returns the number of
+    /// bytes copied and added, which is the length of the shorter of the two.
+    #[doc(alias = "lwip_chksum_copy")]
+    pub fn copy_and_sum(&mut self, src: &[u8], dst: &mut [u8]) -> usize {
+        let len = src.len().min(dst.len());
+        let (Some(src), Some(dst)) = (src.get(..len), dst.get_mut(..len)) else {
+            return 0; // `len` is the shorter of both: not reached
+        };
+        self.append(copy_and_sum(src, dst), len);
+        len
+    }
+
+    /// The value for the checksum field: the complement of the sum. The field itself must have
+    /// been zero, or not have been added. Over a packet that includes its checksum see
+    /// [`Checksum::is_valid`].
+    #[must_use]
+    pub const fn finish(self) -> u16 {
+        !u16::from_be(self.sum)
+    }
+
+    /// As [`Checksum::finish`], for UDP, where zero says that there is no checksum.
+    #[must_use]
+    pub const fn finish_udp(self) -> u16 {
+        // RFC 768: a computed checksum of zero is transmitted as all ones.
+        match self.finish() {
+            0 => 0xffff,
+            sum => sum,
+        }
+    }
+
+    /// Whether the bytes added, checksum field included, are intact.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        self.sum == 0xffff
+    }
+
+    fn append(&mut self, sum: u16, len: usize) {
+        // RFC 1071 §2 (B): a sum that starts at an odd byte has its halves swapped.
+        let sum = if self.odd { sum.swap_bytes() } else { sum };
+        self.sum = fold(u64::from(self.sum) + u64::from(sum));
+        self.odd ^= !len.is_multiple_of(2);
+    }
+}
+
+/// The sum over all of `bytes`, as for the header of IPv4: [`Checksum::finish`] in one step.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u16 {
+    let mut sum = Checksum::new();
+    sum.add(bytes);
+    sum.finish()
+}
+
+/// The checksum field after a 16 bit word of what it covers changed from `old` to `new`.
+#[must_use]
+pub fn update(checksum: u16, old: u16, new: u16) -> u16 {
+    // RFC 1624 §3 equation 3: HC' = ~(~HC + ~m + m'), which never gives the wrong zero.
+    !fold(u64::from(!checksum) + u64::from(!old) + u64::from(new))
+}
+
+/// Bytes of one turn of the inner loops: eight lanes of 32 bits.
+const TURN: usize = 32;
+const LANES: usize = TURN / 4;
+
+fn sum(bytes: &[u8]) -> u16 {
+    let (turns, rest) = bytes.as_chunks::<TURN>();
+    let mut lanes = [0; LANES];
+    for turn in turns {
+        add_turn(&mut lanes, turn);
+    }
+    fold(total(lanes) + sum_rest(rest))
+}
+
+fn copy_and_sum(src: &[u8], dst: &mut [u8]) -> u16 {
+    let (turns, rest) = src.as_chunks::<TURN>();
+    let (dst_turns, dst_rest) = dst.as_chunks_mut::<TURN>();
+    let mut lanes = [0; LANES];
+    for (turn, dst) in turns.iter().zip(dst_turns) {
+        *dst = *turn;
+        add_turn(&mut lanes, turn);
+    }
+    for (byte, dst) in rest.iter().zip(dst_rest) {
+        *dst = *byte;
+    }
+    fold(total(lanes) + sum_rest(rest))
+}
+
+#[inline(always)]
+fn add_turn(lanes: &mut [u64; LANES], turn: &[u8; TURN]) {
+    for (lane, word) in lanes.iter_mut().zip(turn.as_chunks::<4>().0) {
+        // A lane overflows after 2^32 turns: 128 GiB in one part.
+        *lane += u64::from(u32::from_ne_bytes(*word));
+    }
+}
+
+fn total(lanes: [u64; LANES]) -> u64 {
+    lanes.into_iter().map(|lane| u64::from(fold(lane))).sum()
+}
+
+/// The last, fewer than [`TURN`] bytes; an odd one is padded with zero (RFC 1071 §1).
+fn sum_rest(rest: &[u8]) -> u64 {
+    let (words, last) = rest.as_chunks::<2>();
+    let last = match *last {
+        [byte] => u64::from(u16::from_ne_bytes([byte, 0])),
+        _ => 0,
+    };
+    let words = words
+        .iter()
+        .map(|word| u64::from(u16::from_ne_bytes(*word)));
+    words.sum::<u64>() + last
+}
+
+/// Adds the carries until 16 bits are left; zero stays zero, and nothing else becomes zero.
+const fn fold(sum: u64) -> u16 {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32); // at most 2^33 - 2
+    let sum = (sum & 0xffff) + (sum >> 16); // at most 2^17 + 2^16
+    let sum = (sum & 0xffff) + (sum >> 16); // at most 2^16 + 1
+    let sum = (sum & 0xffff) + (sum >> 16);
+    sum as u16
+}
+
+#[cfg(test)]
+mod tests;

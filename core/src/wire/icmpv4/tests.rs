@@ -1,0 +1,1 @@
+//! Tests of the icmpv4 codec.

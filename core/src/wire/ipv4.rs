@@ -1,0 +1,342 @@
+//! The IPv4 header ([RFC 791]): layout, length checks, options as far as a host must see them;
+//! which packets are for us, reassembly and forwarding are elsewhere.
+//!
+//! [RFC 791]: https://www.rfc-editor.org/rfc/rfc791
+use core::net::Ipv4Addr;
+
+use zerocopy::network_endian::U16;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::checksum::{ComputedBy, checksum};
+use super::{Malformed, NoRoom, clip};
+
+/// The fixed part of an IPv4 header, exactly as on the wire.
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+struct Header {
+    version_ihl: u8,
+    dscp_ecn: u8,
+    total_len: U16,
+    ident: U16,
+    flags_offset: U16,
+    ttl: u8,
+    protocol: u8,
+    checksum: U16,
+    src: [u8; 4],
+    dst: [u8; 4],
+}
+
+/// Length of an IPv4 header without options in bytes.
+pub const HEADER_LEN: usize = 20;
+const _: () = assert!(size_of::<Header>() == HEADER_LEN);
+
+/// The largest payload behind a header without options, in bytes.
+pub const MAX_PAYLOAD: u16 = u16::MAX - HEADER_LEN as u16;
+
+const DONT_FRAGMENT: u16 = 0x4000;
+const MORE_FRAGMENTS: u16 = 0x2000;
+const OFFSET: u16 = 0x1fff;
+
+/// What an IP packet carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Protocol(pub u8);
+
+impl Protocol {
+    /// ICMP.
+    pub const ICMP: Self = Self(1);
+    /// TCP.
+    pub const TCP: Self = Self(6);
+    /// UDP.
+    pub const UDP: Self = Self(17);
+}
+
+/// Explicit congestion notification ([RFC 3168 §5]).
+///
+/// [RFC 3168 §5]: https://www.rfc-editor.org/rfc/rfc3168#section-5
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ecn {
+    /// The transport does not understand ECN.
+    #[default]
+    NotEct,
+    /// ECN capable, ECT(1).
+    Ect1,
+    /// ECN capable, ECT(0).
+    Ect0,
+    /// Congestion experienced.
+    Ce,
+}
+
+/// A received packet's header, checked once.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    header: &'a Header,
+    header_bytes: &'a [u8],
+    options: &'a [u8],
+    payload: &'a [u8],
+}
+
+impl<'a> Packet<'a> {
+    /// Reads the header at the front of `first`; `total` bytes have arrived.
+    ///
+    /// More bytes than [`Packet::total_len`] may have arrived (padding): the caller cuts them off.
+    ///
+    /// # Errors
+    /// [`Malformed::Version`] for anything but 4; [`Malformed::HeaderLength`],
+    /// [`Malformed::TotalLength`], [`Malformed::Truncated`], [`Malformed::Fragment`] and
+    /// [`Malformed::Options`] as named.
+    pub fn parse(first: &'a [u8], total: usize) -> Result<Self, Malformed> {
+        let packet = Self::parse_quoted(clip(first, total))?;
+        if packet.total_len() > total {
+            return Err(Malformed::TotalLength);
+        }
+        let end = packet.fragment_offset() + packet.payload_len();
+        // RFC 791 §3.2: a datagram has at most 65535 bytes; all fragments but the last carry a
+        // multiple of 8 bytes. An empty one would only cost memory.
+        let too_long = end > usize::from(u16::MAX) - packet.header_len();
+        let empty = packet.is_fragment() && packet.payload_len() == 0;
+        let ragged = packet.more_fragments() && !packet.payload_len().is_multiple_of(8);
+        if too_long || empty || ragged {
+            return Err(Malformed::Fragment);
+        }
+        Ok(packet)
+    }
+
+    /// Reads a packet quoted in an ICMP error, of which only the header must be complete.
+    ///
+    /// # Errors
+    /// As [`Packet::parse`], but the total length is not compared with what has arrived.
+    pub fn parse_quoted(quote: &'a [u8]) -> Result<Self, Malformed> {
+        let (header, rest) = Header::ref_from_prefix(quote).map_err(|_| Malformed::Truncated)?;
+        if header.version_ihl >> 4 != 4 {
+            return Err(Malformed::Version);
+        }
+        let header_len = usize::from(header.version_ihl & 0xf) * 4;
+        let options = header_len
+            .checked_sub(HEADER_LEN)
+            .ok_or(Malformed::HeaderLength)?;
+        let (options, payload) = rest.split_at_checked(options).ok_or(Malformed::Truncated)?;
+        let payload_len = usize::from(header.total_len.get())
+            .checked_sub(header_len)
+            .ok_or(Malformed::TotalLength)?;
+        // RFC 1122 §3.2.1.8: unknown options are ignored; an impossible one hides what follows it.
+        if Options(options).any(|option| option.is_err()) {
+            return Err(Malformed::Options);
+        }
+        Ok(Self {
+            header,
+            header_bytes: clip(quote, header_len),
+            options,
+            payload: clip(payload, payload_len),
+        })
+    }
+
+    /// Header length in bytes, options included: 20 to 60.
+    pub fn header_len(&self) -> usize {
+        self.header_bytes.len()
+    }
+
+    /// Length of header and payload in bytes.
+    pub fn total_len(&self) -> usize {
+        self.header.total_len.get().into()
+    }
+
+    /// Payload length in bytes.
+    pub fn payload_len(&self) -> usize {
+        self.total_len().saturating_sub(self.header_len())
+    }
+
+    /// The part of the payload that is in the contiguous first part; without padding.
+    pub fn first_payload(&self) -> &'a [u8] {
+        self.payload
+    }
+
+    /// The header with its options: a [`Checksum`](super::Checksum) over it must be valid.
+    pub fn header_bytes(&self) -> &'a [u8] {
+        self.header_bytes
+    }
+
+    /// Whether the header checksum is right.
+    pub fn checksum_is_valid(&self) -> bool {
+        let mut sum = super::Checksum::new();
+        sum.add(self.header_bytes);
+        sum.is_valid()
+    }
+
+    /// Source address.
+    pub fn src(&self) -> Ipv4Addr {
+        self.header.src.into()
+    }
+
+    /// Destination address.
+    pub fn dst(&self) -> Ipv4Addr {
+        self.header.dst.into()
+    }
+
+    /// What the payload is.
+    pub fn protocol(&self) -> Protocol {
+        Protocol(self.header.protocol)
+    }
+
+    /// Remaining hops.
+    pub fn ttl(&self) -> u8 {
+        self.header.ttl
+    }
+
+    /// Differentiated services code point: 0 to 63.
+    pub fn dscp(&self) -> u8 {
+        self.header.dscp_ecn >> 2
+    }
+
+    /// Explicit congestion notification.
+    pub fn ecn(&self) -> Ecn {
+        match self.header.dscp_ecn & 3 {
+            0 => Ecn::NotEct,
+            1 => Ecn::Ect1,
+            2 => Ecn::Ect0,
+            _ => Ecn::Ce,
+        }
+    }
+
+    /// Identification: tells which fragments belong together.
+    pub fn ident(&self) -> u16 {
+        self.header.ident.get()
+    }
+
+    /// Whether routers must not fragment the packet.
+    pub fn dont_fragment(&self) -> bool {
+        self.header.flags_offset.get() & DONT_FRAGMENT != 0
+    }
+
+    /// Whether this is a fragment and not the last one.
+    pub fn more_fragments(&self) -> bool {
+        self.header.flags_offset.get() & MORE_FRAGMENTS != 0
+    }
+
+    /// Where this fragment's payload starts in the whole payload, in bytes.
+    pub fn fragment_offset(&self) -> usize {
+        usize::from(self.header.flags_offset.get() & OFFSET) * 8
+    }
+
+    /// Whether this is a part of a larger packet.
+    pub fn is_fragment(&self) -> bool {
+        self.more_fragments() || self.fragment_offset() != 0
+    }
+
+    /// Whether the sender wants to choose the way (loose or strict source route).
+    pub fn has_source_route(&self) -> bool {
+        // RFC 7126 §4.3, §4.4: drop by default; the answers would follow the attacker's route.
+        Options(self.options).any(|option| matches!(option, Ok(LSRR | SSRR)))
+    }
+}
+
+const LSRR: u8 = 131;
+const SSRR: u8 = 137;
+
+/// The types of the options, an error at the first one that has an impossible length.
+struct Options<'a>(&'a [u8]);
+
+impl Iterator for Options<'_> {
+    type Item = Result<u8, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // RFC 791 §3.1: 0 ends the list, 1 is a byte of padding, all others carry their length.
+        let (kind, rest) = match *self.0 {
+            [] | [0, ..] => return None,
+            [1, ref rest @ ..] => (Ok(1), rest),
+            [kind, len, ..] if len >= 2 => match self.0.get(len.into()..) {
+                Some(rest) => (Ok(kind), rest),
+                None => (Err(Malformed::Options), &[][..]),
+            },
+            _ => (Err(Malformed::Options), &[][..]),
+        };
+        self.0 = rest;
+        Some(kind)
+    }
+}
+
+/// Whether a packet is, or may become, a fragment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fragmentation {
+    /// Whole, and routers may fragment it.
+    Allowed,
+    /// Whole, and must stay so (DF).
+    Forbidden,
+    /// A part that others follow.
+    Part {
+        /// Where its payload starts, in bytes; a multiple of 8.
+        offset: u16,
+    },
+    /// The last part.
+    LastPart {
+        /// Where its payload starts, in bytes; a multiple of 8.
+        offset: u16,
+    },
+}
+
+/// The header of a packet to send; it has no options.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields {
+    /// Source address.
+    pub src: Ipv4Addr,
+    /// Destination address.
+    pub dst: Ipv4Addr,
+    /// What the payload is.
+    pub protocol: Protocol,
+    /// Hops the packet may take.
+    pub ttl: u8,
+    /// Differentiated services code point: 0 to 63.
+    pub dscp: u8,
+    /// Explicit congestion notification.
+    pub ecn: Ecn,
+    /// Identification; without meaning in packets that are never fragmented.
+    pub ident: u16,
+    /// Fragment or not.
+    pub fragmentation: Fragmentation,
+    /// Payload length in bytes: at most [`MAX_PAYLOAD`].
+    pub payload_len: u16,
+}
+
+impl Fields {
+    /// Writes the header to the front of `out`.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if `out` is shorter than [`HEADER_LEN`], or the payload longer than
+    /// [`MAX_PAYLOAD`].
+    pub fn emit(&self, out: &mut [u8], checksum_by: ComputedBy) -> Result<(), NoRoom> {
+        let total_len = self
+            .payload_len
+            .checked_add(HEADER_LEN as u16)
+            .ok_or(NoRoom)?;
+        let flags_offset = match self.fragmentation {
+            Fragmentation::Allowed => 0,
+            Fragmentation::Forbidden => DONT_FRAGMENT,
+            Fragmentation::Part { offset } => offset / 8 | MORE_FRAGMENTS,
+            Fragmentation::LastPart { offset } => offset / 8,
+        };
+        let ecn = match self.ecn {
+            Ecn::NotEct => 0,
+            Ecn::Ect1 => 1,
+            Ecn::Ect0 => 2,
+            Ecn::Ce => 3,
+        };
+        let mut header = Header {
+            version_ihl: 0x45,
+            dscp_ecn: self.dscp << 2 | ecn,
+            total_len: total_len.into(),
+            ident: self.ident.into(),
+            flags_offset: flags_offset.into(),
+            ttl: self.ttl,
+            protocol: self.protocol.0,
+            checksum: U16::ZERO,
+            src: self.src.octets(),
+            dst: self.dst.octets(),
+        };
+        if checksum_by == ComputedBy::Software {
+            header.checksum = checksum(header.as_bytes()).into();
+        }
+        header.write_to_prefix(out).map_err(|_| NoRoom)
+    }
+}
+
+#[cfg(test)]
+mod tests;

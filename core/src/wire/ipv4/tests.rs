@@ -1,0 +1,1 @@
+//! Tests of the ipv4 codec.
