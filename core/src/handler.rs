@@ -124,9 +124,10 @@ impl Stack {
         let tcp = &mut self.tcp_at_turn();
         match event {
             Event::Accept { listener, pcb } => {
-                if handler.accept(tcp, listener, pcb).is_err() {
+                match handler.accept(tcp, listener, pcb) {
+                    Ok(()) => tcp.accept_done(pcb),
                     // Stale only if the callback aborted it itself.
-                    let _ = tcp.refuse(pcb);
+                    Err(_) => drop(tcp.refuse(pcb)),
                 }
             }
             Event::Connected { pcb } => handler.connected(tcp, pcb),

@@ -1,12 +1,68 @@
 //! TCP: the raw API (`tcp_new` ... `tcp_abort`) over the engine in the files beside this one.
 use core::net::SocketAddr;
-use core::num::NonZeroU16;
 use core::time::Duration;
 
+mod ack;
+mod arrive;
+mod calls;
+mod congestion;
+mod data;
+mod demux;
+mod engine;
+mod expire;
+mod input;
+mod limit;
+mod list;
+mod listen;
+mod out_of_order;
+mod output;
+mod pcb;
+mod ports;
+mod receive;
+mod retransmit;
+mod rtt;
+mod segment;
+mod send;
+mod settings;
+mod stats;
+mod syn_queue;
+mod time_wait;
+mod timers;
+mod transmit;
+
+use crate::config::TcpConfig;
 use crate::error::Error;
 use crate::handle::{Owner, TcpListener, TcpPcb};
+use crate::ip::{Ip, Route};
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
+use crate::time::Instant;
+
+pub use demux::Bucket;
+pub(crate) use engine::Engine;
+pub use engine::{PcbSlot, TcpStorage};
+pub use listen::ListenSlot;
+pub use out_of_order::RunSlot;
+pub use stats::TcpStats;
+pub use syn_queue::SynSlot;
+pub use time_wait::TimeWaitSlot;
+
+/// RFC 9293 §3.7.1: the segment size of a peer that names none.
+const DEFAULT_MSS: u16 = 536;
+/// The smallest segment size a peer can make us use (Linux's floor).
+const MIN_MSS: u16 = 48;
+
+/// The segment size to announce on `route`: RFC 9293 §3.7.1, without regard to options
+/// (RFC 6691 §2).
+fn own_mss(route: &Route, config: &TcpConfig) -> u16 {
+    let fits = route.mtu.saturating_sub(40).max(MIN_MSS);
+    if config.max_mss == 0 { fits } else { fits.min(config.max_mss) }
+}
+
+/// The window scale that makes a window of `rcv_wnd` bytes fit 16 bits (RFC 7323 §2.2, §2.3).
+fn own_shift(rcv_wnd: u32) -> u8 {
+    (0..14).find(|&shift| rcv_wnd >> shift <= u32::from(u16::MAX)).unwrap_or(14)
+}
 
 /// Data for [`Tcp::write`]; ownership instead of `TCP_WRITE_FLAG_COPY`.
 #[derive(Debug)]
@@ -122,7 +178,30 @@ pub struct Tcp<'s> {
     stack: &'s mut Stack,
 }
 
+impl<'s> Tcp<'s> {
+    pub(crate) fn new_on(stack: &'s mut Stack) -> Self {
+        Self { stack }
+    }
+}
+
 impl Tcp<'_> {
+    fn engine(&self) -> &Engine {
+        &self.stack.tcp
+    }
+
+    fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.stack.tcp
+    }
+
+    fn parts(&mut self) -> (&mut Engine, &mut Ip, Instant) {
+        let now = self.stack.now();
+        (&mut self.stack.tcp, &mut self.stack.ip, now)
+    }
+
+    pub(crate) fn accept_done(&mut self, pcb: TcpPcb) {
+        self.engine_mut().accept_done(pcb);
+    }
+
     /// The stack this belongs to: UDP, interfaces, statistics.
     pub fn stack(&mut self) -> &mut Stack {
         self.stack
@@ -134,19 +213,20 @@ impl Tcp<'_> {
     /// [`Error::NoMemory`]: all control blocks are in use.
     #[doc(alias = "tcp_new")]
     pub fn new(&mut self, owner: Owner) -> Result<TcpPcb, Error> {
-        todo!()
+        self.engine_mut().create(owner)
     }
 
     /// Attaches a number to the connection, for [`Tcp::arg_of`]; accepted connections inherit
     /// their listener's. [`PcbMap`](crate::PcbMap) is the typed way.
     #[doc(alias = "tcp_arg")]
     pub fn arg(&mut self, pcb: TcpPcb, arg: usize) -> Result<(), Error> {
-        todo!()
+        self.engine_mut().pcb_mut(pcb)?.arg = arg;
+        Ok(())
     }
 
     /// The number set with [`Tcp::arg`]; 0 at first.
     pub fn arg_of(&self, pcb: TcpPcb) -> Result<usize, Error> {
-        todo!()
+        Ok(self.engine().pcb(pcb)?.arg)
     }
 
     /// Binds to a local address; the unspecified address means all of them, port 0 picks one.
@@ -156,7 +236,8 @@ impl Tcp<'_> {
     /// or not an address of this stack. [`Error::AlreadyConnected`]: not in state CLOSED.
     #[doc(alias = "tcp_bind")]
     pub fn bind(&mut self, pcb: TcpPcb, addr: SocketAddr) -> Result<(), Error> {
-        todo!()
+        let (tcp, ip, _) = self.parts();
+        tcp.bind(ip, pcb, addr)
     }
 
     /// Turns a bound control block into a listener; `pcb` is stale afterwards. At most `backlog`
@@ -168,21 +249,22 @@ impl Tcp<'_> {
     #[doc(alias = "tcp_listen")]
     #[doc(alias = "tcp_listen_with_backlog")]
     pub fn listen(&mut self, pcb: TcpPcb, backlog: u16) -> Result<TcpListener, Error> {
-        todo!()
+        self.engine_mut().listen(pcb, backlog)
     }
 
     /// Holds the backlog slot of a connection just accepted until [`Tcp::accepted`]; to be called
     /// in [`Handler::accept`](crate::Handler::accept).
     #[doc(alias = "tcp_backlog_delayed")]
     pub fn delay_accept(&mut self, pcb: TcpPcb) -> Result<(), Error> {
-        todo!()
+        self.engine_mut().pcb_mut(pcb)?.accept_delayed = true;
+        Ok(())
     }
 
     /// Gives the backlog slot back that [`Tcp::delay_accept`] held. No effect otherwise.
     #[doc(alias = "tcp_accepted")]
     #[doc(alias = "tcp_backlog_accepted")]
     pub fn accepted(&mut self, pcb: TcpPcb) -> Result<(), Error> {
-        todo!()
+        self.engine_mut().accepted(pcb)
     }
 
     /// Starts to connect; [`Handler::connected`](crate::Handler::connected) or
@@ -194,7 +276,8 @@ impl Tcp<'_> {
     /// same connection exists. `pcb` stays as it was.
     #[doc(alias = "tcp_connect")]
     pub fn connect(&mut self, pcb: TcpPcb, addr: SocketAddr) -> Result<(), Error> {
-        todo!()
+        let (tcp, ip, now) = self.parts();
+        tcp.connect(ip, now, pcb, addr)
     }
 
     /// Queues data: all of it, or nothing and the data comes back. May be called before the
@@ -206,52 +289,54 @@ impl Tcp<'_> {
         data: Data<'d>,
         more: More,
     ) -> Result<(), WriteError<'d>> {
-        todo!()
+        self.engine_mut().write(pcb, data, more)
     }
 
     /// Sends what is queued at the end of this turn, a last small segment too (once, in spite of
     /// Nagle).
     #[doc(alias = "tcp_output")]
     pub fn output(&mut self, pcb: TcpPcb) -> Result<(), Error> {
-        todo!()
+        self.engine_mut().flush(pcb)
     }
 
     /// Bytes [`Tcp::write`] would take now.
     #[doc(alias = "tcp_sndbuf")]
     pub fn sndbuf(&self, pcb: TcpPcb) -> Result<usize, Error> {
-        todo!()
+        Ok(self.engine().pcb(pcb)?.snd.room() as usize)
     }
 
     /// Buffers in the send queue.
     #[doc(alias = "tcp_sndqueuelen")]
     pub fn sndqueuelen(&self, pcb: TcpPcb) -> Result<usize, Error> {
-        todo!()
+        Ok(self.engine().pcb(pcb)?.snd.queue.parts())
     }
 
     /// Bytes that could be put on the wire right now, without an acknowledgement from the peer:
     /// the smaller of its window and the congestion window, less what is in flight and queued.
     pub fn sendable(&self, pcb: TcpPcb) -> Result<usize, Error> {
-        todo!()
+        Ok(self.engine().pcb(pcb)?.sendable() as usize)
     }
 
     /// Payload bytes of a full segment.
     #[doc(alias = "tcp_mss")]
     pub fn mss(&self, pcb: TcpPcb) -> Result<u16, Error> {
-        todo!()
+        // At most the 16 bits of the option.
+        Ok(u16::try_from(self.engine().pcb(pcb)?.effective_mss()).unwrap_or(u16::MAX))
     }
 
     /// Says that `len` received bytes were processed: the window opens by as much. More than was
     /// received counts as all of it.
     #[doc(alias = "tcp_recved")]
     pub fn recved(&mut self, pcb: TcpPcb, len: usize) -> Result<(), Error> {
-        todo!()
+        self.engine_mut().recved(pcb, len)
     }
 
     /// Calls [`Handler::poll`](crate::Handler::poll) whenever the connection was idle for
     /// `interval` half seconds; 0 stops it.
     #[doc(alias = "tcp_poll")]
     pub fn poll(&mut self, pcb: TcpPcb, interval: u8) -> Result<(), Error> {
-        todo!()
+        let now = self.stack.now();
+        self.engine_mut().set_poll(pcb, interval, now)
     }
 
     /// Closes gracefully: what is queued is sent, then a FIN. Cannot fail for want of memory.
@@ -261,7 +346,8 @@ impl Tcp<'_> {
     /// connected is freed at once.
     #[doc(alias = "tcp_close")]
     pub fn close(&mut self, pcb: TcpPcb) -> Result<(), Error> {
-        todo!()
+        let now = self.stack.now();
+        self.engine_mut().close(pcb, now)
     }
 
     /// Closes and forgets: no event of `pcb`, which is stale afterwards, is delivered any more.
@@ -269,7 +355,8 @@ impl Tcp<'_> {
     /// If received data was not [`recved`](Tcp::recved), or arrives later, the connection is
     /// reset (RFC 9293 §3.10.4, RFC 2525 §2.17), else it closes gracefully.
     pub fn orphan(&mut self, pcb: TcpPcb) -> Result<(), Error> {
-        todo!()
+        let (tcp, ip, now) = self.parts();
+        tcp.orphan(ip, pcb, now)
     }
 
     /// Closes one direction.
@@ -278,56 +365,61 @@ impl Tcp<'_> {
     /// [`Error::NotConnected`].
     #[doc(alias = "tcp_shutdown")]
     pub fn shutdown(&mut self, pcb: TcpPcb, how: Shutdown) -> Result<(), Error> {
-        todo!()
+        let now = self.stack.now();
+        self.engine_mut().shutdown(pcb, how, now)
     }
 
     /// Resets the connection; `pcb` is stale afterwards and gets no event.
     #[doc(alias = "tcp_abort")]
     pub fn abort(&mut self, pcb: TcpPcb) -> Result<(), Error> {
-        todo!()
+        let (tcp, ip, now) = self.parts();
+        tcp.abort(ip, pcb, now)
     }
 
     /// Stops listening; half-open connections and those not yet accepted are reset.
     #[doc(alias = "tcp_close")]
     pub fn close_listener(&mut self, listener: TcpListener) -> Result<(), Error> {
-        todo!()
+        let (tcp, ip, now) = self.parts();
+        tcp.close_listener(ip, listener, now)
     }
 
     /// Switches the Nagle algorithm.
     #[doc(alias = "tcp_nagle_enable")]
     #[doc(alias = "tcp_nagle_disable")]
     pub fn nagle(&mut self, pcb: TcpPcb, nagle: Nagle) -> Result<(), Error> {
-        todo!()
+        self.engine_mut().set_nagle(pcb, nagle)
     }
 
     /// Whether the Nagle algorithm is off.
     #[doc(alias = "tcp_nagle_disabled")]
     pub fn nagle_disabled(&self, pcb: TcpPcb) -> Result<bool, Error> {
-        todo!()
+        Ok(self.engine().pcb(pcb)?.nagle == Nagle::Disabled)
     }
 
     /// Switches keepalive probes on (with their times) or off (`None`).
     #[doc(alias = "SOF_KEEPALIVE")]
     pub fn keepalive(&mut self, pcb: TcpPcb, keepalive: Option<Keepalive>) -> Result<(), Error> {
-        todo!()
+        let now = self.stack.now();
+        self.engine_mut().set_keepalive(pcb, keepalive, now)
     }
 
     pub(crate) fn refuse(&mut self, pcb: TcpPcb) -> Result<(), Error> {
-        todo!()
+        let (tcp, ip, now) = self.parts();
+        tcp.refuse(ip, pcb, now)
     }
 
     pub(crate) fn put_back(&mut self, pcb: TcpPcb, data: Pbuf) {
-        todo!()
+        self.engine_mut().put_back(pcb, data);
     }
 
     /// The state of the connection.
     pub fn state(&self, pcb: TcpPcb) -> Result<State, Error> {
-        todo!()
+        Ok(self.engine().pcb(pcb)?.state)
     }
 
     /// The local address; unspecified and port 0 while not bound.
     pub fn local_addr(&self, pcb: TcpPcb) -> Result<SocketAddr, Error> {
-        todo!()
+        Ok(self.engine().pcb(pcb)?.local.into())
     }
 
     /// The peer's address.
@@ -335,11 +427,12 @@ impl Tcp<'_> {
     /// # Errors
     /// [`Error::NotConnected`].
     pub fn peer_addr(&self, pcb: TcpPcb) -> Result<SocketAddr, Error> {
-        todo!()
+        let remote = self.engine().pcb(pcb)?.remote;
+        if remote.port() == 0 { Err(Error::NotConnected) } else { Ok(remote.into()) }
     }
 
     /// The address a listener listens on.
     pub fn listener_addr(&self, listener: TcpListener) -> Result<SocketAddr, Error> {
-        todo!()
+        self.engine().listener_addr(listener)
     }
 }

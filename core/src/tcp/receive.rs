@@ -46,8 +46,10 @@ pub(crate) struct Receiver {
     pub(crate) shift: u8,
     pub(crate) fin: PeerFin,
     pub(crate) ack: AckDue,
-    /// Full segments received since the last acknowledgement.
+    /// Bytes received since the last acknowledgement.
     pub(crate) unacked_bytes: u32,
+    /// The largest segment seen: what "full" means for this peer.
+    pub(crate) largest: u32,
     /// First of the runs of out-of-order data.
     pub(crate) runs: u16,
     /// Start of the run that arrived last: the first SACK block (RFC 2018 §4).
@@ -70,6 +72,7 @@ impl Receiver {
         fin: PeerFin::Open,
         ack: AckDue::No,
         unacked_bytes: 0,
+        largest: 1,
         runs: super::list::NONE,
         newest_run: SeqNum(0),
         last_ack_sent: SeqNum(0),

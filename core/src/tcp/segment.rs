@@ -7,7 +7,7 @@ use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::checksum::Checksum;
 use crate::wire::ipv4::Protocol;
-use crate::wire::tcp::{Flags, HEADER_LEN, Header, Segment, SeqNum};
+use crate::wire::tcp::{Fields, Flags, HEADER_LEN, Segment, SeqNum, set_checksum};
 use crate::wire::tcp_options::Options;
 
 /// A received segment whose structure and checksum are right.
@@ -39,34 +39,19 @@ impl Arrived {
     pub(crate) fn parse(received: Received) -> Result<Self, Unfit> {
         let Received { src, dst, checksum, mut payload, .. } = received;
         let total = payload.tot_len();
-        let (header_len, mut arrived) = {
-            let segment =
-                Segment::parse(payload.data(), total).map_err(|_| Unfit::Malformed)?;
-            if checksum == ChecksumState::ToVerify && sum(src, dst, &payload, total) != 0 {
-                return Err(Unfit::Checksum);
-            }
-            let options = Options::parse(segment.options());
-            // A segment whose options lie about their lengths was not made by a TCP.
-            if options.malformed {
-                return Err(Unfit::Malformed);
-            }
-            let header_len = segment.header_len();
-            let arrived = (
-                SocketAddrV4::new(dst, segment.dst_port()),
-                SocketAddrV4::new(src, segment.src_port()),
-                segment.seq(),
-                segment.ack(),
-                segment.flags(),
-                segment.window(),
-                options,
-            );
-            (header_len, arrived)
-        };
-        let len = total.checked_sub(header_len).ok_or(Unfit::Malformed)?;
-        if !payload.remove_header(header_len) {
+        let segment = Segment::parse(payload.data(), total).map_err(|_| Unfit::Malformed)?;
+        if checksum == ChecksumState::ToVerify && !sum(src, dst, &payload, total).is_valid() {
+            return Err(Unfit::Checksum);
+        }
+        let local = SocketAddrV4::new(dst, segment.dst_port());
+        let remote = SocketAddrV4::new(src, segment.src_port());
+        let (seq, ack, flags) = (segment.seq(), segment.ack(), segment.flags());
+        let (window, options) = (segment.window(), segment.options());
+        let (header_len, len) = (segment.header_len(), segment.payload_len());
+        // A segment whose options lie about their lengths was not made by a TCP.
+        if options.malformed || !payload.remove_header(header_len) {
             return Err(Unfit::Malformed);
         }
-        let (local, remote, seq, ack, flags, window, ref mut options) = arrived;
         Ok(Self {
             local,
             remote,
@@ -74,7 +59,7 @@ impl Arrived {
             ack,
             flags,
             window,
-            options: core::mem::take(options),
+            options,
             payload,
             len: u32::try_from(len).map_err(|_| Unfit::Malformed)?,
         })
@@ -97,6 +82,11 @@ impl Arrived {
         self.len + u32::from(self.syn()) + u32::from(self.fin())
     }
 
+    /// The number behind the segment.
+    pub(crate) fn seq_end(&self) -> SeqNum {
+        self.seq + self.seg_len()
+    }
+
     /// Cuts what lies before `start` off the front. SYN goes with it.
     pub(crate) fn trim_front(&mut self, start: SeqNum) {
         if !self.seq.before(start) {
@@ -113,18 +103,16 @@ impl Arrived {
         self.seq = start;
     }
 
-    /// Cuts what lies at or behind `end` off. A FIN there goes too: it would end a stream whose
-    /// last bytes are missing.
-    pub(crate) fn trim_back(&mut self, end: SeqNum) {
-        let data_end = self.seq + self.len;
-        if data_end.after(end) {
+    /// Cuts what lies at or behind `end` off, and says whether that was anything. A FIN behind
+    /// cut data goes too: it would end a stream whose last bytes are missing.
+    pub(crate) fn trim_back(&mut self, end: SeqNum) -> bool {
+        let behind = (self.seq + self.len).after(end);
+        if behind {
             self.len = end.since(self.seq).min(self.len);
             self.payload.truncate(self.len as usize);
             self.flags = self.flags.without(Flags::FIN);
-        } else if self.fin() && data_end == end {
-            // The FIN itself would be the first octet beyond the window.
-            self.flags = self.flags.without(Flags::FIN);
         }
+        behind
     }
 }
 
@@ -150,32 +138,26 @@ impl Emit<'_> {
         route: &Route,
         payload: Option<Pbuf>,
     ) -> Result<(), Error> {
-        let options_len = self.options.encoded_len();
-        let header_len = HEADER_LEN + options_len;
+        let header_len = HEADER_LEN + self.options.len();
         let mut packet = ip.transport_header(header_len).map_err(|_| Error::NoMemory)?;
-        let bytes = packet.data_mut().ok_or(Error::NoMemory)?;
-        let (fixed, rest) = bytes.split_at_mut_checked(HEADER_LEN).ok_or(Error::NoMemory)?;
-        let header = Header::emit(fixed).ok_or(Error::NoMemory)?;
-        header.src_port = self.local.port().into();
-        header.dst_port = self.remote.port().into();
-        header.seq = self.seq.0.into();
-        header.ack = self.ack.map_or(0, |ack| ack.0).into();
-        header.window = self.window.into();
-        header.checksum = 0.into();
-        header.urgent = 0.into();
-        let flags = if self.ack.is_some() { self.flags | Flags::ACK } else { self.flags };
-        header.set(flags, options_len);
-        self.options.emit(rest);
+        let header = packet.data_mut().ok_or(Error::NoMemory)?;
+        let fields = Fields {
+            src_port: self.local.port(),
+            dst_port: self.remote.port(),
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            window: self.window,
+        };
+        fields.emit(self.options, header).map_err(|_| Error::NoMemory)?;
         if let Some(payload) = payload {
             packet.cat(payload);
         }
         if !route.tx_checksums.tcp {
             let total = packet.tot_len();
-            let checksum = sum(*self.local.ip(), *self.remote.ip(), &packet, total);
-            let fixed = packet.data_mut().and_then(|bytes| bytes.get_mut(..HEADER_LEN));
-            if let Some(header) = fixed.and_then(Header::emit) {
-                header.checksum = checksum.into();
-            }
+            let checksum = sum(*self.local.ip(), *self.remote.ip(), &packet, total).finish();
+            let header = packet.data_mut().ok_or(Error::NoMemory)?;
+            set_checksum(header, checksum).map_err(|_| Error::NoMemory)?;
         }
         let out = Outgoing {
             src: *self.local.ip(),
@@ -189,14 +171,13 @@ impl Emit<'_> {
     }
 }
 
-/// The complemented sum over pseudo header and segment: zero when a received one is right, the
-/// field's value when the field was zero.
-fn sum(src: Ipv4Addr, dst: Ipv4Addr, segment: &Pbuf, len: usize) -> u16 {
+/// The sum over pseudo header and segment.
+fn sum(src: Ipv4Addr, dst: Ipv4Addr, segment: &Pbuf, len: usize) -> Checksum {
     let mut sum = Checksum::new();
     // An IPv4 payload always fits 16 bits.
     sum.pseudo_header(src, dst, Protocol::TCP, u16::try_from(len).unwrap_or(u16::MAX));
     for part in segment.parts() {
         sum.add(part);
     }
-    sum.finish()
+    sum
 }

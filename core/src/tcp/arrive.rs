@@ -1,0 +1,110 @@
+//! A packet arrives: parsed, checked, and given to the connection, half-open connection,
+//! TIME-WAIT record or listener it belongs to.
+use crate::error::Error;
+use crate::ip::{Destination, IcmpError, IcmpErrorKind, Ip, Received};
+use crate::time::Instant;
+use crate::wire::tcp::Flags;
+
+use super::State;
+use super::engine::Engine;
+use super::pcb::Life;
+use super::segment::{Arrived, Unfit};
+use super::time_wait::Reply;
+
+impl Engine {
+    /// Processes one TCP packet.
+    pub(crate) fn input(&mut self, ip: &mut Ip, now: Instant, received: Received) {
+        self.stats.segments_received += 1;
+        // RFC 9293 §3.9.2.3 (MUST-57): broadcast and multicast are not for TCP.
+        if received.to != Destination::Unicast {
+            self.stats.malformed += 1;
+            return;
+        }
+        let segment = match Arrived::parse(received) {
+            Ok(segment) => segment,
+            Err(Unfit::Malformed) => {
+                self.stats.malformed += 1;
+                return;
+            }
+            Err(Unfit::Checksum) => {
+                self.stats.checksum_errors += 1;
+                return;
+            }
+        };
+        // A connection from an endpoint to itself would answer itself for ever ("land"); SYN with
+        // FIN or RST is nothing any TCP sends (RFC 9293 has no meaning for it).
+        let nonsense = segment.syn() && (segment.fin() || segment.rst());
+        if segment.local == segment.remote || nonsense {
+            self.stats.malformed += 1;
+            return;
+        }
+        self.dispatch_segment(ip, now, segment);
+    }
+
+    fn dispatch_segment(&mut self, ip: &mut Ip, now: Instant, segment: Arrived) {
+        let hash = self.secrets.table_hash(segment.local, segment.remote);
+        let found = self.demux.find(self.slots, hash, segment.local, segment.remote);
+        if let Some(index) = found {
+            let (slots, mut cx) = self.context(now);
+            let Some(slot) = slots.get_mut(usize::from(index)) else { return };
+            let verdict = slot.pcb.segment_arrives(segment, &mut cx);
+            self.carry_out(ip, now, index, verdict);
+            return;
+        }
+        if let Some(record) = self.syns.find(&segment) {
+            self.arrives_half_open(ip, now, record, segment);
+            return;
+        }
+        match self.time_waits.arrives(&segment, now, self.config.time_wait) {
+            None => self.arrives_at_listener(ip, now, segment, None),
+            Some(Reply::Reuse { beyond }) => {
+                self.arrives_at_listener(ip, now, segment, Some(beyond));
+            }
+            Some(Reply::Ignore) => {}
+            Some(Reply::Ack(remains)) => self.send_time_wait_ack(ip, now, &remains),
+        }
+    }
+
+    /// RFC 9293 §3.10.7.1: answers a segment that belongs to nobody, at a limited rate.
+    pub(super) fn reset_answer(&mut self, ip: &mut Ip, now: Instant, segment: &Arrived) {
+        if segment.flags.contains(Flags::RST)
+            || !self.resets.allow(now, self.config.resets_per_second)
+        {
+            return;
+        }
+        let (local, remote) = (segment.local, segment.remote);
+        match segment.ack {
+            Some(ack) => self.send_reset(ip, now, local, remote, ack, None),
+            None => {
+                let ack = segment.seq_end();
+                self.send_reset(ip, now, local, remote, crate::wire::tcp::SeqNum(0), Some(ack));
+            }
+        }
+    }
+
+    /// An ICMP error quotes a segment of ours.
+    pub(crate) fn icmp_error(&mut self, now: Instant, error: &IcmpError) {
+        let hash = self.secrets.table_hash(error.local, error.remote);
+        let found = self.demux.find(self.slots, hash, error.local, error.remote);
+        let Some(index) = found else { return };
+        let Some(pcb) = self.at(index) else { return };
+        // RFC 5927 §4.1: the quoted number has to be in flight.
+        let in_flight = error.quoted_seq.is_some_and(|seq| {
+            seq.after_eq(pcb.snd.una) && seq.before(pcb.snd.nxt)
+        });
+        // RFC 5927 §5.2: hard errors end an attempt to connect; what is established outlives
+        // them, its timers decide.
+        if in_flight && pcb.state == State::SynSent {
+            let error = match error.kind {
+                IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => {
+                    Error::Refused
+                }
+                IcmpErrorKind::Unreachable => Error::Unreachable,
+                _ => return,
+            };
+            self.end(index, Life::Failed(error));
+            self.settle(index);
+        }
+        let _ = now;
+    }
+}

@@ -1,0 +1,395 @@
+//! The calls of the raw API as the engine carries them out. Their contracts are documented at
+//! [`Tcp`](super::Tcp).
+use core::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+
+use crate::config::Use;
+use crate::error::Error;
+use crate::handle::{TcpListener, TcpPcb};
+use crate::ip::Ip;
+use crate::pbuf::Pbuf;
+use crate::time::Instant;
+
+use super::engine::{Bound, Engine};
+use super::input::Verdict;
+use super::pcb::{Attached, Force, Life, NO_ADDR, Pcb};
+use super::receive::{AckDue, PeerFin};
+use super::send::Fin;
+use super::timers::Timer;
+use super::{Data, More, Shutdown, State, WriteError};
+
+/// The stack is IPv4 only so far.
+pub(crate) fn v4(addr: SocketAddr) -> Result<SocketAddrV4, Error> {
+    match addr.ip() {
+        IpAddr::V4(ip) => Ok(SocketAddrV4::new(ip, addr.port())),
+        IpAddr::V6(_) => Err(Error::Argument),
+    }
+}
+
+impl Engine {
+    pub(super) fn bind(&mut self, ip: &Ip, pcb: TcpPcb, addr: SocketAddr) -> Result<(), Error> {
+        let addr = v4(addr)?;
+        let index = self.index(pcb)?;
+        if self.pcb(pcb)?.state != State::Closed {
+            return Err(Error::AlreadyConnected);
+        }
+        let slot = self.slots.get(usize::from(index)).ok_or(Error::Closed)?;
+        if slot.bound != Bound::No || !(addr.ip().is_unspecified() || ip.is_own(*addr.ip())) {
+            return Err(Error::Argument);
+        }
+        let port = match addr.port() {
+            0 => self.pick_port(*addr.ip(), NO_ADDR).ok_or(Error::InUse)?,
+            port if self.port_is_taken(*addr.ip(), port) => return Err(Error::InUse),
+            port => port,
+        };
+        let slot = self.slots.get_mut(usize::from(index)).ok_or(Error::Closed)?;
+        slot.bound = Bound::Own;
+        slot.pcb.local = SocketAddrV4::new(*addr.ip(), port);
+        Ok(())
+    }
+
+    /// Whether a listener or an explicitly bound connection has the port at `addr`. Accepted
+    /// connections and those in TIME-WAIT do not: they are told apart by their peer, and
+    /// RFC 6191 keeps old segments out.
+    fn port_is_taken(&self, addr: Ipv4Addr, port: u16) -> bool {
+        let clashes = |other: &SocketAddrV4| {
+            other.port() == port
+                && (addr.is_unspecified() || other.ip().is_unspecified() || *other.ip() == addr)
+        };
+        self.listeners.iter().any(|slot| slot.is_listening() && clashes(&slot.local))
+            || self.slots.iter().any(|slot| slot.bound == Bound::Own && clashes(&slot.pcb.local))
+    }
+
+    /// A free ephemeral port for a connection from `local` to `remote`.
+    fn pick_port(&mut self, local: Ipv4Addr, remote: SocketAddrV4) -> Option<u16> {
+        let Self { secrets, slots, listeners, time_waits, .. } = self;
+        secrets.ephemeral_port(local, remote, |port| {
+            !time_waits.contains(local, port, remote)
+                && !listeners.iter().any(|slot| slot.is_listening() && slot.local.port() == port)
+                && !slots.iter().any(|s| s.bound != Bound::No && s.pcb.local.port() == port)
+        })
+    }
+
+    pub(super) fn listen(&mut self, pcb: TcpPcb, backlog: u16) -> Result<TcpListener, Error> {
+        let index = self.index(pcb)?;
+        if self.pcb(pcb)?.state != State::Closed {
+            return Err(Error::AlreadyConnected);
+        }
+        let bound = self.slots.get(usize::from(index)).map(|slot| slot.bound);
+        if backlog == 0 || bound != Some(Bound::Own) {
+            return Err(Error::Argument);
+        }
+        self.start_listening(index, backlog)
+    }
+
+    pub(super) fn connect(
+        &mut self,
+        ip: &Ip,
+        now: Instant,
+        pcb: TcpPcb,
+        addr: SocketAddr,
+    ) -> Result<(), Error> {
+        let remote = v4(addr)?;
+        let index = self.index(pcb)?;
+        let current = self.pcb(pcb)?;
+        if current.state != State::Closed || current.life != Life::Alive {
+            return Err(Error::AlreadyConnected);
+        }
+        let (to, local) = (*remote.ip(), current.local);
+        let unicast = !to.is_unspecified() && !to.is_multicast() && !ip.is_broadcast(to);
+        // RFC 9293 §3.9.2.3 (MUST-46): only to unicast addresses.
+        if remote.port() == 0 || !unicast {
+            return Err(Error::Argument);
+        }
+        let from = (!local.ip().is_unspecified()).then_some(*local.ip());
+        let route = ip.route(to, from)?;
+        let port = match local.port() {
+            0 => self.pick_port(route.src, remote).ok_or(Error::InUse)?,
+            port => port,
+        };
+        let local = SocketAddrV4::new(route.src, port);
+        let hash = self.secrets.table_hash(local, remote);
+        if local == remote || self.demux.find(self.slots, hash, local, remote).is_some() {
+            return Err(Error::InUse);
+        }
+        let iss = self.secrets.isn(local, remote, now);
+        let offset = self.secrets.timestamp_offset(local, remote);
+        let stamped = (self.config.timestamps == Use::On).then_some(offset);
+        let (mss, shift) =
+            (super::own_mss(&route, &self.config), super::own_shift(self.config.rcv_wnd));
+        let slot = self.slots.get_mut(usize::from(index)).ok_or(Error::Closed)?;
+        slot.bound = Bound::Own;
+        let pcb = &mut slot.pcb;
+        (pcb.local, pcb.remote) = (local, remote);
+        pcb.snd.start(iss);
+        pcb.snd.mss = mss;
+        pcb.rcv.shift = shift;
+        pcb.negotiated.timestamps = stamped;
+        pcb.state = State::SynSent;
+        pcb.syn_due = true;
+        self.stats.active_opens += 1;
+        self.file(index);
+        self.settle(index);
+        Ok(())
+    }
+
+    pub(super) fn write<'d>(
+        &mut self,
+        handle: TcpPcb,
+        data: Data<'d>,
+        more: More,
+    ) -> Result<(), WriteError<'d>> {
+        let index = match self.check_write(handle, &data) {
+            Ok(index) => index,
+            Err(error) => return Err(WriteError { error, data }),
+        };
+        let pool = self.tx_pool;
+        let Some(pcb) = self.at_mut(index) else {
+            return Err(WriteError { error: Error::Closed, data });
+        };
+        let queue = &mut pcb.snd.queue;
+        match data {
+            Data::Copy(bytes) => {
+                // All or nothing: the part that does not fit behind the last write is allocated
+                // before anything is changed.
+                let fits = queue.tail_room().min(bytes.len());
+                let (first, rest) = bytes.split_at(fits);
+                if !rest.is_empty() {
+                    let Ok(mut fresh) = Pbuf::alloc(pool, 0, rest.len()) else {
+                        return Err(WriteError { error: Error::NoMemory, data });
+                    };
+                    fresh.copy_from(rest);
+                    queue.append_copy(first);
+                    queue.push(fresh);
+                } else {
+                    queue.append_copy(first);
+                }
+            }
+            Data::Static(bytes) => match Pbuf::from_static(pool, bytes) {
+                Ok(p) => queue.push(p),
+                Err(_) => return Err(WriteError { error: Error::NoMemory, data }),
+            },
+            Data::Pbuf(p) => queue.push(p),
+        }
+        if more == More::No {
+            pcb.snd.push = Some(pcb.snd.queue_end());
+        }
+        self.settle(index);
+        Ok(())
+    }
+
+    fn check_write(&self, handle: TcpPcb, data: &Data<'_>) -> Result<u16, Error> {
+        let index = self.index(handle)?;
+        let pcb = self.pcb(handle)?;
+        pcb.can_write()?;
+        let (len, parts) = match data {
+            Data::Copy(bytes) => (bytes.len(), bytes.len().div_ceil(self.tx_pool.block_size())),
+            Data::Static(bytes) => (bytes.len(), bytes.len().div_ceil(usize::from(u16::MAX))),
+            Data::Pbuf(p) => (p.tot_len(), p.clen()),
+        };
+        let room = usize::try_from(pcb.snd.room()).unwrap_or(usize::MAX);
+        let queued = pcb.snd.queue.parts() + parts;
+        if len > room || queued > usize::from(self.config.snd_queuelen) {
+            return Err(Error::NoMemory);
+        }
+        Ok(index)
+    }
+
+    pub(super) fn flush(&mut self, handle: TcpPcb) -> Result<(), Error> {
+        let index = self.index(handle)?;
+        let pcb = self.pcb_mut(handle)?;
+        if pcb.force == Force::No && pcb.snd.unsent() > 0 {
+            pcb.force = Force::Flush;
+        }
+        self.settle(index);
+        Ok(())
+    }
+
+    pub(super) fn recved(&mut self, handle: TcpPcb, len: usize) -> Result<(), Error> {
+        let index = self.index(handle)?;
+        let pcb = self.pcb_mut(handle)?;
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        pcb.rcv.unread = pcb.rcv.unread.saturating_sub(len);
+        let mss = pcb.effective_mss();
+        if pcb.is_synchronized() && pcb.rcv.fin == PeerFin::Open && pcb.rcv.update_is_due(mss) {
+            pcb.rcv.acknowledge(AckDue::Now);
+        }
+        self.settle(index);
+        Ok(())
+    }
+
+    /// The application took nothing of `data`: it goes back to the front of the queue.
+    pub(super) fn put_back(&mut self, handle: TcpPcb, data: Pbuf) {
+        let now = self.now;
+        let Ok(index) = self.index(handle) else { return };
+        let Ok(pcb) = self.pcb_mut(handle) else { return };
+        let len = u32::try_from(data.tot_len()).unwrap_or(u32::MAX);
+        pcb.rcv.unread = pcb.rcv.unread.saturating_sub(len);
+        pcb.rcv.queue.push_front(data);
+        pcb.pending.refused = true;
+        // The timer offers it again, also when the connection has ended meanwhile.
+        pcb.timers.start(Timer::Refused, now, core::time::Duration::from_millis(250));
+        self.settle(index);
+    }
+
+    pub(super) fn close(&mut self, handle: TcpPcb, now: Instant) -> Result<(), Error> {
+        let index = self.index(handle)?;
+        let pcb = self.pcb_mut(handle)?;
+        pcb.closed = true;
+        match pcb.state {
+            // RFC 9293 §3.10.4: nothing to tell anybody.
+            State::Closed if pcb.life == Life::Alive => {
+                self.free(index);
+                return Ok(());
+            }
+            State::Closed => {}
+            State::SynSent => {
+                self.free(index);
+                return Ok(());
+            }
+            State::FinWait2 => {
+                let wait = self.config.fin_wait_2;
+                if let Some(pcb) = self.at_mut(index) {
+                    pcb.timers.start(Timer::FinWait2, now, wait);
+                }
+            }
+            _ => pcb.queue_fin(),
+        }
+        self.settle(index);
+        Ok(())
+    }
+
+    pub(super) fn orphan(
+        &mut self,
+        ip: &mut Ip,
+        handle: TcpPcb,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let index = self.index(handle)?;
+        let pcb = self.pcb_mut(handle)?;
+        let unread =
+            pcb.rcv.unread > 0 || !pcb.rcv.queue.is_empty() || pcb.rcv.runs != super::list::NONE;
+        let over = pcb.life != Life::Alive;
+        self.release_backlog(index);
+        if over {
+            self.free(index);
+            return Ok(());
+        }
+        if unread {
+            // RFC 9293 §3.10.4, RFC 2525 §2.17: the peer has to learn that its data was lost.
+            return self.abort(ip, handle, now);
+        }
+        self.close(handle, now)?;
+        // `close` may have freed the block.
+        if self.index(handle).is_ok() {
+            self.make_stale(index);
+            if let Some(pcb) = self.at_mut(index) {
+                pcb.attached = Attached::Orphan;
+                pcb.timers.stop(Timer::Poll);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn shutdown(
+        &mut self,
+        handle: TcpPcb,
+        how: Shutdown,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let index = self.index(handle)?;
+        let pcb = self.pcb_mut(handle)?;
+        if matches!(pcb.state, State::Closed | State::SynSent) {
+            return Err(Error::NotConnected);
+        }
+        if how != Shutdown::Write {
+            pcb.read_shut = true;
+            pcb.rcv.queue.clear();
+            pcb.rcv.unread = 0;
+        }
+        match how {
+            Shutdown::Read => {}
+            Shutdown::Write => pcb.queue_fin(),
+            Shutdown::Both => return self.close(handle, now),
+        }
+        self.settle(index);
+        Ok(())
+    }
+
+    pub(super) fn abort(
+        &mut self,
+        ip: &mut Ip,
+        handle: TcpPcb,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let index = self.index(handle)?;
+        self.reset_peer(ip, now, index);
+        self.free(index);
+        Ok(())
+    }
+
+    pub(super) fn close_listener(
+        &mut self,
+        ip: &mut Ip,
+        listener: TcpListener,
+        now: Instant,
+    ) -> Result<(), Error> {
+        self.listener_mut(listener).ok_or(Error::Closed)?;
+        while let Some(record) = self.syns.of_listener(listener) {
+            let half_open = self.syns.at(record).map(|slot| *slot);
+            self.drop_half_open(record);
+            if let Some(slot) = half_open {
+                let seq = slot.iss + 1;
+                self.send_reset(ip, now, slot.local, slot.remote, seq, Some(slot.irs + 1));
+            }
+        }
+        for index in 0..self.slots.len() {
+            let Ok(index) = u16::try_from(index) else { break };
+            let waits = self.at(index).is_some_and(|pcb| pcb.pending.accept == Some(listener));
+            if waits {
+                self.reset_peer(ip, now, index);
+                self.free(index);
+            }
+        }
+        self.free_listener(listener)
+    }
+
+    /// A callback refused the connection it was offered.
+    pub(super) fn refuse(&mut self, ip: &mut Ip, pcb: TcpPcb, now: Instant) -> Result<(), Error> {
+        self.abort(ip, pcb, now)
+    }
+
+    /// A callback accepted a connection: its backlog place is free unless it holds it.
+    pub(super) fn accept_done(&mut self, handle: TcpPcb) {
+        let Ok(index) = self.index(handle) else { return };
+        if self.at(index).is_some_and(|pcb| !pcb.accept_delayed) {
+            self.release_backlog(index);
+        }
+    }
+
+    pub(super) fn accepted(&mut self, handle: TcpPcb) -> Result<(), Error> {
+        let index = self.index(handle)?;
+        self.release_backlog(index);
+        Ok(())
+    }
+
+    /// The verdict of a timer that gave a connection up.
+    pub(crate) fn give_up(&mut self, ip: &mut Ip, now: Instant, index: u16, life: Life) {
+        self.carry_out(ip, now, index, Verdict::Abort(life));
+    }
+}
+
+impl Pcb {
+    /// The application is done sending.
+    fn queue_fin(&mut self) {
+        if self.snd.fin != Fin::Open {
+            return;
+        }
+        self.snd.fin = Fin::Queued;
+        // RFC 9293 §3.10.4: the state changes now, the FIN follows the data.
+        match self.state {
+            State::Established => self.state = State::FinWait1,
+            State::CloseWait => self.state = State::LastAck,
+            _ => {}
+        }
+    }
+}

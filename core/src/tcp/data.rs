@@ -1,0 +1,106 @@
+//! Segment text and FIN: RFC 9293 §3.10.7.4, seventh and eighth step.
+use crate::error::Error;
+use crate::pbuf::Chain;
+
+use super::State;
+use super::input::{Context, Verdict};
+use super::pcb::{Attached, Life, Pcb};
+use super::receive::{AckDue, COMPACT_BELOW, PeerFin};
+use super::segment::Arrived;
+use super::send::Fin;
+
+impl Pcb {
+    /// Takes the data of a segment that was trimmed to the window.
+    pub(super) fn take_data(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
+        let may_receive =
+            matches!(self.state, State::Established | State::FinWait1 | State::FinWait2);
+        if !may_receive || self.rcv.fin != PeerFin::Open {
+            // Behind the FIN there is nothing; a retransmitted FIN wants its acknowledgement.
+            if segment.seg_len() > 0 {
+                self.rcv.acknowledge(AckDue::Now);
+            }
+            return Verdict::Done;
+        }
+        if segment.len == 0 && !segment.fin() {
+            return Verdict::Done;
+        }
+        if segment.len > 0 {
+            // RFC 9293 §3.10.4 (SHLD-3) and RFC 2525 §2.17: data for nobody resets, so that the
+            // peer learns that it was lost.
+            if self.attached == Attached::Orphan {
+                return Verdict::Abort(Life::Ended);
+            }
+            if self.read_shut {
+                return Verdict::Abort(Life::Failed(Error::Aborted));
+            }
+            cx.stats.bytes_received = cx.stats.bytes_received.wrapping_add(u64::from(segment.len));
+        }
+        if segment.seq != self.rcv.nxt {
+            self.take_early(segment, cx);
+            return Verdict::Done;
+        }
+        self.take_in_order(segment, cx)
+    }
+
+    fn take_early(&mut self, segment: Arrived, cx: &mut Context<'_>) {
+        let (seq, fin) = (segment.seq, segment.fin());
+        let stored =
+            cx.runs.insert(&mut self.rcv.runs, seq, segment.payload, fin, cx.config);
+        match stored {
+            super::out_of_order::Stored::Kept => cx.stats.out_of_order += 1,
+            super::out_of_order::Stored::Dropped => cx.stats.out_of_order_dropped += 1,
+        }
+        self.rcv.newest_run = seq;
+        // RFC 5681 §4.2: at once, to tell the sender which segment is missing.
+        self.rcv.acknowledge(AckDue::Now);
+    }
+
+    fn take_in_order(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
+        let mut fin = segment.fin();
+        if segment.len > 0 {
+            self.rcv.nxt += segment.len;
+            self.rcv.largest = self.rcv.largest.max(segment.len);
+            self.rcv.unacked_bytes = self.rcv.unacked_bytes.saturating_add(segment.len);
+            self.rcv.queue.push_compact(segment.payload, COMPACT_BELOW);
+            self.pending.refused = false;
+        }
+        let had_gap = self.rcv.runs != super::list::NONE;
+        while !fin {
+            let Some((mut data, last)) = cx.runs.take_ready(&mut self.rcv.runs, self.rcv.nxt)
+            else {
+                break;
+            };
+            self.append(&mut data);
+            fin = last;
+        }
+        // RFC 9293 §3.8.6.3 and RFC 5681 §4.2: every second full segment at once, a filled gap at
+        // once, the rest may wait for data to ride on.
+        let due = if fin || had_gap || self.rcv.unacked_bytes > self.rcv.largest {
+            AckDue::Now
+        } else {
+            AckDue::Delayed
+        };
+        self.rcv.acknowledge(due);
+        if fin { self.take_fin(cx) } else { Verdict::Done }
+    }
+
+    fn append(&mut self, data: &mut Chain) {
+        self.rcv.nxt += u32::try_from(data.len()).unwrap_or(u32::MAX);
+        self.rcv.queue.append(data);
+    }
+
+    fn take_fin(&mut self, cx: &mut Context<'_>) -> Verdict {
+        self.rcv.nxt += 1;
+        self.rcv.edge = self.rcv.edge.max(self.rcv.nxt);
+        self.rcv.fin = PeerFin::Arrived;
+        self.pending.refused = false;
+        cx.runs.clear(&mut self.rcv.runs);
+        match self.state {
+            State::Established => self.state = State::CloseWait,
+            State::FinWait1 if self.snd.fin != Fin::Acked => self.state = State::Closing,
+            State::FinWait1 | State::FinWait2 => return Verdict::TimeWait,
+            _ => {}
+        }
+        Verdict::Done
+    }
+}

@@ -1,0 +1,448 @@
+//! All of TCP's state: control blocks, listeners, queues, timers, and how they are taken and
+//! freed. What happens to a segment is in `arrive`, sending in `transmit`, the calls of the raw
+//! API in `calls`.
+use core::num::NonZeroU16;
+
+use crate::config::TcpConfig;
+use crate::error::Error;
+use crate::handle::{Owner, RawHandle, TcpListener, TcpPcb, next_generation};
+use crate::pbuf::Pool;
+use crate::random::Entropy;
+use crate::time::Instant;
+
+use super::demux::{Bucket, Demux};
+use super::input::{Context, Verdict};
+use super::limit::Limiter;
+use super::list::{IndexQueue, Link, NONE};
+use super::listen::ListenSlot;
+use super::out_of_order::{RunSlot, Runs};
+use super::pcb::{Attached, Life, Pcb};
+use super::ports::Secrets;
+use super::stats::TcpStats;
+use super::syn_queue::{SynQueue, SynSlot};
+use super::time_wait::{Remains, TimeWaitSlot, TimeWaits};
+use super::{Event, State};
+
+/// Storage of one connection.
+#[derive(Debug)]
+pub struct PcbSlot {
+    generation: NonZeroU16,
+    used: bool,
+    pub(crate) bound: Bound,
+    pub(crate) filed: Option<u32>,
+    pub(crate) hash_next: u16,
+    output: Link,
+    events: Link,
+    pub(crate) pcb: Pcb,
+}
+
+/// How a control block came to its local address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    No,
+    /// By `bind` or `connect`: nobody else may have the port.
+    Own,
+    /// From its listener.
+    Inherited,
+}
+
+impl PcbSlot {
+    /// An unused slot.
+    pub const fn new() -> Self {
+        Self {
+            generation: NonZeroU16::MIN,
+            used: false,
+            bound: Bound::No,
+            filed: None,
+            hash_next: NONE,
+            output: Link::UNLINKED,
+            events: Link::UNLINKED,
+            pcb: Pcb::UNUSED,
+        }
+    }
+}
+
+impl Default for PcbSlot {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// TCP's share of a stack's storage.
+#[derive(Debug)]
+pub struct TcpStorage {
+    /// One for each connection, at most 65,534.
+    pub pcbs: &'static mut [PcbSlot],
+    /// Look-up chains: half as many as connections or more.
+    pub buckets: &'static mut [Bucket],
+    /// One for each listener.
+    pub listeners: &'static mut [ListenSlot],
+    /// Half-open connections of all listeners.
+    pub syns: &'static mut [SynSlot],
+    /// Connections remembered in TIME-WAIT.
+    pub time_waits: &'static mut [TimeWaitSlot],
+    /// Runs of out-of-order data of all connections.
+    pub runs: &'static mut [RunSlot],
+}
+
+/// TCP of one stack.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(super) slots: &'static mut [PcbSlot],
+    pub(super) demux: Demux,
+    pub(super) listeners: &'static mut [ListenSlot],
+    pub(super) syns: SynQueue,
+    pub(super) time_waits: TimeWaits,
+    pub(super) runs: Runs,
+    output: IndexQueue,
+    events: IndexQueue,
+    pub(super) secrets: Secrets,
+    pub(super) config: TcpConfig,
+    pub(super) stats: TcpStats,
+    pub(super) tx_pool: &'static Pool,
+    pub(super) resets: Limiter,
+    /// Time of the current turn, for calls that start timers.
+    pub(super) now: Instant,
+    /// No connection has a deadline before this; may be too early, never too late.
+    earliest: Instant,
+    /// When to try again what a lack of buffers or of room in the device held up.
+    pub(super) retry: Instant,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        storage: TcpStorage,
+        tx_pool: &'static Pool,
+        config: TcpConfig,
+        entropy: Entropy<'_>,
+    ) -> Self {
+        Self {
+            slots: storage.pcbs,
+            demux: Demux::new(storage.buckets),
+            listeners: storage.listeners,
+            syns: SynQueue::new(storage.syns),
+            time_waits: TimeWaits::new(storage.time_waits),
+            runs: Runs::new(storage.runs),
+            output: IndexQueue::EMPTY,
+            events: IndexQueue::EMPTY,
+            secrets: Secrets::new(entropy),
+            config,
+            stats: TcpStats::default(),
+            tx_pool,
+            resets: Limiter::FULL,
+            now: Instant::ZERO,
+            earliest: Instant::MAX,
+            retry: Instant::MAX,
+        }
+    }
+
+    /// Takes a free control block, as `owner`'s.
+    pub(super) fn allocate(&mut self, owner: Owner) -> Result<u16, Error> {
+        let free = match self.slots.iter().position(|slot| !slot.used) {
+            Some(free) => u16::try_from(free).map_err(|_| Error::NoMemory)?,
+            None => self.reclaim().ok_or(Error::NoMemory)?,
+        };
+        let slot = self.slots.get_mut(usize::from(free)).ok_or(Error::NoMemory)?;
+        slot.used = true;
+        slot.pcb = Pcb { owner, ..Pcb::UNUSED };
+        slot.pcb.rcv.limit = self.config.rcv_wnd;
+        slot.pcb.snd.limit = self.config.snd_buf;
+        Ok(free)
+    }
+
+    /// Frees an orphan that only waits for its peer to close, the one closest to its limit.
+    fn reclaim(&mut self) -> Option<u16> {
+        let waiting = |slot: &PcbSlot| {
+            slot.pcb.attached == Attached::Orphan
+                && matches!(slot.pcb.state, State::FinWait2 | State::LastAck | State::Closing)
+        };
+        let index = (0..self.slots.len())
+            .filter(|&i| self.slots.get(i).is_some_and(waiting))
+            .min_by_key(|&i| self.slots.get(i).map(|slot| slot.pcb.last_heard))?;
+        let index = u16::try_from(index).ok()?;
+        self.free(index);
+        Some(index)
+    }
+
+    /// Returns a control block; its handles are stale.
+    pub(super) fn free(&mut self, index: u16) {
+        self.release_backlog(index);
+        self.demux.remove(self.slots, index);
+        let Some(slot) = self.slots.get_mut(usize::from(index)) else { return };
+        self.runs.clear(&mut slot.pcb.rcv.runs);
+        slot.generation = next_generation(slot.generation);
+        slot.used = false;
+        slot.bound = Bound::No;
+        // Drops the queues. The links stay: the lists skip what is not used any more.
+        slot.pcb = Pcb::UNUSED;
+    }
+
+    /// Makes the handles of a block stale, but keeps it.
+    pub(super) fn make_stale(&mut self, index: u16) {
+        if let Some(slot) = self.slots.get_mut(usize::from(index)) {
+            slot.generation = next_generation(slot.generation);
+        }
+    }
+
+    pub(super) fn handle(&self, index: u16) -> Option<TcpPcb> {
+        let slot = self.slots.get(usize::from(index))?;
+        Some(TcpPcb(RawHandle { slot: index, generation: slot.generation }))
+    }
+
+    /// The slot number of a handle that is not stale.
+    pub(super) fn index(&self, pcb: TcpPcb) -> Result<u16, Error> {
+        let slot = self.slots.get(usize::from(pcb.0.slot)).ok_or(Error::Closed)?;
+        if !slot.used || slot.generation != pcb.0.generation {
+            return Err(Error::Closed);
+        }
+        Ok(pcb.0.slot)
+    }
+
+    pub(super) fn pcb(&self, pcb: TcpPcb) -> Result<&Pcb, Error> {
+        let index = self.index(pcb)?;
+        self.slots.get(usize::from(index)).map(|slot| &slot.pcb).ok_or(Error::Closed)
+    }
+
+    pub(super) fn pcb_mut(&mut self, pcb: TcpPcb) -> Result<&mut Pcb, Error> {
+        let index = self.index(pcb)?;
+        self.at_mut(index).ok_or(Error::Closed)
+    }
+
+    pub(super) fn at(&self, index: u16) -> Option<&Pcb> {
+        self.slots.get(usize::from(index)).filter(|slot| slot.used).map(|slot| &slot.pcb)
+    }
+
+    pub(super) fn at_mut(&mut self, index: u16) -> Option<&mut Pcb> {
+        self.slots.get_mut(usize::from(index)).filter(|slot| slot.used).map(|slot| &mut slot.pcb)
+    }
+
+    /// Files a connection under its addresses.
+    pub(super) fn file(&mut self, index: u16) {
+        let Some(pcb) = self.at(index) else { return };
+        let hash = self.secrets.table_hash(pcb.local, pcb.remote);
+        self.demux.insert(self.slots, index, hash);
+    }
+
+    /// To be called after anything was done to a control block: puts it on the lists it now
+    /// belongs to and accounts for its timers.
+    pub(super) fn settle(&mut self, index: u16) {
+        let Some(pcb) = self.at(index) else { return };
+        let (events, next) = (pcb.has_events(), pcb.timers.next());
+        let alive = pcb.life == Life::Alive;
+        let orphan = pcb.attached == Attached::Orphan;
+        self.earliest = self.earliest.min(next);
+        if events {
+            self.events.push(self.slots, index, |slot| &mut slot.events);
+        }
+        if alive {
+            // Also when nothing is to be sent: the timers are set after output.
+            self.output.push(self.slots, index, |slot| &mut slot.output);
+        } else if orphan {
+            self.free(index);
+        }
+    }
+
+    /// The next control block that may have something to send.
+    pub(super) fn next_output(&mut self) -> Option<u16> {
+        self.output.pop(self.slots, |slot| &mut slot.output)
+    }
+
+    pub(super) fn output_count(&mut self) -> usize {
+        self.output.count(self.slots, |slot| &mut slot.output)
+    }
+
+    pub(super) fn output_again(&mut self, index: u16) {
+        self.output.push(self.slots, index, |slot| &mut slot.output);
+    }
+
+    /// Carries out what the processing of a segment or timer decided.
+    pub(super) fn conclude(&mut self, index: u16, verdict: Verdict, now: Instant) {
+        match verdict {
+            Verdict::Done | Verdict::Reset { .. } | Verdict::Abort(_) => {}
+            Verdict::End(life) => self.end(index, life),
+            Verdict::TimeWait => {
+                if let Some(pcb) = self.at(index) {
+                    let remains = Remains {
+                        local: pcb.local,
+                        remote: pcb.remote,
+                        snd_nxt: pcb.snd.nxt,
+                        rcv_nxt: pcb.rcv.nxt,
+                        ts_recent: pcb.negotiated.timestamps.map(|_| pcb.rcv.ts_recent),
+                        ts_offset: pcb.negotiated.timestamps.unwrap_or(0),
+                    };
+                    self.time_waits.insert(remains, now + self.config.time_wait);
+                }
+                self.end(index, Life::Ended);
+            }
+        }
+        self.settle(index);
+    }
+
+    /// The connection in `index` is over.
+    pub(super) fn end(&mut self, index: u16, life: Life) {
+        self.demux.remove(self.slots, index);
+        let attempt = self.at(index).is_some_and(|pcb| !pcb.is_synchronized());
+        self.stats.attempt_fails += u32::from(attempt && matches!(life, Life::Failed(_)));
+        let runs = &mut self.runs;
+        let slot = self.slots.get_mut(usize::from(index)).filter(|slot| slot.used);
+        if let Some(slot) = slot {
+            slot.bound = Bound::No;
+            slot.pcb.end(life, runs);
+        }
+    }
+
+    /// The next thing to tell an application.
+    pub(crate) fn next_event(&mut self) -> Option<(Owner, Event)> {
+        loop {
+            let index = self.events.pop(self.slots, |slot| &mut slot.events)?;
+            let Some(handle) = self.handle(index) else { continue };
+            let Some(pcb) = self.at_mut(index) else { continue };
+            if pcb.attached == Attached::Orphan {
+                continue;
+            }
+            let owner = pcb.owner;
+            if let Some(event) = take_event(pcb, handle) {
+                // There may be more; and taking data may have changed the window.
+                self.settle(index);
+                return Some((owner, event));
+            }
+            // Nothing left to tell: an ended connection's block is free now.
+            match pcb.life {
+                Life::Alive => {}
+                Life::Ended => {
+                    if !pcb.has_stream_news() {
+                        self.free(index);
+                    }
+                }
+                Life::Failed(error) => {
+                    self.free(index);
+                    return Some((owner, Event::Err { pcb: handle, error }));
+                }
+            }
+        }
+    }
+
+    /// Says what time it is for the calls that follow.
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// Runs the timers that are due at `now`. Segments they ask for are sent with the next output.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Expired> {
+        self.time_waits.expire(now);
+        if self.earliest > now {
+            return None;
+        }
+        let mut earliest = Instant::MAX;
+        for index in 0..self.slots.len() {
+            let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.used) else { continue };
+            let next = slot.pcb.timers.next();
+            if next > now {
+                earliest = earliest.min(next);
+                continue;
+            }
+            let mut cx = Context {
+                now,
+                config: &self.config,
+                runs: &mut self.runs,
+                stats: &mut self.stats,
+            };
+            let verdict = slot.pcb.expire(&mut cx);
+            let Ok(index) = u16::try_from(index) else { break };
+            if let Verdict::Abort(life) = verdict {
+                // The rest is due still: the scan goes on after the reset was sent.
+                return Some(Expired { index, life });
+            }
+            self.conclude(index, verdict, now);
+            if let Some(pcb) = self.at(index) {
+                earliest = earliest.min(pcb.timers.next());
+            }
+        }
+        self.earliest = earliest;
+        None
+    }
+
+    /// The earliest moment something is to be done.
+    pub(crate) fn next_deadline(&self) -> Instant {
+        self.earliest
+            .min(self.syns.next_deadline())
+            .min(self.time_waits.next_deadline())
+            .min(self.retry)
+    }
+
+    /// Some connection has a deadline at `next`.
+    pub(super) fn lower_deadline(&mut self, next: Instant) {
+        self.earliest = self.earliest.min(next);
+    }
+
+    pub(super) fn context(&mut self, now: Instant) -> (&mut [PcbSlot], Context<'_>) {
+        let cx = Context {
+            now,
+            config: &self.config,
+            runs: &mut self.runs,
+            stats: &mut self.stats,
+        };
+        (self.slots, cx)
+    }
+
+    /// A listener by its number, if the handle is not stale.
+    pub(super) fn listener_mut(&mut self, listener: TcpListener) -> Option<&mut ListenSlot> {
+        self.listeners
+            .get_mut(usize::from(listener.0.slot))
+            .filter(|slot| slot.is(listener.0.generation))
+    }
+
+    /// Gives the backlog place back that the connection in `index` holds.
+    pub(super) fn release_backlog(&mut self, index: u16) {
+        let listener = self.at_mut(index).and_then(|pcb| pcb.backlog.take());
+        if let Some(slot) = listener.and_then(|listener| self.listener_mut(listener)) {
+            slot.waiting = slot.waiting.saturating_sub(1);
+        }
+    }
+}
+
+/// A connection that a timer gave up: the peer is to be reset.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expired {
+    pub(crate) index: u16,
+    pub(crate) life: Life,
+}
+
+/// Order of the raw API: accepted or connected, data, sent, end of stream, poll.
+fn take_event(pcb: &mut Pcb, handle: TcpPcb) -> Option<Event> {
+    use super::receive::PeerFin;
+    let pending = &mut pcb.pending;
+    if let Some(listener) = pending.accept.take() {
+        return Some(Event::Accept { listener, pcb: handle });
+    }
+    if core::mem::take(&mut pending.connected) {
+        return Some(Event::Connected { pcb: handle });
+    }
+    if !pending.refused {
+        if let Some(data) = pcb.rcv.queue.take_all() {
+            // Counted as unread until `recved`; bounded by the window.
+            let len = u32::try_from(data.tot_len()).unwrap_or(u32::MAX);
+            pcb.rcv.unread = pcb.rcv.unread.saturating_add(len);
+            return Some(Event::Recv { pcb: handle, data: Some(data) });
+        }
+    }
+    if pending.acked > 0 {
+        let len = core::mem::take(&mut pending.acked);
+        return Some(Event::Sent { pcb: handle, len });
+    }
+    if pcb.rcv.queue.is_empty() && pcb.rcv.fin == PeerFin::Arrived {
+        pcb.rcv.fin = PeerFin::Told;
+        return Some(Event::Recv { pcb: handle, data: None });
+    }
+    if core::mem::take(&mut pending.poll) && pcb.life == Life::Alive {
+        return Some(Event::Poll { pcb: handle });
+    }
+    None
+}
+
+impl Engine {
+    /// Control blocks in use.
+    pub(super) fn used(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.used).count()
+    }
+}

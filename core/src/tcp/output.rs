@@ -1,0 +1,237 @@
+//! What to send next: RFC 9293 §3.10.2 and §3.8.6, one segment at a time. A plan is made without
+//! changing anything and carried out by the engine; `sent` then records it.
+use crate::config::TcpConfig;
+use crate::time::Instant;
+use crate::wire::tcp::{Flags, SeqNum};
+
+use super::pcb::{Force, Pcb};
+use super::receive::AckDue;
+use super::send::Fin;
+use super::timers::Timer;
+use super::{Nagle, State};
+
+/// A segment to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) seq: SeqNum,
+    /// Payload bytes.
+    pub(crate) len: u32,
+    /// Without ACK, which all but the first SYN carry.
+    pub(crate) flags: Flags,
+    pub(crate) kind: Kind,
+}
+
+/// Why a segment is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Syn,
+    /// Sent before.
+    Again,
+    /// Data or FIN never sent before.
+    New,
+    Keepalive,
+    /// An acknowledgement by itself.
+    Ack,
+}
+
+impl Pcb {
+    /// The next segment to send with options of `options` bytes less than
+    /// [`Pcb::effective_mss`] already accounts for. `None`: nothing (more) may be sent now.
+    pub(crate) fn plan(&self) -> Option<Plan> {
+        match self.state {
+            State::Closed | State::TimeWait => return None,
+            State::SynSent | State::SynReceived if self.syn_due => {
+                let (seq, kind) = (self.snd.iss, Kind::Syn);
+                return Some(Plan { seq, len: 0, flags: Flags::SYN, kind });
+            }
+            State::SynSent => return None,
+            State::SynReceived => return self.plan_ack(),
+            _ => {}
+        }
+        let data = match self.recovery.pending() {
+            Some((from, until)) => self.plan_again(from, until),
+            None => self.plan_new(),
+        };
+        data.or_else(|| self.plan_keepalive()).or_else(|| self.plan_ack())
+    }
+
+    fn plan_again(&self, from: SeqNum, until: SeqNum) -> Option<Plan> {
+        let mss = self.segment_room();
+        let offset = from.since(self.snd.una);
+        // The peer's window bounds resending too, but its first byte may always be asked about.
+        let window = self.snd.wnd.max(1);
+        let whole = until.since(from).min(mss);
+        let fits = offset == 0 || offset + whole <= self.congestion.cwnd();
+        if !fits || offset >= window {
+            return None;
+        }
+        let numbers = whole.min(window - offset);
+        let end = self.snd.queue_end();
+        let data = if end.after(from) { end.since(from).min(numbers) } else { 0 };
+        // What is left of the numbers behind the data is the FIN.
+        let fin = numbers > data && self.snd.fin == Fin::Sent;
+        if data == 0 && !fin {
+            return None;
+        }
+        let flags = if fin { Flags::FIN } else { Flags::NONE };
+        Some(self.with_push(Plan { seq: from, len: data, flags, kind: Kind::Again }))
+    }
+
+    fn plan_new(&self) -> Option<Plan> {
+        let nxt = self.snd.nxt;
+        let unsent = self.snd.unsent();
+        let fin = self.snd.fin == Fin::Queued;
+        if unsent == 0 {
+            let bare_fin = Plan { seq: nxt, len: 0, flags: Flags::FIN, kind: Kind::New };
+            // Into a closed window only when nothing else is out: it then is the probe.
+            let may = self.usable() > 0 || self.snd.in_flight() == 0;
+            return (fin && may).then_some(bare_fin);
+        }
+        let mss = self.segment_room();
+        let wanted = unsent.min(mss);
+        let usable = match self.force {
+            // RFC 9293 §3.8.6.1: a probe carries one byte beyond the window.
+            Force::Probe => self.usable().max(1),
+            Force::Flush | Force::No => self.usable(),
+        };
+        let len = wanted.min(usable);
+        if len == 0 || !self.congestion_allows(wanted) {
+            return None;
+        }
+        // RFC 9293 §3.8.6.2.1, conditions (1) to (4) for sending.
+        let last = len == unsent;
+        let nagle_allows = self.nagle == Nagle::Disabled
+            || self.snd.in_flight() == 0
+            || fin
+            || self.force == Force::Flush;
+        let send = len == mss
+            || (last && nagle_allows)
+            || len >= (self.snd.max_wnd / 2).max(1)
+            || self.force == Force::Probe;
+        if !send {
+            return None;
+        }
+        let flags = if fin && last { Flags::FIN } else { Flags::NONE };
+        Some(self.with_push(Plan { seq: nxt, len, flags, kind: Kind::New }))
+    }
+
+    fn plan_keepalive(&self) -> Option<Plan> {
+        // RFC 9293 §3.8.4: a number already acknowledged, no data.
+        let seq = self.snd.nxt - 1;
+        let plan = Plan { seq, len: 0, flags: Flags::NONE, kind: Kind::Keepalive };
+        self.keepalive_due.then_some(plan)
+    }
+
+    fn plan_ack(&self) -> Option<Plan> {
+        let plan = Plan { seq: self.snd.nxt, len: 0, flags: Flags::NONE, kind: Kind::Ack };
+        (self.rcv.ack == AckDue::Now).then_some(plan)
+    }
+
+    /// PSH on the segment that holds the last byte of a write (RFC 9293 §3.9.1.2).
+    fn with_push(&self, plan: Plan) -> Plan {
+        let end = plan.seq + plan.len;
+        let pushed = self.snd.push.is_some_and(|push| push.after(plan.seq) && !push.after(end));
+        if plan.len > 0 && pushed {
+            return Plan { flags: plan.flags | Flags::PSH, ..plan };
+        }
+        plan
+    }
+
+    /// Payload bytes of a segment sent now: less while SACK blocks ride along.
+    fn segment_room(&self) -> u32 {
+        let blocks = if self.negotiated.sack && self.rcv.runs != super::list::NONE { 36 } else { 0 };
+        self.effective_mss().saturating_sub(blocks).max(1)
+    }
+
+    /// Bytes of the peer's window that nothing was sent into.
+    pub(crate) fn usable(&self) -> u32 {
+        let right = self.snd.una + self.snd.wnd;
+        if right.after(self.snd.nxt) { right.since(self.snd.nxt) } else { 0 }
+    }
+
+    fn congestion_allows(&self, len: u32) -> bool {
+        let flight = self.recovery.believed_in_flight(self.snd.una, self.snd.nxt);
+        flight == 0 || flight + len <= self.congestion.cwnd() + self.limited_transmit()
+    }
+
+    /// Bytes that could leave now if they were queued.
+    pub(crate) fn sendable(&self) -> u32 {
+        if !self.is_synchronized() || self.recovery.pending().is_some() {
+            return 0;
+        }
+        let flight = self.recovery.believed_in_flight(self.snd.una, self.snd.nxt);
+        let congestion = self.congestion.cwnd().saturating_sub(flight);
+        self.usable().min(congestion).saturating_sub(self.snd.unsent())
+    }
+
+    /// Records that `plan` was handed to IP at `now`.
+    pub(crate) fn sent(&mut self, plan: Plan, now: Instant, config: &TcpConfig) {
+        let takes = plan.len
+            + u32::from(plan.flags.contains(Flags::SYN))
+            + u32::from(plan.flags.contains(Flags::FIN));
+        let end = plan.seq + takes;
+        match plan.kind {
+            Kind::Syn => {
+                self.syn_due = false;
+                // Karn's rule: a SYN sent twice is not timed.
+                let first = self.snd.nxt == self.snd.iss;
+                self.timed = first.then_some((end, now));
+            }
+            Kind::Again => self.recovery.resent(end),
+            Kind::New => {
+                if self.timed.is_none() && !self.recovery.in_recovery() {
+                    self.timed = Some((end, now));
+                }
+                if plan.flags.contains(Flags::FIN) {
+                    self.snd.fin = Fin::Sent;
+                }
+                self.force = Force::No;
+            }
+            Kind::Keepalive => self.keepalive_due = false,
+            Kind::Ack => {}
+        }
+        self.snd.nxt = self.snd.nxt.max(end);
+        // RFC 6298 §5.1: the timer runs while something is unacknowledged.
+        if takes > 0 {
+            self.timers.stop(Timer::Persist);
+            self.last_sent = now;
+            if !self.timers.is_running(Timer::Retransmit) {
+                let rto = self.rtt.rto(config);
+                self.timers.start(Timer::Retransmit, now, rto);
+            }
+        }
+        if plan.kind != Kind::Syn || self.state == State::SynReceived {
+            self.rcv.acknowledged();
+            self.timers.stop(Timer::DelayedAck);
+        }
+    }
+
+    /// Prepares for output at `now`: a window that was idle is not trusted (RFC 5681 §4.1).
+    pub(crate) fn before_output(&mut self, now: Instant, config: &TcpConfig) {
+        let idle = now.saturating_since(self.last_sent) > self.rtt.rto(config);
+        if self.snd.in_flight() == 0 && self.snd.unsent() > 0 && idle && self.is_synchronized() {
+            let mss = self.effective_mss();
+            self.congestion.restart_after_idle(mss);
+        }
+    }
+
+    /// Starts the timers that what was not sent needs. With this no state waits without a timer.
+    pub(crate) fn after_output(&mut self, now: Instant, config: &TcpConfig) {
+        if self.force == Force::Flush {
+            self.force = Force::No;
+        }
+        if self.rcv.ack == AckDue::Delayed && !self.timers.is_running(Timer::DelayedAck) {
+            self.timers.start(Timer::DelayedAck, now, config.delayed_ack);
+        }
+        let waits = self.is_synchronized()
+            && self.snd.in_flight() == 0
+            && (self.snd.unsent() > 0 || self.snd.fin == Fin::Queued);
+        if waits && !self.timers.is_running(Timer::Persist) {
+            let rto = self.rtt.rto(config);
+            self.timers.start(Timer::Persist, now, rto);
+        }
+        if self.pending.refused && !self.timers.is_running(Timer::Refused) {
+            self.timers.start(Timer::Refused, now, core::time::Duration::from_millis(250));
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The control block of one connection, and what the application has still to be told about it.
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+use crate::config::TcpConfig;
+use crate::error::Error;
+use crate::handle::{Owner, TcpListener};
+use crate::time::Instant;
+use crate::wire::tcp::SeqNum;
+use crate::wire::tcp_options::{Options, SackBlock, Timestamps};
+
+use super::congestion::Congestion;
+use super::limit::Limiter;
+use super::out_of_order::Runs;
+use super::receive::{PeerFin, Receiver};
+use super::retransmit::Recovery;
+use super::rtt::Rtt;
+use super::send::{Fin, Sender};
+use super::timers::{Timer, TimerTable};
+use super::{Keepalive, Nagle, State};
+
+/// "Not bound", "not connected".
+pub(crate) const NO_ADDR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+
+/// What both sides agreed on in their SYNs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Negotiated {
+    /// RFC 7323 timestamps: what ours are ahead of the clock.
+    pub(crate) timestamps: Option<u32>,
+    /// The peer understands selective acknowledgements.
+    pub(crate) sack: bool,
+}
+
+/// Level-triggered news for the application; repetitions merge.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) accept: Option<TcpListener>,
+    pub(crate) connected: bool,
+    /// Bytes acknowledged since the last `sent`.
+    pub(crate) acked: usize,
+    pub(crate) poll: bool,
+    /// The application refused what is in the receive queue; not to be offered before the timer
+    /// or the next segment.
+    pub(crate) refused: bool,
+}
+
+/// Who looks after the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attached {
+    /// Its owner, through the handle.
+    Yes,
+    /// Nobody: events are not delivered, data resets it (RFC 9293 §3.10.4).
+    Orphan,
+}
+
+/// Whether the connection is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    Alive,
+    /// Ended; the block waits for its last events to be delivered.
+    Ended,
+    /// Ended by an error, which is the last event.
+    Failed(Error),
+}
+
+/// A transmission control block (TCB).
+#[derive(Debug)]
+pub(crate) struct Pcb {
+    pub(crate) owner: Owner,
+    pub(crate) arg: usize,
+    pub(crate) attached: Attached,
+    pub(crate) life: Life,
+    pub(crate) local: SocketAddrV4,
+    pub(crate) remote: SocketAddrV4,
+    pub(crate) state: State,
+    pub(crate) snd: Sender,
+    pub(crate) rcv: Receiver,
+    pub(crate) rtt: Rtt,
+    /// The segment being timed when timestamps are not in use: its end, and when it was sent.
+    pub(crate) timed: Option<(SeqNum, Instant)>,
+    pub(crate) congestion: Congestion,
+    pub(crate) recovery: Recovery,
+    pub(crate) timers: TimerTable,
+    pub(crate) negotiated: Negotiated,
+    pub(crate) nagle: Nagle,
+    pub(crate) keepalive: Option<Keepalive>,
+    /// Keepalive probes sent since the peer was last heard.
+    pub(crate) keepalive_probes: u8,
+    pub(crate) poll_interval: u8,
+    pub(crate) pending: Pending,
+    /// The listener whose backlog this connection counts against.
+    pub(crate) backlog: Option<TcpListener>,
+    /// The place in the backlog is held beyond the accept callback.
+    pub(crate) accept_delayed: bool,
+    pub(crate) challenges: Limiter,
+    /// Transmit the SYN (again).
+    pub(crate) syn_due: bool,
+    /// Transmit although Nagle or the window says no: `tcp_output`, or the persist timer.
+    pub(crate) force: Force,
+    pub(crate) keepalive_due: bool,
+    /// The application closed its side with `shutdown` for reading: data resets.
+    pub(crate) read_shut: bool,
+    /// The application closed: FIN-WAIT-2 is limited.
+    pub(crate) closed: bool,
+    pub(crate) last_sent: Instant,
+    pub(crate) last_heard: Instant,
+}
+
+/// Reasons to send in spite of a rule that would wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Force {
+    No,
+    /// The application asked for the last small segment to leave (`tcp_output`).
+    Flush,
+    /// The override timer of sender SWS avoidance, or a probe of a closed window.
+    Probe,
+}
+
+impl Pcb {
+    /// A block in no use; also what a new one starts from.
+    pub(crate) const UNUSED: Self = Self {
+        owner: Owner(0),
+        arg: 0,
+        attached: Attached::Yes,
+        life: Life::Alive,
+        local: NO_ADDR,
+        remote: NO_ADDR,
+        state: State::Closed,
+        snd: Sender::UNUSED,
+        rcv: Receiver::UNUSED,
+        rtt: Rtt::NEW,
+        timed: None,
+        congestion: Congestion::UNUSED,
+        recovery: Recovery::NONE,
+        timers: TimerTable::STOPPED,
+        negotiated: Negotiated { timestamps: None, sack: false },
+        nagle: Nagle::Enabled,
+        keepalive: None,
+        keepalive_probes: 0,
+        poll_interval: 0,
+        pending: Pending { accept: None, connected: false, acked: 0, poll: false, refused: false },
+        backlog: None,
+        accept_delayed: false,
+        challenges: Limiter::FULL,
+        syn_due: false,
+        force: Force::No,
+        keepalive_due: false,
+        read_shut: false,
+        closed: false,
+        last_sent: Instant::ZERO,
+        last_heard: Instant::ZERO,
+    };
+
+    /// Payload bytes of a full segment, with the options every segment of the connection carries.
+    pub(crate) fn effective_mss(&self) -> u32 {
+        // RFC 6691 §2: the MSS option does not count options.
+        let options = if self.negotiated.timestamps.is_some() { 12 } else { 0 };
+        u32::from(self.snd.mss).saturating_sub(options).max(1)
+    }
+
+    /// Whether both sides have synchronized (RFC 9293 §3.4).
+    pub(crate) fn is_synchronized(&self) -> bool {
+        !matches!(self.state, State::Closed | State::SynSent | State::SynReceived)
+    }
+
+    /// Whether the application may still write.
+    pub(crate) fn can_write(&self) -> Result<(), Error> {
+        match self.state {
+            State::Closed => Err(Error::NotConnected),
+            _ if self.snd.fin != Fin::Open || self.life != Life::Alive => Err(Error::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an event waits for the application.
+    pub(crate) fn has_events(&self) -> bool {
+        let p = &self.pending;
+        self.attached == Attached::Yes
+            && (p.accept.is_some()
+                || p.connected
+                || p.acked > 0
+                || p.poll
+                || (!p.refused && self.has_stream_news())
+                || self.life != Life::Alive)
+    }
+
+    /// Whether data or the end of stream waits.
+    pub(crate) fn has_stream_news(&self) -> bool {
+        !self.rcv.queue.is_empty() || self.rcv.fin == PeerFin::Arrived
+    }
+
+    /// The connection is over; what was received and not delivered stays for the application.
+    pub(crate) fn end(&mut self, life: Life, runs: &mut Runs) {
+        self.state = State::Closed;
+        self.life = life;
+        self.snd.queue.clear();
+        runs.clear(&mut self.rcv.runs);
+        self.timers = TimerTable::STOPPED;
+        self.rcv.ack = super::receive::AckDue::No;
+        self.syn_due = false;
+        self.keepalive_due = false;
+        self.recovery = Recovery::NONE;
+    }
+
+    /// The value of our timestamp clock: milliseconds, offset for each connection
+    /// (RFC 7323 §5.4).
+    pub(crate) fn timestamp(offset: u32, now: Instant) -> u32 {
+        (now.as_millis() as u32).wrapping_add(offset)
+    }
+
+    /// The options of a segment other than a SYN.
+    pub(crate) fn options(&self, runs: &Runs, now: Instant) -> Options {
+        let mut options = Options::default();
+        if let Some(offset) = self.negotiated.timestamps {
+            let value = Self::timestamp(offset, now);
+            options.timestamps = Some(Timestamps { value, echo: self.rcv.ts_recent });
+        }
+        if self.negotiated.sack && self.rcv.runs != super::list::NONE {
+            // RFC 2018 §4: the block of the segment that arrived last comes first.
+            let newest = self.rcv.newest_run;
+            let holds = |&(left, right): &(SeqNum, SeqNum)| {
+                newest.after_eq(left) && newest.before_eq(right)
+            };
+            let ranges = || runs.ranges(self.rcv.runs).filter(|(left, right)| left != right);
+            for (left, right) in
+                ranges().filter(holds).take(1).chain(ranges().filter(|range| !holds(range)))
+            {
+                if options.sack.push(SackBlock { left, right }).is_none() {
+                    break;
+                }
+            }
+        }
+        options
+    }
+
+    /// (Re)starts the timer of `poll`.
+    pub(crate) fn start_poll_timer(&mut self, now: Instant) {
+        if self.poll_interval == 0 || self.attached == Attached::Orphan {
+            self.timers.stop(Timer::Poll);
+        } else {
+            let half_seconds = u64::from(self.poll_interval);
+            self.timers.start(
+                Timer::Poll,
+                now,
+                core::time::Duration::from_millis(500 * half_seconds),
+            );
+        }
+    }
+
+    /// Starts or stops the keepalive timer after the peer was heard or the setting changed.
+    pub(crate) fn start_keepalive_timer(&mut self, now: Instant) {
+        self.keepalive_probes = 0;
+        self.keepalive_due = false;
+        match self.keepalive {
+            Some(keepalive) if self.is_synchronized() => {
+                self.timers.start(Timer::Keepalive, now, keepalive.idle);
+            }
+            _ => self.timers.stop(Timer::Keepalive),
+        }
+    }
+
+    /// Gives the peer's first window and segment size their places; `config` caps them.
+    pub(crate) fn apply_syn_options(&mut self, options: &Options, config: &TcpConfig) {
+        if let Some(mss) = options.mss {
+            // A peer that asks for tiny segments would have us send 20 times the packets:
+            // the floor is Linux's.
+            self.snd.mss = self.snd.mss.min(mss.max(super::MIN_MSS));
+        } else {
+            // RFC 9293 §3.7.1: 536 when the option is absent (MUST-15).
+            self.snd.mss = self.snd.mss.min(super::DEFAULT_MSS);
+        }
+        // RFC 7323 §2.2: scaling counts only if both SYNs carry it.
+        match options.window_scale {
+            Some(shift) if config.window_scaling == crate::config::Use::On => {
+                self.snd.shift = shift;
+            }
+            _ => (self.snd.shift, self.rcv.shift) = (0, 0),
+        }
+        self.negotiated.sack =
+            options.sack_permitted && config.sack == crate::config::Use::On;
+        if options.timestamps.is_none() {
+            self.negotiated.timestamps = None;
+        }
+    }
+}

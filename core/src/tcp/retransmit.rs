@@ -1,0 +1,214 @@
+//! Loss recovery of the sender: fast retransmit and NewReno recovery (RFC 5681, RFC 6582), and
+//! what follows a timeout (RFC 6298 §5). The window arithmetic is in `congestion`.
+use crate::config::TcpConfig;
+use crate::error::Error;
+use crate::time::Instant;
+use crate::wire::tcp::SeqNum;
+
+use super::State;
+use super::congestion::Again;
+use super::pcb::Pcb;
+use super::send::Fin;
+use super::timers::Timer;
+
+/// RFC 5681 §3.2: the third duplicate acknowledgement.
+const DUPLICATES: u8 = 3;
+
+/// What the sender believes was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing.
+    Open,
+    /// Duplicate acknowledgements: `recover` ends it (RFC 6582 §3.2).
+    Fast { recover: SeqNum },
+    /// A timeout: everything up to `recover`.
+    Timeout { recover: SeqNum },
+}
+
+/// Recovery state of one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Recovery {
+    phase: Phase,
+    duplicates: u8,
+    /// Next number to send again, up to (not including) `until`.
+    resend: Option<(SeqNum, SeqNum)>,
+    /// RFC 6582 §3.2 "recover": duplicate acknowledgements below it are echoes of our own
+    /// retransmissions.
+    guard: Option<SeqNum>,
+    /// Timeouts or unanswered probes since the last progress.
+    pub(crate) attempts: u8,
+}
+
+impl Recovery {
+    pub(crate) const NONE: Self = Self {
+        phase: Phase::Open,
+        duplicates: 0,
+        resend: None,
+        guard: None,
+        attempts: 0,
+    };
+
+    /// What to send again: the range of numbers.
+    pub(crate) fn pending(&self) -> Option<(SeqNum, SeqNum)> {
+        self.resend
+    }
+
+    /// Numbers up to `upto` were sent again.
+    pub(crate) fn resent(&mut self, upto: SeqNum) {
+        if let Some((from, until)) = &mut self.resend {
+            *from = upto;
+            if !from.before(*until) {
+                self.resend = None;
+            }
+        }
+    }
+
+    /// Everything from `una` to `nxt` goes again.
+    pub(crate) fn resend_all(&mut self, una: SeqNum, nxt: SeqNum) {
+        self.resend = Some((una, nxt));
+    }
+
+    pub(crate) fn in_recovery(&self) -> bool {
+        self.phase != Phase::Open
+    }
+
+    /// Bytes the congestion window counts as in flight: after a timeout only what was sent again
+    /// counts, the rest is believed lost.
+    pub(crate) fn believed_in_flight(&self, una: SeqNum, nxt: SeqNum) -> u32 {
+        match (self.phase, self.resend) {
+            (Phase::Timeout { .. }, Some((from, _))) => from.since(una),
+            _ => nxt.since(una),
+        }
+    }
+}
+
+impl Pcb {
+    /// An acknowledgement that acknowledges nothing new while data is in flight
+    /// (RFC 5681 §2, "duplicate acknowledgement").
+    pub(crate) fn on_duplicate_ack(&mut self) {
+        let mss = self.effective_mss();
+        match self.recovery.phase {
+            Phase::Fast { .. } => self.congestion.duplicate_in_recovery(mss),
+            Phase::Timeout { .. } => {}
+            Phase::Open => {
+                self.recovery.duplicates = self.recovery.duplicates.saturating_add(1);
+                // RFC 6582 §3.2 (2): not for duplicates caused by our own retransmissions.
+                let fresh = self.recovery.guard.is_none_or(|guard| self.snd.una.after(guard));
+                if self.recovery.duplicates == DUPLICATES && fresh {
+                    let recover = self.snd.nxt;
+                    self.congestion.enter_recovery(self.snd.in_flight(), mss);
+                    self.recovery.phase = Phase::Fast { recover };
+                    self.recovery.guard = Some(recover);
+                    self.recovery.resend = Some((self.snd.una, self.first_segment_end()));
+                    // RFC 6298: Karn's rule; a segment sent twice is not timed.
+                    self.timed = None;
+                }
+            }
+        }
+    }
+
+    /// Limited transmit (RFC 3042): bytes of new data the first two duplicates allow beyond the
+    /// congestion window.
+    pub(crate) fn limited_transmit(&self) -> u32 {
+        match self.recovery.phase {
+            Phase::Open => u32::from(self.recovery.duplicates.min(2)) * self.effective_mss(),
+            _ => 0,
+        }
+    }
+
+    /// `acked` bytes or flags more were acknowledged; `una` is updated.
+    pub(crate) fn on_new_ack(&mut self, acked: u32, window_limited: bool) {
+        let mss = self.effective_mss();
+        let una = self.snd.una;
+        self.recovery.attempts = 0;
+        self.recovery.duplicates = 0;
+        if let Some((from, until)) = self.recovery.resend {
+            let from = from.max(una);
+            self.recovery.resend = from.before(until).then_some((from, until));
+        }
+        match self.recovery.phase {
+            Phase::Open => {
+                if window_limited {
+                    self.congestion.acked(acked, mss);
+                }
+            }
+            Phase::Fast { recover } if una.before(recover) => {
+                // RFC 6582 §3.2 (3): a partial acknowledgement names the next hole.
+                self.congestion.partial_ack(acked, mss);
+                self.recovery.resend = Some((una, self.first_segment_end()));
+            }
+            Phase::Fast { .. } => {
+                self.congestion.exit_recovery(self.snd.in_flight(), mss);
+                self.recovery.phase = Phase::Open;
+            }
+            Phase::Timeout { recover } => {
+                self.congestion.acked(acked, mss);
+                if !una.before(recover) {
+                    self.recovery.phase = Phase::Open;
+                    self.recovery.resend = None;
+                }
+            }
+        }
+    }
+
+    /// The retransmission timer expired with something unacknowledged.
+    ///
+    /// # Errors
+    /// The connection is to be given up.
+    pub(crate) fn on_retransmit_timeout(
+        &mut self,
+        now: Instant,
+        config: &TcpConfig,
+    ) -> Result<(), Error> {
+        self.recovery.attempts = self.recovery.attempts.saturating_add(1);
+        self.rtt.timed_out();
+        self.timed = None;
+        let rto = self.rtt.rto(config);
+        if matches!(self.state, State::SynSent | State::SynReceived) {
+            // RFC 9293 §3.8.3 (MUST-23): a limit of its own for SYNs.
+            if self.recovery.attempts > config.max_syn_retransmits {
+                return Err(Error::TimedOut);
+            }
+            self.syn_due = true;
+            self.timers.start(Timer::Retransmit, now, rto);
+            return Ok(());
+        }
+        if self.recovery.attempts > config.max_retransmits {
+            return Err(Error::TimedOut);
+        }
+        self.timers.start(Timer::Retransmit, now, rto);
+        let una = self.snd.una;
+        if self.snd.wnd == 0 {
+            // A probe that got no new window: the network lost nothing, so no congestion
+            // response, and one byte is enough to ask again (RFC 9293 §3.8.6.1).
+            self.recovery.resend = Some((una, una + 1));
+            return Ok(());
+        }
+        let mss = self.effective_mss();
+        let again = match self.recovery.phase {
+            Phase::Timeout { .. } => Again::Repeated,
+            _ => Again::First,
+        };
+        self.congestion.timed_out(self.snd.in_flight(), mss, again);
+        let recover = self.snd.nxt;
+        self.recovery.phase = Phase::Timeout { recover };
+        self.recovery.guard = Some(recover);
+        self.recovery.duplicates = 0;
+        // RFC 6298 §5.4: the earliest first; the rest follows as acknowledgements open the window.
+        self.recovery.resend = Some((una, recover));
+        Ok(())
+    }
+
+    /// An acceptable acknowledgement arrived while the window is closed: the peer lives, however
+    /// long it keeps it so (RFC 9293 §3.8.6.1, MUST-36).
+    pub(crate) fn on_probe_answered(&mut self) {
+        self.recovery.attempts = 0;
+    }
+
+    /// Where the segment at `una` ends.
+    fn first_segment_end(&self) -> SeqNum {
+        let fin = u32::from(self.snd.fin == Fin::Sent);
+        let end = self.snd.queue_end() + fin;
+        (self.snd.una + self.effective_mss()).min(end).min(self.snd.nxt)
+    }
+}

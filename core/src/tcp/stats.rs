@@ -1,0 +1,54 @@
+//! Counters of TCP, named after the TCP-MIB (RFC 4022) where it has them.
+
+/// What TCP has counted since the stack was made. Counters wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TcpStats {
+    /// Connections opened from here (`tcpActiveOpens`).
+    pub active_opens: u32,
+    /// Connections accepted (`tcpPassiveOpens`).
+    pub passive_opens: u32,
+    /// Attempts to connect that failed (`tcpAttemptFails`).
+    pub attempt_fails: u32,
+    /// Segments received, wrong ones included (`tcpInSegs`).
+    pub segments_received: u32,
+    /// Segments sent (`tcpOutSegs`).
+    pub segments_sent: u32,
+    /// Segments sent again (`tcpRetransSegs`).
+    pub segments_retransmitted: u32,
+    /// Segments whose header or options contradict themselves, or whose addresses no connection
+    /// can have (`tcpInErrs`).
+    pub malformed: u32,
+    /// Segments with a wrong checksum.
+    pub checksum_errors: u32,
+    /// Segments that belong to no connection.
+    pub no_connection: u32,
+    /// Resets sent (`tcpOutRsts`).
+    pub resets_sent: u32,
+    /// Resets that ended a connection.
+    pub resets_received: u32,
+    /// Segments outside the window.
+    pub unacceptable: u32,
+    /// Segments with a timestamp from the past (RFC 7323 §5).
+    pub paws_rejected: u32,
+    /// Challenge acknowledgements sent (RFC 5961).
+    pub challenge_acks: u32,
+    /// Duplicate acknowledgements received.
+    pub duplicate_acks: u32,
+    /// Segments stored out of order.
+    pub out_of_order: u32,
+    /// Segments not stored because a cap was reached.
+    pub out_of_order_dropped: u32,
+    /// SYNs dropped because the listener's backlog or the SYN queue was full.
+    pub syns_dropped: u32,
+    /// Handshakes that completed when no control block was free; the peer tries again.
+    pub accepts_deferred: u32,
+    /// Expiries of the retransmission timer.
+    pub timeouts: u32,
+    /// Segments that waited because no buffer was free.
+    pub no_buffers: u32,
+    /// Payload bytes received, retransmissions included.
+    pub bytes_received: u64,
+    /// Payload bytes sent, retransmissions included.
+    pub bytes_sent: u64,
+}
