@@ -3,25 +3,111 @@
 //! ```text
 //! frames, due timers -> input -> dispatch (callbacks) -> output -> next deadline
 //! ```
+use crate::config::Config;
 use crate::handler::Handler;
-use crate::tcp::Tcp;
-use crate::time::Instant;
-use crate::udp::Udp;
+use crate::handle::Owner;
+use crate::ip::{Input, Ip, IpStorage};
+use crate::pbuf::Pool;
+use crate::random::Entropy;
+use crate::tcp::{self, Tcp, TcpStats, TcpStorage};
+use crate::time::{Instant, earliest};
+use crate::udp::{self, Udp, UdpStorage};
+
+/// Received frames one turn takes at most, before callbacks run and answers leave: a flood delays
+/// nobody for longer than these take, and an acknowledgement covers a batch of them.
+const FRAMES_PER_TURN: usize = 32;
+
+/// All the memory a stack will ever use, given to it for good.
+#[derive(Debug)]
+pub struct Storage {
+    /// TCP's control blocks and queues.
+    pub tcp: TcpStorage,
+    /// UDP's endpoints and datagrams.
+    pub udp: UdpStorage,
+    /// Interfaces, neighbours, routes, reassembly.
+    pub ip: IpStorage,
+    /// Where data to send is copied to; its descriptors also name what is in flight.
+    pub tx_pool: &'static Pool,
+    /// Headers and short control packets: blocks of 128 bytes or more, apart from the data, so
+    /// that acknowledgements leave when all data buffers are taken.
+    pub header_pool: &'static Pool,
+}
 
 /// A TCP/IP host. Owned by one thread; several can live in one process.
 #[derive(Debug)]
 pub struct Stack {
     now: Instant,
+    pub(crate) ip: Ip,
+    pub(crate) tcp: tcp::Engine,
+    pub(crate) udp: udp::Engine,
+}
+
+/// How many connections there are, in each stage of their lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TcpCensus {
+    /// Control blocks in use.
+    pub connections: usize,
+    /// Half-open connections of listeners.
+    pub half_open: usize,
+    /// Connections in TIME-WAIT.
+    pub time_wait: usize,
 }
 
 impl Stack {
+    /// A stack without interfaces but loopback. `entropy` is asked for keys now and never again.
+    pub fn new(storage: Storage, config: Config, entropy: Entropy<'_>) -> Self {
+        let Storage { tcp, udp, ip, tx_pool, header_pool } = storage;
+        Self {
+            now: Instant::ZERO,
+            ip: Ip::new(ip, header_pool, config.ip, entropy),
+            tcp: tcp::Engine::new(tcp, tx_pool, config.tcp, entropy),
+            udp: udp::Engine::new(udp, entropy),
+        }
+    }
+
     /// One turn at time `now`: takes received frames from the drivers (a bounded number), runs
     /// due timers, calls the handlers, sends.
     ///
     /// Returns when to call again at the latest: `None` is "only when something happens" (a
     /// frame, a doorbell), a moment not later than `now` is "at once, more frames wait".
     pub fn turn(&mut self, now: Instant, handlers: &mut [&mut dyn Handler]) -> Option<Instant> {
-        todo!()
+        self.set_now(now);
+        self.expire();
+        let more = self.input();
+        self.dispatch(handlers);
+        self.output();
+        // What was sent to an own address came back meanwhile.
+        if more || self.ip.has_input() { Some(now) } else { self.next_deadline() }
+    }
+
+    /// Takes at most so many frames; `true` if there may be more.
+    fn input(&mut self) -> bool {
+        for _ in 0..FRAMES_PER_TURN {
+            let Some((netif, frame)) = self.ip.drain() else { return false };
+            match self.ip.input(self.now, netif, frame) {
+                None => {}
+                Some(Input::Tcp(packet)) => self.tcp.input(&mut self.ip, self.now, packet),
+                Some(Input::Udp(packet)) => self.udp.input(&mut self.ip, self.now, packet),
+                Some(Input::TcpError(error)) => self.tcp.icmp_error(&error),
+                Some(Input::UdpError(error)) => self.udp.icmp_error(&error),
+            }
+        }
+        true
+    }
+
+    fn expire(&mut self) {
+        self.ip.expire(self.now);
+        self.tcp.expire(&mut self.ip, self.now);
+    }
+
+    fn output(&mut self) {
+        self.tcp.output(&mut self.ip, self.now);
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let tcp = self.tcp.next_deadline();
+        earliest((tcp != Instant::MAX).then_some(tcp), self.ip.next_deadline())
     }
 
     /// Time of the current turn.
@@ -29,29 +115,48 @@ impl Stack {
         self.now
     }
 
+    fn set_now(&mut self, now: Instant) {
+        // A clock that goes back would make timers fire early; it is held instead.
+        self.now = self.now.max(now);
+        self.tcp.set_now(self.now);
+    }
+
     /// The raw TCP API, between turns.
     pub fn tcp(&mut self, now: Instant) -> Tcp<'_> {
-        todo!()
+        self.set_now(now);
+        Tcp::new_on(self)
     }
 
     /// The raw UDP API, between turns.
     pub fn udp(&mut self, now: Instant) -> Udp<'_> {
-        todo!()
+        self.set_now(now);
+        Udp::new_on(self)
+    }
+
+    /// What TCP has counted.
+    pub fn tcp_stats(&self) -> &TcpStats {
+        self.tcp.stats()
+    }
+
+    /// How many connections there are.
+    pub fn tcp_census(&self) -> TcpCensus {
+        let (connections, half_open, time_wait) = self.tcp.census();
+        TcpCensus { connections, half_open, time_wait }
     }
 
     pub(crate) fn tcp_at_turn(&mut self) -> Tcp<'_> {
-        todo!()
+        Tcp::new_on(self)
     }
 
     pub(crate) fn udp_at_turn(&mut self) -> Udp<'_> {
-        todo!()
+        Udp::new_on(self)
     }
 
-    pub(crate) fn tcp_event(&mut self) -> Option<(crate::Owner, crate::tcp::Event)> {
-        todo!()
+    pub(crate) fn tcp_event(&mut self) -> Option<(Owner, tcp::Event)> {
+        self.tcp.next_event()
     }
 
-    pub(crate) fn udp_event(&mut self) -> Option<(crate::Owner, crate::udp::UdpEvent)> {
-        todo!()
+    pub(crate) fn udp_event(&mut self) -> Option<(Owner, udp::UdpEvent)> {
+        self.udp.next_event()
     }
 }

@@ -1,1 +1,6 @@
-//! (bones)
+//! The test rig: stacks on virtual clocks, links with seeded faults, and a scripted peer that
+//! compares every segment. Nothing here uses a real clock or a real network.
+pub mod script;
+pub mod segment;
+pub mod storage;
+pub mod wire;

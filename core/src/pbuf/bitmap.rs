@@ -1,87 +1,158 @@
-//! Lock-free slot allocator and reference count: the two concurrent algorithms
-//! of this crate, free of `unsafe` and therefore checkable as plain logic.
+//! Which slots of a pool are in use, and how many handles a block has: the two concurrent
+//! algorithms of the crate. No `unsafe` is in here, so loom can check both as plain logic
+//! (`tests/loom.rs`); what a slot or block *is* belongs to `pool`.
 use super::sync::{AtomicU16, AtomicU32, Ordering, fence};
 
-/// Largest number of slots one pool may have.
-pub const MAX_SLOTS: usize = 128;
-const WORDS: usize = MAX_SLOTS / 32;
+/// The most slots a [`Bitmap`] can have, and so the most blocks or descriptors of a pool.
+pub const MAX_SLOTS: usize = u16::MAX as usize;
 
-/// Which slots of a pool are in use.
+const WORD_BITS: usize = 32;
+
+/// How many [`Word`]s a bitmap of `slots` slots needs.
+pub const fn words(slots: usize) -> usize {
+    slots.div_ceil(WORD_BITS)
+}
+
+/// 32 slots of a [`Bitmap`]: a set bit is a slot in use.
+#[derive(Debug)]
+pub struct Word(AtomicU32);
+
+impl Word {
+    /// All slots free.
+    #[cfg(not(loom))]
+    #[allow(clippy::new_without_default, reason = "for statics only")]
+    pub const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// All slots free (loom's atomics are not const-constructible).
+    #[cfg(loom)]
+    #[allow(clippy::new_without_default, reason = "for models only")]
+    pub fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+}
+
+/// A lock-free slot allocator.
 ///
-/// A set bit is a slot in use, so the all-zero state is "everything free" and a
-/// pool costs no initialiser in flash. Unlike a Treiber free list there is no
-/// link to read from a slot another thread may own, hence no ABA problem and no
-/// tag: one CAS takes a slot, one `fetch_and` returns it, from any thread or ISR.
+/// The all-zero state is "everything free", so its words cost no initialiser in flash. A free list
+/// would have to read a link from a slot that another thread may own by then; here there is no
+/// link, hence no ABA problem and no tag: one compare-exchange takes a slot, one fetch-and returns
+/// it, from any thread or interrupt handler.
 #[derive(Debug)]
 pub struct Bitmap {
-    used: [AtomicU32; WORDS],
+    words: &'static [Word],
+    slots: u16,
+    /// Slots in use. Counted up after the bit is set and down before it is cleared, so that it
+    /// never exceeds the number of set bits.
+    in_use: AtomicU32,
+    /// The largest value `in_use` had.
+    peak: AtomicU32,
+    /// The word that last gave or got back a slot: where a search starts. Only a hint, any value
+    /// is correct.
+    hint: AtomicU32,
+}
+
+macro_rules! bitmap_new {
+    ($($const:tt)?) => {
+        /// A bitmap of `slots` slots, all free; `words` must be new and used by no other bitmap.
+        ///
+        /// # Panics
+        ///
+        /// If `slots` exceeds [`MAX_SLOTS`] or `words` is too short; for a static, at compile time.
+        pub $($const)? fn new(words: &'static [Word], slots: usize) -> Self {
+            assert!(slots <= MAX_SLOTS, "too many slots for one pool");
+            assert!(words.len() >= self::words(slots), "too few words for the slots");
+            Self {
+                words,
+                slots: slots as u16,
+                in_use: AtomicU32::new(0),
+                peak: AtomicU32::new(0),
+                hint: AtomicU32::new(0),
+            }
+        }
+    };
 }
 
 impl Bitmap {
-    /// All slots free.
     #[cfg(not(loom))]
-    pub const fn new() -> Self {
-        Self {
-            used: [const { AtomicU32::new(0) }; WORDS],
-        }
-    }
-
-    /// All slots free (loom atomics are not const-constructible).
+    bitmap_new!(const);
     #[cfg(loom)]
-    pub fn new() -> Self {
-        Self {
-            used: core::array::from_fn(|_| AtomicU32::new(0)),
+    bitmap_new!();
+
+    /// Takes a free slot, or `None` when all are in use.
+    ///
+    /// The acquire edge pairs with the release in [`Bitmap::release`], so the new owner sees
+    /// everything the previous one did to the slot.
+    pub fn take(&self) -> Option<u16> {
+        if self.in_use() >= self.slots() {
+            return None;
         }
+        let count = words(self.slots());
+        let start = (self.hint.load(Ordering::Relaxed) as usize).min(count);
+        let index = (start..count).chain(0..start).find_map(|at| self.take_in(at))?;
+        let now = self.in_use.fetch_add(1, Ordering::Relaxed) + 1;
+        if now > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(now, Ordering::Relaxed);
+        }
+        Some(index)
     }
 
-    /// Takes a free slot below `limit`, or `None` when all are in use.
-    ///
-    /// The acquire edge pairs with the release in [`Bitmap::release`], so the
-    /// new owner sees everything the previous one did to the slot.
-    pub fn take(&self, limit: usize) -> Option<usize> {
-        for (w, word) in self.used.iter().enumerate().take(limit.div_ceil(32)) {
-            let in_word = (limit - w * 32).min(32);
-            let valid = (((1u64 << in_word) - 1) & 0xffff_ffff) as u32;
-            let mut used = word.load(Ordering::Relaxed);
-            while !used & valid != 0 {
-                let bit = (!used & valid).trailing_zeros();
-                match word.compare_exchange_weak(
-                    used,
-                    used | (1 << bit),
-                    Ordering::Acquire,
-                    Ordering::Relaxed,
-                ) {
-                    Ok(_) => return Some(w * 32 + bit as usize),
-                    Err(now) => used = now,
+    /// Takes a free slot of word `at`.
+    fn take_in(&self, at: usize) -> Option<u16> {
+        let word = &self.words.get(at)?.0;
+        let first = at * WORD_BITS;
+        let valid = match self.slots() - first {
+            short @ 0..WORD_BITS => (1 << short) - 1,
+            _ => u32::MAX,
+        };
+        let mut used = word.load(Ordering::Relaxed);
+        while !used & valid != 0 {
+            let bit = (!used & valid).trailing_zeros();
+            match word.compare_exchange_weak(
+                used,
+                used | (1 << bit),
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    self.hint.store(at as u32, Ordering::Relaxed);
+                    // Below `slots`, which is a u16.
+                    return Some((first + bit as usize) as u16);
                 }
+                Err(now) => used = now,
             }
         }
         None
     }
 
-    /// Returns slot `index`, which the caller got from [`Bitmap::take`].
-    pub fn release(&self, index: usize) {
-        let bit = 1 << (index % 32);
-        let was = self.used[index / 32].fetch_and(!bit, Ordering::Release);
+    /// Returns slot `index`, which the caller got from [`Bitmap::take`] and has not returned yet.
+    pub fn release(&self, index: u16) {
+        let (at, bit) = (usize::from(index) / WORD_BITS, 1 << (usize::from(index) % WORD_BITS));
+        let Some(word) = self.words.get(at) else { return };
+        self.in_use.fetch_sub(1, Ordering::Relaxed);
+        let was = word.0.fetch_and(!bit, Ordering::Release);
         debug_assert!(was & bit != 0, "slot {index} released twice");
+        self.hint.store(at as u32, Ordering::Relaxed);
+    }
+
+    /// Number of slots.
+    pub fn slots(&self) -> usize {
+        self.slots.into()
     }
 
     /// Slots in use right now.
     pub fn in_use(&self) -> usize {
-        self.used
-            .iter()
-            .map(|w| w.load(Ordering::Relaxed).count_ones() as usize)
-            .sum()
+        self.in_use.load(Ordering::Relaxed) as usize
+    }
+
+    /// The most slots that were ever in use at once.
+    pub fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed) as usize
     }
 }
 
-impl Default for Bitmap {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Number of handles to one storage block; the protocol is `Arc`'s.
+/// Number of handles to one storage block; the protocol is that of `Arc`.
 #[derive(Debug)]
 pub struct RefCount(AtomicU16);
 
@@ -103,14 +174,13 @@ impl RefCount {
         self.0.store(1, Ordering::Relaxed);
     }
 
-    /// One more handle, made from an existing one.
-    ///
-    /// # Panics
-    ///
-    /// On the 65535th handle: a leak so large that continuing would be unsound.
-    pub fn acquire(&self) {
-        let was = self.0.fetch_add(1, Ordering::Relaxed);
-        assert!(was < u16::MAX - 1, "too many references to one buffer");
+    /// One more handle, made from an existing one; `false` if 65,535 exist already.
+    #[must_use]
+    pub fn acquire(&self) -> bool {
+        // Relaxed, as in `Arc`: the new handle reaches another thread only by a synchronised way.
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_add(1))
+            .is_ok()
     }
 
     /// Gives a handle up; `true` means it was the last and the block is free.

@@ -1,261 +1,287 @@
-//! Packet buffers: views into shared blocks, chained. Safe code only.
+//! Packet buffers: [`Pbuf`], an owned chain of views into shared blocks, and its making, headers
+//! and parts. Byte ranges across parts are in `range`, queues in [`Chain`], storage in [`Pool`].
+#[cfg(not(loom))]
 mod bitmap;
-pub mod pool;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod bitmap;
+mod chain;
+mod node;
+mod pool;
+mod range;
 mod sync;
 
 use core::fmt;
 
-pub use self::pool::{Memory, Pool, Slot};
+pub use self::chain::{Chain, Pushed};
+pub use self::pool::Pool;
 
-use self::pool::{Block, NodeBox};
+use self::node::Node;
+use self::pool::{NodeBox, NodeRef};
+
+/// What [`pbuf_pool!`](crate::pbuf_pool) declares a pool's statics with; nothing to use directly.
+#[doc(hidden)]
+pub mod storage {
+    pub use super::bitmap::{Word, words};
+    pub use super::pool::{Memory, Slot};
+}
 
 /// The pool has no free block or no free descriptor.
+///
+/// Functions that take a range of bytes also return it for a range outside the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoBufs;
 
-enum Store {
-    /// Pool memory, shared by counting.
-    Block(Block),
-    /// Constant data; `PBUF_ROM` in lwIP.
-    Static(&'static [u8]),
+impl fmt::Display for NoBufs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no packet buffer is free")
+    }
 }
 
-/// One descriptor. `off..off + len` is the view into `store`.
-pub(crate) struct Node {
-    next: Option<Pbuf>,
-    store: Store,
-    off: u16,
-    len: u16,
+impl core::error::Error for NoBufs {}
+
+impl From<NoBufs> for crate::Error {
+    fn from(_: NoBufs) -> Self {
+        Self::NoMemory
+    }
 }
 
-/// A packet, or part of one: an owned chain of views into shared storage.
+/// A packet, or part of one: an owned chain of views into shared storage. One word.
 ///
-/// Dropping it returns descriptors and (when the last view goes) blocks to their
-/// pools, from whichever thread that happens on.
+/// Each part is a *descriptor* (offset, length, next) that views a *block* of its [`Pool`] or
+/// constant data. Blocks are counted, descriptors have one owner: two pbufs can view the same
+/// bytes, each in its own way, and bytes that somebody else views cannot be written.
 ///
-/// | lwIP                              | here                                   |
-/// |-----------------------------------|----------------------------------------|
-/// | `pbuf_alloc(layer, len, POOL)`    | [`Pbuf::alloc`]                        |
-/// | `PBUF_ROM` + `p->payload = d`     | [`Pbuf::from_static`]                  |
-/// | `p->payload`, `p->len`            | [`Pbuf::data`]                         |
-/// | `p->tot_len`                      | [`Pbuf::tot_len`]                      |
-/// | `pbuf_add_header`                 | [`Pbuf::add_header`]                   |
-/// | `pbuf_remove_header`              | [`Pbuf::remove_header`]                |
-/// | `pbuf_realloc`                    | [`Pbuf::truncate`]                     |
-/// | `pbuf_ref` + offset arithmetic    | [`Pbuf::slice`]                        |
-/// | `pbuf_cat` / `pbuf_chain`         | [`Pbuf::cat`]                          |
-/// | `pbuf_copy_partial` / `pbuf_take` | [`Pbuf::copy_to`] / [`Pbuf::copy_from`]|
-/// | `pbuf_free`                       | `drop`                                 |
+/// Dropping it returns descriptors and (when the last view goes) blocks to their pools, on
+/// whichever thread or interrupt handler that happens.
+///
+/// | lwIP                                | here                                              |
+/// |-------------------------------------|---------------------------------------------------|
+/// | `pbuf_alloc(layer, len, PBUF_POOL)` | [`Pbuf::alloc`]                                   |
+/// | `PBUF_ROM` + `p->payload = data`    | [`Pbuf::from_static`]                             |
+/// | `PBUF_REF`                          | none: lend a block of a pool of your own          |
+/// | `p->payload`, `p->len`              | [`Pbuf::data`], [`Pbuf::data_mut`]                |
+/// | `p->tot_len`, `pbuf_clen`           | [`Pbuf::tot_len`], [`Pbuf::clen`]                 |
+/// | `p->next`                           | [`Pbuf::parts`]                                   |
+/// | `pbuf_add_header`                   | [`Pbuf::add_header`], else [`Pbuf::prepend`]      |
+/// | `pbuf_remove_header`                | [`Pbuf::remove_header`]                           |
+/// | `pbuf_free_header`                  | [`Pbuf::advance`]                                 |
+/// | `pbuf_realloc`                      | [`Pbuf::truncate`]                                |
+/// | `pbuf_ref` + offset arithmetic      | [`Pbuf::slice`]                                   |
+/// | `pbuf_cat`, `pbuf_chain`            | [`Pbuf::cat`]                                     |
+/// | `pbuf_split_64k`                    | [`Pbuf::split_off`]                               |
+/// | `pbuf_copy_partial`, `pbuf_take`    | [`Pbuf::copy_to`], [`Pbuf::copy_from`]            |
+/// | `pbuf_free`                         | `drop`                                            |
+///
+/// ```
+/// use gannet_core::{Pbuf, pbuf_pool};
+/// pbuf_pool! { static TX: [128; 4] + refs 4 }
+///
+/// let mut packet = Pbuf::alloc(&TX, 40, 5)?;
+/// packet.copy_from(b"hello");
+/// packet.add_header(2).unwrap().copy_from_slice(b"H:");
+/// let word = packet.slice(2, 5)?; // the same bytes, not a copy
+/// assert_eq!((packet.data(), word.data()), (&b"H:hello"[..], &b"hello"[..]));
+/// assert!(packet.data_mut().is_none(), "two views: read only");
+/// drop((packet, word));
+/// assert_eq!(TX.available(), 4);
+/// # Ok::<(), gannet_core::NoBufs>(())
+/// ```
+#[doc(alias = "pbuf")]
+#[doc(alias = "pbuf_free")]
 pub struct Pbuf(NodeBox);
 
 impl Pbuf {
-    /// `len` writable bytes after `headroom` free ones, chained if need be.
+    /// `len` writable bytes after `headroom` free ones, in one block if they fit, else in a chain
+    /// of blocks. The bytes are whatever the blocks held before.
+    ///
+    /// # Errors
+    ///
+    /// [`NoBufs`] if the pool has not enough blocks or descriptors, or if `headroom` is more than
+    /// [`Pool::block_size`].
+    #[doc(alias = "pbuf_alloc")]
     pub fn alloc(pool: &'static Pool, headroom: usize, len: usize) -> Result<Self, NoBufs> {
-        let room = pool.block_size().saturating_sub(headroom);
-        let first = len.min(room);
-        let mut head = Self::from_block(pool, headroom.min(pool.block_size()), first)?;
+        let size = pool.block_size();
+        let first = len.min(size.checked_sub(headroom).ok_or(NoBufs)?);
         let mut left = len - first;
+        // Asked first, so that a hopeless request does not take the blocks of others for a while.
+        if left.div_ceil(size) >= pool.available() {
+            return Err(NoBufs);
+        }
+        let mut head = Self::from_block(pool, headroom, first)?;
+        let mut end = &mut head.0.next;
         while left > 0 {
-            let part = left.min(pool.block_size());
-            head.cat(Self::from_block(pool, 0, part)?);
+            let part = left.min(size);
+            end = &mut end.insert(Self::from_block(pool, 0, part)?).0.next;
             left -= part;
         }
         Ok(head)
     }
 
-    /// Constant data, referenced in place; only a descriptor is taken.
+    /// Constant data, referenced in place; only descriptors are taken, one for each 65,535 bytes
+    /// (one for no bytes).
+    ///
+    /// # Errors
+    ///
+    /// [`NoBufs`] if the pool has not enough descriptors.
+    #[doc(alias = "PBUF_ROM")]
     pub fn from_static(pool: &'static Pool, data: &'static [u8]) -> Result<Self, NoBufs> {
-        let len = u16::try_from(data.len()).map_err(|_| NoBufs)?;
-        Self::node(
-            pool,
-            Node {
-                next: None,
-                store: Store::Static(data),
-                off: 0,
-                len,
-            },
-        )
-    }
-
-    /// Grows the first part to the front by `n` bytes and returns them.
-    ///
-    /// `None` when there is no headroom or the storage is shared; the caller
-    /// then chains a fresh header in front instead.
-    pub fn add_header(&mut self, n: usize) -> Option<&mut [u8]> {
-        let node = &mut *self.0;
-        let off = usize::from(node.off).checked_sub(n)?;
-        let Store::Block(block) = &mut node.store else {
-            return None;
-        };
-        let bytes = block.bytes_mut()?;
-        node.off = off as u16;
-        node.len += n as u16;
-        Some(&mut bytes[off..off + n])
-    }
-
-    /// Hides the first `n` bytes, e.g. a header that has been read.
-    ///
-    /// Returns `false`, changing nothing, if the first part is shorter.
-    #[must_use]
-    pub fn remove_header(&mut self, n: usize) -> bool {
-        let node = &mut *self.0;
-        if n > usize::from(node.len) {
-            return false;
+        let mut chunks = data.chunks(Node::MAX_LEN);
+        let mut head = Self::from_node(pool, Node::of_static(chunks.next().unwrap_or(&[])))?;
+        let mut end = &mut head.0.next;
+        for chunk in chunks {
+            end = &mut end.insert(Self::from_node(pool, Node::of_static(chunk))?).0.next;
         }
-        node.off += n as u16;
-        node.len -= n as u16;
-        true
-    }
-
-    /// Cuts the chain to at most `len` bytes, freeing what falls off.
-    pub fn truncate(&mut self, len: usize) {
-        let mut left = len;
-        let mut part = self;
-        loop {
-            let node = &mut *part.0;
-            if left <= usize::from(node.len) {
-                node.len = left as u16;
-                node.next = None;
-                return;
-            }
-            left -= usize::from(node.len);
-            match &mut node.next {
-                Some(next) => part = next,
-                None => return,
-            }
-        }
-    }
-
-    /// Appends `tail`, taking it over.
-    pub fn cat(&mut self, tail: Self) {
-        let mut part = self;
-        while part.0.next.is_some() {
-            part = part.0.next.as_mut().expect("checked by the loop");
-        }
-        part.0.next = Some(tail);
-    }
-
-    /// Another owner of bytes `off..off + len`: no copy, storage shared.
-    pub fn slice(&self, off: usize, len: usize) -> Result<Self, NoBufs> {
-        let mut out: Option<Self> = None;
-        let (mut skip, mut left) = (off, len);
-        let mut part = Some(self);
-        while let Some(p) = part {
-            let node = &*p.0;
-            let here = usize::from(node.len);
-            if skip < here && left > 0 {
-                let n = left.min(here - skip);
-                let view = Node {
-                    next: None,
-                    store: match &node.store {
-                        Store::Block(b) => Store::Block(b.clone()),
-                        Store::Static(s) => Store::Static(s),
-                    },
-                    off: node.off + skip as u16,
-                    len: n as u16,
-                };
-                let view = Self::node(p.0.pool(), view)?;
-                match &mut out {
-                    Some(head) => head.cat(view),
-                    None => out = Some(view),
-                }
-                left -= n;
-                skip = 0;
-            } else {
-                skip -= here.min(skip);
-            }
-            part = node.next.as_ref();
-        }
-        if left > 0 {
-            Err(NoBufs)
-        } else {
-            out.ok_or(NoBufs)
-        }
-    }
-
-    /// Writes `data` from the start of the chain; returns how much fitted.
-    pub fn copy_from(&mut self, data: &[u8]) -> usize {
-        let mut done = 0;
-        let mut part = Some(self);
-        while let Some(p) = part {
-            if done == data.len() {
-                break;
-            }
-            let Some(room) = p.data_mut() else { break };
-            let n = room.len().min(data.len() - done);
-            room[..n].copy_from_slice(&data[done..done + n]);
-            done += n;
-            part = p.0.next.as_mut();
-        }
-        done
-    }
-
-    /// The first part's bytes for writing, unless the storage is shared or ROM.
-    pub fn data_mut(&mut self) -> Option<&mut [u8]> {
-        let node = &mut *self.0;
-        let Store::Block(block) = &mut node.store else {
-            return None;
-        };
-        let off = usize::from(node.off);
-        Some(&mut block.bytes_mut()?[off..off + usize::from(node.len)])
-    }
-
-    /// Takes the rest of the chain off.
-    pub fn split_rest(&mut self) -> Option<Self> {
-        self.0.next.take()
+        Ok(head)
     }
 
     /// The first part's bytes.
+    #[doc(alias = "payload")]
     pub fn data(&self) -> &[u8] {
-        let node = &*self.0;
-        let all = match &node.store {
-            Store::Block(block) => block.bytes(),
-            Store::Static(data) => data,
-        };
-        &all[usize::from(node.off)..][..usize::from(node.len)]
+        self.0.bytes()
     }
 
-    /// Bytes in the whole chain.
-    pub fn tot_len(&self) -> usize {
-        self.parts().map(<[u8]>::len).sum()
+    /// The first part's bytes for writing; `None` if another pbuf views the block, or if they are
+    /// constant data.
+    pub fn data_mut(&mut self) -> Option<&mut [u8]> {
+        self.0.bytes_mut()
     }
 
-    /// The chain as slices: what a scatter-gather driver programs into DMA.
+    /// The chain as slices: what a scatter-gather driver programs into DMA. A part may be empty.
     pub fn parts(&self) -> Parts<'_> {
         Parts(Some(self))
     }
 
-    /// Copies from offset `off` of the chain into `dst`; returns how much.
-    pub fn copy_to(&self, off: usize, dst: &mut [u8]) -> usize {
-        let (mut skip, mut done) = (off, 0);
-        for part in self.parts() {
-            let from = &part[skip.min(part.len())..];
-            let n = from.len().min(dst.len() - done);
-            dst[done..done + n].copy_from_slice(&from[..n]);
-            done += n;
-            skip -= skip.min(part.len());
+    /// Bytes in the whole chain.
+    pub fn tot_len(&self) -> usize {
+        self.extent().len
+    }
+
+    /// Whether the whole chain has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.parts().all(<[u8]>::is_empty)
+    }
+
+    /// Number of parts (descriptors) in the chain, at least one.
+    #[doc(alias = "pbuf_clen")]
+    pub fn clen(&self) -> usize {
+        self.extent().parts
+    }
+
+    /// Bytes in front of the first part that [`Pbuf::add_header`] could add now.
+    pub fn headroom(&self) -> usize {
+        self.0.headroom()
+    }
+
+    /// Grows the first part to the front by `n` bytes and returns them, to be written.
+    ///
+    /// `None`, changing nothing, when there is no headroom or the block is shared; the caller then
+    /// chains a fresh header in front ([`Pbuf::prepend`]).
+    #[doc(alias = "pbuf_add_header")]
+    #[must_use = "the new bytes hold old data"]
+    pub fn add_header(&mut self, n: usize) -> Option<&mut [u8]> {
+        self.0.grow_front(n)
+    }
+
+    /// Chains `header` in front and returns the whole.
+    #[must_use]
+    pub fn prepend(self, mut header: Self) -> Self {
+        header.cat(self);
+        header
+    }
+
+    /// Hides the first `n` bytes, e.g. a header that has been read; [`Pbuf::add_header`] can bring
+    /// them back.
+    ///
+    /// Returns `false`, changing nothing, if the first part is shorter.
+    #[doc(alias = "pbuf_remove_header")]
+    #[must_use]
+    pub fn remove_header(&mut self, n: usize) -> bool {
+        let enough = n <= self.0.len();
+        if enough {
+            self.0.cut_front(n);
         }
-        done
+        enough
+    }
+
+    /// Grows the last part to the back by `n` bytes and returns them, to be written.
+    ///
+    /// `None`, changing nothing, when the block ends before or is shared. A driver that knows the
+    /// length only after reading rather allocates a whole block and [`Pbuf::truncate`]s it.
+    #[must_use = "the new bytes hold old data"]
+    pub fn grow(&mut self, n: usize) -> Option<&mut [u8]> {
+        self.last_mut().0.grow_back(n)
+    }
+
+    /// Copies what fits of `data` behind the last part, into the free rest of its block; returns
+    /// how many bytes. That is 0 if the block is full or shared.
+    pub fn append_copy(&mut self, data: &[u8]) -> usize {
+        self.last_mut().0.append_copy(data)
+    }
+
+    /// Appends `tail`, taking it over.
+    #[doc(alias = "pbuf_cat")]
+    #[doc(alias = "pbuf_chain")]
+    pub fn cat(&mut self, tail: Self) {
+        self.last_mut().0.next = Some(tail);
+    }
+
+    /// Whether all bytes may be written: no other pbuf views any of its blocks, and none of it is
+    /// constant data.
+    pub fn is_unique(&self) -> bool {
+        self.nodes().all(Node::is_writable)
+    }
+
+    /// Whether some part of `self` and some part of `other` view the same block.
+    pub fn shares_block(&self, other: &Self) -> bool {
+        self.nodes().any(|a| other.nodes().any(|b| a.shares_block(b)))
+    }
+
+    /// A descriptor without storage, from the pool of this one's.
+    fn empty(pool: &'static Pool) -> Result<Self, NoBufs> {
+        Self::from_node(pool, Node::of_static(&[]))
     }
 
     fn from_block(pool: &'static Pool, off: usize, len: usize) -> Result<Self, NoBufs> {
         let block = pool.take_block().ok_or(NoBufs)?;
-        debug_assert!(off + len <= block.size());
-        let (off, len) = (off as u16, len as u16);
-        Self::node(
-            pool,
-            Node {
-                next: None,
-                store: Store::Block(block),
-                off,
-                len,
-            },
-        )
+        Self::from_node(pool, Node::of_block(block, off, len).ok_or(NoBufs)?)
     }
 
-    fn node(pool: &'static Pool, node: Node) -> Result<Self, NoBufs> {
+    fn from_node(pool: &'static Pool, node: Node) -> Result<Self, NoBufs> {
         pool.take_node(node).map(Self).ok_or(NoBufs)
     }
+
+    fn nodes(&self) -> impl Iterator<Item = &Node> {
+        core::iter::successors(Some(self), |part| part.0.next.as_ref()).map(|part| &*part.0)
+    }
+
+    fn last_mut(&mut self) -> &mut Self {
+        let mut part = self;
+        while part.0.next.is_some() {
+            part = part.0.next.as_mut().expect("checked by the loop");
+        }
+        part
+    }
+
+    /// One walk along the chain.
+    fn extent(&self) -> Extent {
+        let mut extent = Extent { len: self.0.len(), parts: 1, last: self.0.address() };
+        let mut part = self;
+        while let Some(next) = &part.0.next {
+            extent.len = extent.len.saturating_add(next.0.len());
+            extent.parts += 1;
+            extent.last = next.0.address();
+            part = next;
+        }
+        extent
+    }
+}
+
+/// What a walk along a chain finds.
+struct Extent {
+    len: usize,
+    parts: usize,
+    last: NodeRef,
 }
 
 impl Drop for Pbuf {
@@ -268,22 +294,24 @@ impl Drop for Pbuf {
     }
 }
 
+/// The lengths of the parts.
 impl fmt::Debug for Pbuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.parts().map(<[u8]>::len))
-            .finish()
+        f.write_str("Pbuf")?;
+        f.debug_list().entries(self.parts().map(<[u8]>::len)).finish()
     }
 }
 
 /// Iterator over the slices of a chain; see [`Pbuf::parts`].
+#[derive(Clone, Debug)]
 pub struct Parts<'a>(Option<&'a Pbuf>);
 
 impl<'a> Iterator for Parts<'a> {
     type Item = &'a [u8];
+
     fn next(&mut self) -> Option<&'a [u8]> {
-        let p = self.0?;
-        self.0 = p.0.next.as_ref();
-        Some(p.data())
+        let part = self.0?;
+        self.0 = part.0.next.as_ref();
+        Some(part.data())
     }
 }

@@ -83,7 +83,7 @@ impl Engine {
     }
 
     /// An ICMP error quotes a segment of ours.
-    pub(crate) fn icmp_error(&mut self, now: Instant, error: &IcmpError) {
+    pub(crate) fn icmp_error(&mut self, error: &IcmpError) {
         let hash = self.secrets.table_hash(error.local, error.remote);
         let found = self.demux.find(self.slots, hash, error.local, error.remote);
         let Some(index) = found else { return };
@@ -105,6 +105,5 @@ impl Engine {
             self.end(index, Life::Failed(error));
             self.settle(index);
         }
-        let _ = now;
     }
 }

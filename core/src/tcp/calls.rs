@@ -10,7 +10,6 @@ use crate::pbuf::Pbuf;
 use crate::time::Instant;
 
 use super::engine::{Bound, Engine};
-use super::input::Verdict;
 use super::pcb::{Attached, Force, Life, NO_ADDR, Pcb};
 use super::receive::{AckDue, PeerFin};
 use super::send::Fin;
@@ -370,11 +369,6 @@ impl Engine {
         let index = self.index(handle)?;
         self.release_backlog(index);
         Ok(())
-    }
-
-    /// The verdict of a timer that gave a connection up.
-    pub(crate) fn give_up(&mut self, ip: &mut Ip, now: Instant, index: u16, life: Life) {
-        self.carry_out(ip, now, index, Verdict::Abort(life));
     }
 }
 

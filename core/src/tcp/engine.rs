@@ -6,12 +6,13 @@ use core::num::NonZeroU16;
 use crate::config::TcpConfig;
 use crate::error::Error;
 use crate::handle::{Owner, RawHandle, TcpListener, TcpPcb, next_generation};
+use crate::ip::Ip;
 use crate::pbuf::Pool;
 use crate::random::Entropy;
 use crate::time::Instant;
 
 use super::demux::{Bucket, Demux};
-use super::input::{Context, Verdict};
+use super::input::Context;
 use super::limit::Limiter;
 use super::list::{IndexQueue, Link, NONE};
 use super::listen::ListenSlot;
@@ -20,7 +21,7 @@ use super::pcb::{Attached, Life, Pcb};
 use super::ports::Secrets;
 use super::stats::TcpStats;
 use super::syn_queue::{SynQueue, SynSlot};
-use super::time_wait::{Remains, TimeWaitSlot, TimeWaits};
+use super::time_wait::{TimeWaitSlot, TimeWaits};
 use super::{Event, State};
 
 /// Storage of one connection.
@@ -255,29 +256,6 @@ impl Engine {
         self.output.push(self.slots, index, |slot| &mut slot.output);
     }
 
-    /// Carries out what the processing of a segment or timer decided.
-    pub(super) fn conclude(&mut self, index: u16, verdict: Verdict, now: Instant) {
-        match verdict {
-            Verdict::Done | Verdict::Reset { .. } | Verdict::Abort(_) => {}
-            Verdict::End(life) => self.end(index, life),
-            Verdict::TimeWait => {
-                if let Some(pcb) = self.at(index) {
-                    let remains = Remains {
-                        local: pcb.local,
-                        remote: pcb.remote,
-                        snd_nxt: pcb.snd.nxt,
-                        rcv_nxt: pcb.rcv.nxt,
-                        ts_recent: pcb.negotiated.timestamps.map(|_| pcb.rcv.ts_recent),
-                        ts_offset: pcb.negotiated.timestamps.unwrap_or(0),
-                    };
-                    self.time_waits.insert(remains, now + self.config.time_wait);
-                }
-                self.end(index, Life::Ended);
-            }
-        }
-        self.settle(index);
-    }
-
     /// The connection in `index` is over.
     pub(super) fn end(&mut self, index: u16, life: Life) {
         self.demux.remove(self.slots, index);
@@ -327,39 +305,28 @@ impl Engine {
         self.now = now;
     }
 
-    /// Runs the timers that are due at `now`. Segments they ask for are sent with the next output.
-    pub(crate) fn expire(&mut self, now: Instant) -> Option<Expired> {
+    /// Runs the timers that are due at `now`. Data they ask for is sent with the next output.
+    pub(crate) fn expire(&mut self, ip: &mut Ip, now: Instant) {
         self.time_waits.expire(now);
+        self.expire_half_open(ip, now);
         if self.earliest > now {
-            return None;
+            return;
         }
-        let mut earliest = Instant::MAX;
+        // The scan finds the exact minimum; what is settled meanwhile only lowers it.
+        self.earliest = Instant::MAX;
         for index in 0..self.slots.len() {
-            let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.used) else { continue };
+            let (slots, mut cx) = self.context(now);
+            let Some(slot) = slots.get_mut(index).filter(|slot| slot.used) else { continue };
             let next = slot.pcb.timers.next();
             if next > now {
-                earliest = earliest.min(next);
+                self.lower_deadline(next);
                 continue;
             }
-            let mut cx = Context {
-                now,
-                config: &self.config,
-                runs: &mut self.runs,
-                stats: &mut self.stats,
-            };
             let verdict = slot.pcb.expire(&mut cx);
-            let Ok(index) = u16::try_from(index) else { break };
-            if let Verdict::Abort(life) = verdict {
-                // The rest is due still: the scan goes on after the reset was sent.
-                return Some(Expired { index, life });
-            }
-            self.conclude(index, verdict, now);
-            if let Some(pcb) = self.at(index) {
-                earliest = earliest.min(pcb.timers.next());
-            }
+            // Slots are numbered with 16 bits; `new` takes no more.
+            let Ok(index) = u16::try_from(index) else { return };
+            self.carry_out(ip, now, index, verdict);
         }
-        self.earliest = earliest;
-        None
     }
 
     /// The earliest moment something is to be done.
@@ -399,13 +366,6 @@ impl Engine {
             slot.waiting = slot.waiting.saturating_sub(1);
         }
     }
-}
-
-/// A connection that a timer gave up: the peer is to be reset.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Expired {
-    pub(crate) index: u16,
-    pub(crate) life: Life,
 }
 
 /// Order of the raw API: accepted or connected, data, sent, end of stream, poll.

@@ -245,7 +245,8 @@ impl Pcb {
         self.recovery.attempts = 0;
         self.timers.stop(Timer::Retransmit);
         self.congestion = super::congestion::Congestion::new(self.effective_mss());
-        self.pending.connected = true;
+        // An accepted connection is announced by `accept`.
+        self.pending.connected = self.pending.accept.is_none();
         self.start_keepalive_timer(cx.now);
         self.start_poll_timer(cx.now);
         match self.snd.fin {

@@ -11,7 +11,6 @@ use crate::wire::tcp::{Flags, SeqNum};
 use crate::wire::tcp_options::Options;
 
 use super::engine::{Bound, Engine};
-use super::input::Verdict;
 use super::pcb::{NO_ADDR, Negotiated};
 use super::segment::{Arrived, Emit};
 use super::syn_queue::{Due, SynSlot};
@@ -305,22 +304,5 @@ impl Engine {
         if let Some(slot) = listener.and_then(|listener| self.listener_mut(listener)) {
             slot.waiting = slot.waiting.saturating_sub(1);
         }
-    }
-
-    /// What the processing of a segment or a timer decided, segments to send included.
-    pub(super) fn carry_out(&mut self, ip: &mut Ip, now: Instant, index: u16, verdict: Verdict) {
-        match verdict {
-            Verdict::Reset { seq } => {
-                if let Some((local, remote)) = self.at(index).map(|pcb| (pcb.local, pcb.remote)) {
-                    self.send_reset(ip, now, local, remote, seq, None);
-                }
-            }
-            Verdict::Abort(life) => {
-                self.reset_peer(ip, now, index);
-                self.end(index, life);
-            }
-            Verdict::Done | Verdict::End(_) | Verdict::TimeWait => {}
-        }
-        self.conclude(index, verdict, now);
     }
 }

@@ -5,6 +5,7 @@ use core::time::Duration;
 mod ack;
 mod arrive;
 mod calls;
+mod conclude;
 mod congestion;
 mod data;
 mod demux;

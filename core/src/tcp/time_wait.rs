@@ -16,6 +16,7 @@ pub struct TimeWaitSlot {
     remote: SocketAddrV4,
     snd_nxt: SeqNum,
     rcv_nxt: SeqNum,
+    window: u16,
     ts_recent: Option<u32>,
     ts_offset: u32,
     until: Instant,
@@ -30,6 +31,7 @@ impl TimeWaitSlot {
             remote: NO_ADDR,
             snd_nxt: SeqNum(0),
             rcv_nxt: SeqNum(0),
+            window: 0,
             ts_recent: None,
             ts_offset: 0,
             until: Instant::MAX,
@@ -55,6 +57,8 @@ pub(crate) struct Remains {
     pub(crate) remote: SocketAddrV4,
     pub(crate) snd_nxt: SeqNum,
     pub(crate) rcv_nxt: SeqNum,
+    /// The window last advertised, as on the wire.
+    pub(crate) window: u16,
     /// The peer's last timestamp, if timestamps were in use.
     pub(crate) ts_recent: Option<u32>,
     pub(crate) ts_offset: u32,
@@ -91,6 +95,7 @@ impl TimeWaits {
                 remote: remains.remote,
                 snd_nxt: remains.snd_nxt,
                 rcv_nxt: remains.rcv_nxt,
+                window: remains.window,
                 ts_recent: remains.ts_recent,
                 ts_offset: remains.ts_offset,
                 until,
@@ -142,6 +147,7 @@ impl TimeWaits {
             remote: slot.remote,
             snd_nxt: slot.snd_nxt,
             rcv_nxt: slot.rcv_nxt,
+            window: slot.window,
             ts_recent: slot.ts_recent,
             ts_offset: slot.ts_offset,
         }))

@@ -188,7 +188,7 @@ impl Engine {
         });
         let options = Options { timestamps, ..Options::default() };
         let (seq, ack) = (of.snd_nxt, Some(of.rcv_nxt));
-        self.send_bare(ip, now, of.local, of.remote, seq, ack, Flags::NONE, 0, &options);
+        self.send_bare(ip, now, of.local, of.remote, seq, ack, Flags::NONE, of.window, &options);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of a header, each of its own type")]

@@ -1,0 +1,226 @@
+//! [`Chain`]: a FIFO of bytes held in packet buffers, linked through their descriptors. TCP's send
+//! and receive queues and netconn's mailboxes are made of it.
+//!
+//! Invariants:
+//!
+//! 1. `head` is `Some` exactly if `last` is; then `last` is the address of the last descriptor of
+//!    the chain that `head` owns. Nobody outside ever gets a reference to a part of it that would
+//!    allow to link, unlink or replace descriptors.
+//! 2. `len` and `parts` are the bytes and descriptors of that chain, and `len` is 0 only if it is
+//!    `None`.
+#![allow(unsafe_code, reason = "a pointer to the last descriptor; one block")]
+
+use core::fmt;
+
+use super::node::Node;
+use super::pool::NodeRef;
+use super::{NoBufs, Pbuf};
+
+/// What [`Chain::push_compact`] did with the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// The pbuf was linked to the end, with its blocks.
+    Linked,
+    /// The bytes were copied behind the last ones, and the pbuf freed.
+    Copied,
+}
+
+/// A FIFO of bytes in packet buffers.
+///
+/// It has no storage of its own and no limit; who fills it sets one ([`Chain::len`] is cached).
+///
+/// ```
+/// use gannet_core::{Pbuf, pbuf::Chain, pbuf_pool};
+/// pbuf_pool! { static POOL: [64; 2] + refs 4 }
+///
+/// let mut queue = Chain::new();
+/// queue.push(Pbuf::from_static(&POOL, b"hello ")?);
+/// queue.push(Pbuf::from_static(&POOL, b"world")?);
+/// let segment = queue.slice(4, 4)?; // to transmit, and to transmit again
+/// assert!(segment.parts().eq([b"o ", b"wo"]));
+/// assert_eq!(queue.consume(8), 8); // acknowledged
+/// assert_eq!((queue.len(), queue.front()), (3, &b"rld"[..]));
+/// # Ok::<(), gannet_core::NoBufs>(())
+/// ```
+#[derive(Default)]
+pub struct Chain {
+    head: Option<Pbuf>,
+    last: Option<NodeRef>,
+    len: usize,
+    parts: usize,
+}
+
+impl Chain {
+    /// An empty queue.
+    pub const fn new() -> Self {
+        Self { head: None, last: None, len: 0, parts: 0 }
+    }
+
+    /// Bytes in the queue. O(1).
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the queue has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+
+    /// Parts (descriptors) in the queue. O(1).
+    pub fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// The bytes of the first part: what can be read in place. Empty only if the queue is, or if a
+    /// pbuf with an empty first part was pushed.
+    pub fn front(&self) -> &[u8] {
+        self.head.as_ref().map_or(&[], Pbuf::data)
+    }
+
+    /// Appends `data`. A pbuf without bytes is freed instead. O(parts of `data`).
+    pub fn push(&mut self, data: Pbuf) {
+        self.append(&mut Self::from(data));
+    }
+
+    /// Puts `data` before all other bytes. O(parts of `data`).
+    pub fn push_front(&mut self, data: Pbuf) {
+        let mut queue = Self::from(data);
+        queue.append(self);
+        *self = queue;
+    }
+
+    /// As [`Chain::push`], but if `data` has at most `limit` bytes and they fit behind the last
+    /// ones, in a block that nobody else views, copies them there: so that a peer who sends
+    /// single bytes cannot pin a block with each of them. A pbuf without bytes counts as copied.
+    pub fn push_compact(&mut self, data: Pbuf, limit: usize) -> Pushed {
+        let len = data.tot_len();
+        if len > 0 && (len > limit || len > self.last_mut().map_or(0, |last| last.tailroom())) {
+            self.push(data);
+            return Pushed::Linked;
+        }
+        for part in data.parts() {
+            self.append_copy(part);
+        }
+        Pushed::Copied
+    }
+
+    /// Bytes that [`Chain::append_copy`] would take: the room behind the last part, if nobody
+    /// shares its block.
+    pub fn tail_room(&mut self) -> usize {
+        self.last_mut().map_or(0, |last| last.tailroom())
+    }
+
+    /// Copies what fits of `data` behind the last bytes, into the free rest of the last block;
+    /// returns how many bytes. That is 0 if the queue is empty, the block full or shared.
+    pub fn append_copy(&mut self, data: &[u8]) -> usize {
+        let done = self.last_mut().map_or(0, |last| last.append_copy(data));
+        self.len = self.len.saturating_add(done);
+        done
+    }
+
+    /// Moves everything in `other` to the end of this queue. O(1).
+    pub fn append(&mut self, other: &mut Self) {
+        let other = core::mem::take(other);
+        let Some(last) = self.last_mut() else {
+            *self = other;
+            return;
+        };
+        if other.head.is_some() {
+            last.next = other.head;
+            self.last = other.last;
+            self.len = self.len.saturating_add(other.len);
+            self.parts += other.parts;
+        }
+    }
+
+    /// Takes everything out. O(1).
+    pub fn take_all(&mut self) -> Option<Pbuf> {
+        core::mem::take(self).head
+    }
+
+    /// Takes the first `n` bytes out, or all there are. `None` if that is none.
+    ///
+    /// # Errors
+    ///
+    /// [`NoBufs`], changing nothing, if the cut goes through a part and that part's pool has no
+    /// free descriptor.
+    pub fn take_front(&mut self, n: usize) -> Result<Option<Pbuf>, NoBufs> {
+        if n >= self.len {
+            return Ok(self.take_all());
+        }
+        let Some(head) = self.head.as_mut().filter(|_| n > 0) else { return Ok(None) };
+        let cut = head.cut(n)?;
+        // There is a rest, for `n` is less than `len`.
+        if let Some(rest) = cut.rest.as_ref().filter(|rest| rest.0.next.is_none()) {
+            self.last = Some(rest.0.address());
+        }
+        self.len -= n;
+        self.parts = (self.parts + cut.taken).saturating_sub(cut.parts);
+        Ok(core::mem::replace(&mut self.head, cut.rest))
+    }
+
+    /// Drops the first `n` bytes, or all there are; returns how many.
+    pub fn consume(&mut self, n: usize) -> usize {
+        if n >= self.len {
+            return core::mem::take(self).len;
+        }
+        let mut left = n;
+        // Bytes remain, so the loop ends in front of the last part.
+        while let Some(mut first) = self.head.take() {
+            let here = first.0.len();
+            if left < here {
+                first.0.cut_front(left);
+                self.head = Some(first);
+                break;
+            }
+            left -= here;
+            self.head = first.0.next.take();
+            self.parts -= 1;
+        }
+        self.len -= n;
+        n
+    }
+
+    /// Frees everything.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Another owner of the bytes `off..off + len`, see [`Pbuf::slice`].
+    ///
+    /// # Errors
+    ///
+    /// [`NoBufs`] without a free descriptor, if the range is not inside the queue, or if the queue
+    /// is empty.
+    pub fn slice(&self, off: usize, len: usize) -> Result<Pbuf, NoBufs> {
+        self.head.as_ref().ok_or(NoBufs)?.slice(off, len)
+    }
+
+    /// Copies from offset `off` on into `dst`; returns how many bytes there were to copy.
+    pub fn copy_to(&self, off: usize, dst: &mut [u8]) -> usize {
+        self.head.as_ref().map_or(0, |head| head.copy_to(off, dst))
+    }
+
+    fn last_mut(&mut self) -> Option<&mut Node> {
+        // SAFETY: `last` is a descriptor that `head` owns (1), `head` is borrowed exclusively with
+        // `self` for as long as the result lives.
+        self.last.map(|last| unsafe { last.node_mut() })
+    }
+}
+
+impl From<Pbuf> for Chain {
+    /// A queue of the bytes of `data`; empty if there are none.
+    fn from(data: Pbuf) -> Self {
+        let extent = data.extent();
+        if extent.len == 0 {
+            return Self::new();
+        }
+        Self { head: Some(data), last: Some(extent.last), len: extent.len, parts: extent.parts }
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain").field("len", &self.len).field("parts", &self.head).finish()
+    }
+}

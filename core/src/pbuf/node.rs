@@ -1,0 +1,156 @@
+//! One descriptor: a view of storage and the link to the next part. All arithmetic on offsets is
+//! here; who owns descriptors and blocks is the business of `pool`.
+use super::Pbuf;
+use super::pool::Block;
+
+/// What a descriptor views.
+enum Store {
+    /// Pool memory, shared by counting.
+    Block(Block),
+    /// Constant data; `PBUF_ROM` in lwIP.
+    Static(&'static [u8]),
+}
+
+impl Store {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Block(block) => block.bytes(),
+            Self::Static(data) => data,
+        }
+    }
+
+    fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+        match self {
+            Self::Block(block) => block.bytes_mut(),
+            Self::Static(_) => None,
+        }
+    }
+}
+
+/// One descriptor. `off..off + len` is the view and lies inside `store`.
+pub(crate) struct Node {
+    pub(super) next: Option<Pbuf>,
+    store: Store,
+    off: u16,
+    len: u16,
+}
+
+impl Node {
+    /// The most bytes one descriptor can view.
+    pub(super) const MAX_LEN: usize = u16::MAX as usize;
+
+    /// A view of `len` bytes of `block` at `off`; `None` if the block is shorter.
+    pub(super) fn of_block(block: Block, off: usize, len: usize) -> Option<Self> {
+        if off.checked_add(len)? > block.size() {
+            return None;
+        }
+        let (off, len) = (u16::try_from(off).ok()?, u16::try_from(len).ok()?);
+        Some(Self { next: None, store: Store::Block(block), off, len })
+    }
+
+    /// A view of constant data, cut to the first [`Node::MAX_LEN`] bytes.
+    pub(super) fn of_static(data: &'static [u8]) -> Self {
+        let len = u16::try_from(data.len()).unwrap_or(u16::MAX);
+        Self { next: None, store: Store::Static(data), off: 0, len }
+    }
+
+    /// Another view, of at most `len` bytes from `skip` on, of the same storage. `None` if the
+    /// block has 65,535 views already.
+    pub(super) fn view(&self, skip: usize, len: usize) -> Option<Self> {
+        let store = match &self.store {
+            Store::Block(block) => Store::Block(block.share()?),
+            Store::Static(data) => Store::Static(data),
+        };
+        let mut view = Self { next: None, store, off: self.off, len: self.len };
+        view.cut_front(skip);
+        view.cut_to(len);
+        Some(view)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len.into()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        let range = usize::from(self.off)..usize::from(self.off) + self.len();
+        // Inside by the type's invariant.
+        self.store.bytes().get(range).unwrap_or(&[])
+    }
+
+    /// The bytes for writing, if nobody else sees them.
+    pub(super) fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+        let range = usize::from(self.off)..usize::from(self.off) + self.len();
+        self.store.bytes_mut()?.get_mut(range)
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        match &self.store {
+            Store::Block(block) => block.is_unique(),
+            Store::Static(_) => false,
+        }
+    }
+
+    pub(super) fn shares_block(&self, other: &Self) -> bool {
+        match (&self.store, &other.store) {
+            (Store::Block(a), Store::Block(b)) => a.is_same(b),
+            _ => false,
+        }
+    }
+
+    /// Bytes before the view that [`Node::grow_front`] could add.
+    pub(super) fn headroom(&self) -> usize {
+        if self.is_writable() { self.off.into() } else { 0 }
+    }
+
+    /// Bytes behind the view that [`Node::grow_back`] could add.
+    pub(super) fn tailroom(&self) -> usize {
+        match &self.store {
+            Store::Block(block) if block.is_unique() => {
+                block.size().saturating_sub(usize::from(self.off) + self.len())
+            }
+            _ => 0,
+        }
+    }
+
+    /// Extends the view by `n` bytes to the front and returns them.
+    pub(super) fn grow_front(&mut self, n: usize) -> Option<&mut [u8]> {
+        let n = u16::try_from(n).ok()?;
+        let (off, len) = (self.off.checked_sub(n)?, self.len.checked_add(n)?);
+        let new = self.store.bytes_mut()?.get_mut(usize::from(off)..usize::from(self.off))?;
+        (self.off, self.len) = (off, len);
+        Some(new)
+    }
+
+    /// Extends the view by `n` bytes to the back and returns them.
+    pub(super) fn grow_back(&mut self, n: usize) -> Option<&mut [u8]> {
+        let len = self.len.checked_add(u16::try_from(n).ok()?)?;
+        let end = usize::from(self.off) + self.len();
+        let new = self.store.bytes_mut()?.get_mut(end..end.checked_add(n)?)?;
+        self.len = len;
+        Some(new)
+    }
+
+    /// Copies what fits of `data` behind the view; returns how many bytes.
+    pub(super) fn append_copy(&mut self, data: &[u8]) -> usize {
+        let n = data.len().min(self.tailroom());
+        match (self.grow_back(n), data.get(..n)) {
+            (Some(room), Some(data)) => {
+                room.copy_from_slice(data);
+                n
+            }
+            _ => 0,
+        }
+    }
+
+    /// Hides the first `n` bytes, or all.
+    pub(super) fn cut_front(&mut self, n: usize) {
+        let n = u16::try_from(n).unwrap_or(u16::MAX).min(self.len);
+        self.off += n;
+        self.len -= n;
+    }
+
+    /// Hides all but the first `len` bytes.
+    pub(super) fn cut_to(&mut self, len: usize) {
+        self.len = self.len.min(u16::try_from(len).unwrap_or(u16::MAX));
+    }
+}

@@ -1,0 +1,222 @@
+//! TCP segments as text, in packetdrill's manner, and as packets.
+//!
+//! ```text
+//! S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,ws 2>
+//! P. 1:101(100) ack 1
+//! ```
+//! Flags are `S F R P .` (ACK) `-` (none); sequence numbers are relative to each side's initial
+//! one; the number in parentheses is the payload's length.
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+
+use gannet_core::wire::checksum::Checksum;
+use gannet_core::wire::ipv4::{self, Protocol};
+use gannet_core::wire::tcp::{self, Fields, Flags, SeqNum, set_checksum};
+use gannet_core::wire::tcp_options::{Options, SackBlock, Timestamps};
+
+/// One end of a scripted connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Address.
+    pub addr: Ipv4Addr,
+    /// Port.
+    pub port: u16,
+    /// Initial sequence number; what text says is relative to it.
+    pub isn: SeqNum,
+}
+
+/// A segment with absolute numbers.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Sequence number.
+    pub seq: SeqNum,
+    /// Acknowledgement number.
+    pub ack: Option<SeqNum>,
+    /// Flags without ACK.
+    pub flags: Flags,
+    /// Window as on the wire.
+    pub window: u16,
+    /// Options.
+    pub options: Options,
+    /// Data.
+    pub data: Vec<u8>,
+}
+
+const LETTERS: [(Flags, char); 4] =
+    [(Flags::SYN, 'S'), (Flags::FIN, 'F'), (Flags::RST, 'R'), (Flags::PSH, 'P')];
+
+/// What byte number `seq` of a scripted stream carries.
+pub fn pattern(seq: u32) -> u8 {
+    (seq.wrapping_mul(31) >> 3) as u8
+}
+
+impl Segment {
+    /// Reads the text form of a segment from `from` to `to`. Data is [`pattern`].
+    ///
+    /// # Panics
+    /// On text that is no segment: the script is wrong.
+    pub fn parse(text: &str, from: End, to: End) -> Self {
+        let (text, options) = match text.split_once('<') {
+            Some((text, options)) => (text, options.trim_end().trim_end_matches('>')),
+            None => (text, ""),
+        };
+        let mut words = text.split_whitespace();
+        let letters = words.next().expect("flags");
+        let numbers = words.next().expect("start:end(length)");
+        let (start, rest) = numbers.split_once(':').expect("start:end");
+        let (_, len) = rest.split_once('(').expect("(length)");
+        let start: u32 = start.parse().expect("start");
+        let len: u32 = len.trim_end_matches(')').parse().expect("length");
+        let (mut ack, mut window) = (None, 65_535);
+        while let Some(word) = words.next() {
+            let value = words.next().expect("a value");
+            match word {
+                "ack" => ack = Some(to.isn + value.parse::<u32>().expect("ack")),
+                "win" => window = value.parse().expect("window"),
+                other => panic!("what is {other:?}?"),
+            }
+        }
+        let mut flags = Flags::NONE;
+        for letter in letters.chars().filter(|c| !matches!(c, '.' | '-')) {
+            let known = LETTERS.iter().find(|(_, l)| *l == letter);
+            flags = flags | known.expect("a flag").0;
+        }
+        assert_eq!(ack.is_some(), letters.contains('.'), "ack number and flag in {text:?}");
+        Self {
+            seq: from.isn + start,
+            ack,
+            flags,
+            window,
+            options: parse_options(options, to),
+            data: (start..start + len).map(pattern).collect(),
+        }
+    }
+
+    /// The text form; `full` adds window and options.
+    pub fn text(&self, from: End, to: End) -> String {
+        let mut out = String::new();
+        let mut letters: String = LETTERS
+            .iter()
+            .filter(|(flag, _)| self.flags.contains(*flag))
+            .map(|(_, letter)| *letter)
+            .collect();
+        if self.ack.is_some() {
+            letters.push('.');
+        }
+        if letters.is_empty() {
+            letters.push('-');
+        }
+        // A reset without ACK to a segment without ACK has the absolute number 0.
+        let absolute = self.flags.contains(Flags::RST) && self.seq == SeqNum(0);
+        let start = if absolute { 0 } else { self.seq.since(from.isn) };
+        let len = self.data.len() as u32;
+        let _ = write!(out, "{letters} {start}:{}({len})", start.wrapping_add(len));
+        if let Some(ack) = self.ack {
+            let _ = write!(out, " ack {}", ack.since(to.isn));
+        }
+        let _ = write!(out, " win {}", self.window);
+        let options = self.options_text(from, to);
+        if !options.is_empty() {
+            let _ = write!(out, " <{options}>");
+        }
+        out
+    }
+
+    fn options_text(&self, from: End, to: End) -> String {
+        let _ = from;
+        let o = &self.options;
+        let mut parts = Vec::new();
+        parts.extend(o.mss.map(|mss| format!("mss {mss}")));
+        if o.sack_permitted {
+            parts.push("sackOK".into());
+        }
+        parts.extend(o.window_scale.map(|shift| format!("ws {shift}")));
+        parts.extend(o.timestamps.map(|t| format!("ts {} {}", t.value, t.echo)));
+        for block in o.sack.as_slice() {
+            let (left, right) = (block.left.since(to.isn), block.right.since(to.isn));
+            parts.push(format!("sack {left}:{right}"));
+        }
+        parts.join(",")
+    }
+
+    /// The IPv4 packet.
+    pub fn packet(&self, from: End, to: End) -> Vec<u8> {
+        let mut header = [0; 60];
+        let fields = Fields {
+            src_port: from.port,
+            dst_port: to.port,
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            window: self.window,
+        };
+        let header_len = fields.emit(&self.options, &mut header).expect("room for 60 bytes");
+        let mut segment = header[..header_len].to_vec();
+        segment.extend(&self.data);
+        let mut sum = Checksum::new();
+        sum.pseudo_header(from.addr, to.addr, Protocol::TCP, segment.len() as u16);
+        sum.add(&segment);
+        set_checksum(&mut segment, sum.finish()).expect("a whole header");
+        ipv4_packet(from.addr, to.addr, Protocol::TCP, &segment)
+    }
+
+    /// Reads an IPv4 packet; `None` if it holds no TCP segment. Also the ports, source first.
+    pub fn from_packet(packet: &[u8]) -> Option<(Self, u16, u16)> {
+        let ip = ipv4::Packet::parse(packet, packet.len()).ok()?;
+        if ip.protocol() != Protocol::TCP {
+            return None;
+        }
+        let bytes = packet.get(ip.header_len()..ip.total_len())?;
+        let mut sum = Checksum::new();
+        sum.pseudo_header(ip.src(), ip.dst(), Protocol::TCP, bytes.len() as u16);
+        sum.add(bytes);
+        assert!(sum.is_valid(), "the stack sent a wrong checksum");
+        let segment = tcp::Segment::parse(bytes, bytes.len()).ok()?;
+        let parsed = Self {
+            seq: segment.seq(),
+            ack: segment.ack(),
+            flags: segment.flags().without(Flags::ACK),
+            window: segment.window(),
+            options: segment.options(),
+            data: bytes.get(segment.header_len()..)?.to_vec(),
+        };
+        Some((parsed, segment.src_port(), segment.dst_port()))
+    }
+}
+
+/// An IPv4 packet around `payload`.
+pub fn ipv4_packet(src: Ipv4Addr, dst: Ipv4Addr, protocol: Protocol, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, protocol.0, 0, 0];
+    packet.extend(src.octets());
+    packet.extend(dst.octets());
+    packet[2..4].copy_from_slice(&(20 + payload.len() as u16).to_be_bytes());
+    let sum = gannet_core::wire::checksum::checksum(&packet);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet.extend(payload);
+    packet
+}
+
+fn parse_options(text: &str, to: End) -> Options {
+    let mut options = Options::default();
+    for option in text.split(',').map(str::trim).filter(|o| !o.is_empty()) {
+        let words: Vec<_> = option.split([' ', ':']).collect();
+        match words[..] {
+            ["mss", mss] => options.mss = Some(mss.parse().expect("mss")),
+            ["ws", shift] => options.window_scale = Some(shift.parse().expect("ws")),
+            ["sackOK"] => options.sack_permitted = true,
+            ["ts", value, echo] => {
+                options.timestamps = Some(Timestamps {
+                    value: value.parse().expect("ts value"),
+                    echo: echo.parse().expect("ts echo"),
+                });
+            }
+            ["sack", left, right] => {
+                let at = |n: &str| to.isn + n.parse::<u32>().expect("sack edge");
+                let block = SackBlock { left: at(left), right: at(right) };
+                options.sack.push(block).expect("at most four blocks");
+            }
+            _ => panic!("what is option {option:?}?"),
+        }
+    }
+    options
+}

@@ -1,0 +1,113 @@
+//! A network device made of two queues; what is on the other end decides what happens to frames.
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use gannet_core::{Capabilities, Checksums, Driver, HwAddr, Medium, Pbuf, Pool};
+
+#[derive(Debug, Default)]
+struct Queues {
+    to_stack: VecDeque<Vec<u8>>,
+    from_stack: VecDeque<Vec<u8>>,
+    /// Frames the device takes before it is full; `None` for ever.
+    room: Option<usize>,
+    no_buffers: usize,
+}
+
+/// The outer end of a device: frames go in and come out.
+#[derive(Clone, Debug, Default)]
+pub struct Wire(Arc<Mutex<Queues>>);
+
+impl Wire {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.0.lock().expect("no holder of this lock panics while it has it")
+    }
+
+    /// Puts a frame where the stack will find it.
+    pub fn put(&self, frame: Vec<u8>) {
+        self.queues().to_stack.push_back(frame);
+    }
+
+    /// The next frame the stack has sent.
+    pub fn take(&self) -> Option<Vec<u8>> {
+        self.queues().from_stack.pop_front()
+    }
+
+    /// Frames that wait to be received by the stack.
+    pub fn waiting(&self) -> usize {
+        self.queues().to_stack.len()
+    }
+
+    /// Lets the device take only so many frames before it says it is full.
+    pub fn set_room(&self, room: Option<usize>) {
+        self.queues().room = room;
+    }
+
+    /// Frames dropped because no receive buffer was free.
+    pub fn no_buffers(&self) -> usize {
+        self.queues().no_buffers
+    }
+}
+
+/// The stack's end of a [`Wire`].
+#[derive(Debug)]
+pub struct WireDriver {
+    wire: Wire,
+    capabilities: Capabilities,
+    rx_pool: &'static Pool,
+}
+
+impl WireDriver {
+    /// A device without link layer.
+    pub fn ip(wire: Wire, rx_pool: &'static Pool) -> &'static mut Self {
+        Self::leak(wire, rx_pool, Medium::Ip)
+    }
+
+    /// An Ethernet device.
+    pub fn ethernet(wire: Wire, rx_pool: &'static Pool, addr: HwAddr) -> &'static mut Self {
+        Self::leak(wire, rx_pool, Medium::Ethernet(addr))
+    }
+
+    fn leak(wire: Wire, rx_pool: &'static Pool, medium: Medium) -> &'static mut Self {
+        let capabilities = Capabilities {
+            medium,
+            mtu: 1500,
+            tx_checksums: Checksums::NONE,
+            rx_checksums: Checksums::NONE,
+        };
+        Box::leak(Box::new(Self { wire, capabilities, rx_pool }))
+    }
+}
+
+impl Driver for WireDriver {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn receive(&mut self) -> Option<Pbuf> {
+        let mut queues = self.wire.queues();
+        while let Some(frame) = queues.to_stack.pop_front() {
+            if let Ok(mut p) = Pbuf::alloc(self.rx_pool, 0, frame.len()) {
+                p.copy_from(&frame);
+                return Some(p);
+            }
+            queues.no_buffers += 1;
+        }
+        None
+    }
+
+    fn can_transmit(&mut self) -> bool {
+        self.wire.queues().room != Some(0)
+    }
+
+    fn transmit(&mut self, frame: Pbuf) -> Result<(), Pbuf> {
+        let mut queues = self.wire.queues();
+        if let Some(room) = &mut queues.room {
+            match room.checked_sub(1) {
+                Some(left) => *room = left,
+                None => return Err(frame),
+            }
+        }
+        queues.from_stack.push_back(frame.parts().flatten().copied().collect());
+        Ok(())
+    }
+}
