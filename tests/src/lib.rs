@@ -1,5 +1,9 @@
 //! The test rig: stacks on virtual clocks, links with seeded faults, and a scripted peer that
 //! compares every segment. Nothing here uses a real clock or a real network.
+pub mod apps;
+pub mod link;
+pub mod network;
+pub mod recorder;
 pub mod script;
 pub mod segment;
 pub mod storage;

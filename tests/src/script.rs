@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use gannet_core::config::Use;
 use gannet_core::wire::tcp::SeqNum;
-use gannet_core::{Config, Handler, Instant, Stack, Subnet};
+use gannet_core::tcp::{Data, More};
+use gannet_core::{Config, Handler, Instant, Owner, Stack, Subnet, Tcp, TcpPcb};
 
 use crate::segment::{End, Segment};
 use crate::storage::{Pools, Sizes, leak_storage};
@@ -73,6 +74,65 @@ impl Script {
             local: End { addr: STACK, port, isn: SeqNum(0) },
             deadline: None,
         }
+    }
+
+    /// A stack that listens on port 80 and has accepted a connection from the peer: both sides are
+    /// at number 1, the peer's segments hold 1000 bytes, ours 1000, its window is 10000.
+    #[track_caller]
+    pub fn accepted(config: Config, app: &mut dyn Handler) -> Self {
+        let mut t = Self::listening(config, 5);
+        t.run(
+            app,
+            "< S 0:0(0) win 10000 <mss 1000>
+             > S. 0:0(0) ack 1 <mss 1460>
+             < . 1:1(0) ack 1 win 10000
+             > nothing",
+        );
+        t
+    }
+
+    /// A stack that listens on port 80.
+    pub fn listening(config: Config, backlog: u16) -> Self {
+        let mut t = Self::new(config, 80);
+        crate::apps::listen(&mut t.stack.tcp(t.now), 80, backlog);
+        t
+    }
+
+    /// A stack that has just been told to connect to the peer.
+    #[track_caller]
+    pub fn connecting(config: Config) -> (Self, TcpPcb) {
+        let mut t = Self::new(config, 0);
+        let peer = t.peer_addr();
+        let mut tcp = t.stack.tcp(t.now);
+        let pcb = tcp.new(Owner(0)).expect("a free control block");
+        tcp.connect(pcb, peer).expect("a route");
+        (t, pcb)
+    }
+
+    /// A connection made from the stack, as [`Script::accepted`].
+    #[track_caller]
+    pub fn connected(config: Config, app: &mut dyn Handler) -> (Self, TcpPcb) {
+        let (mut t, pcb) = Self::connecting(config);
+        t.run(
+            app,
+            "> S 0:0(0) <mss 1460>
+             < S. 0:0(0) ack 1 win 10000 <mss 1000>
+             > . 1:1(0) ack 1",
+        );
+        (t, pcb)
+    }
+
+    /// Queues `len` bytes of the pattern that starts at number `seq`.
+    #[track_caller]
+    pub fn write(&mut self, pcb: TcpPcb, seq: u32, len: u32) {
+        let bytes: Vec<u8> = (seq..seq + len).map(crate::segment::pattern).collect();
+        let mut tcp = self.stack.tcp(self.now);
+        tcp.write(pcb, Data::Copy(&bytes), More::No).expect("room to write");
+    }
+
+    /// The raw TCP API, now.
+    pub fn tcp(&mut self) -> Tcp<'_> {
+        self.stack.tcp(self.now)
     }
 
     /// The peer's address.

@@ -1,0 +1,129 @@
+//! A link between two wires: latency, rate, queue, and seeded faults.
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use gannet_core::Instant;
+
+use crate::wire::Wire;
+
+/// What a link does to the frames of one direction. Probabilities are in 0..=1.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    /// Time a frame takes.
+    pub latency: Duration,
+    /// Added to the latency at random, up to this: reorders.
+    pub jitter: Duration,
+    /// Bits per second; `None`: no limit.
+    pub rate: Option<u64>,
+    /// Frames that wait for the rate; the next is dropped.
+    pub queue: usize,
+    /// Frames that vanish.
+    pub loss: f64,
+    /// Frames that arrive twice.
+    pub duplicate: f64,
+    /// Frames with one byte changed.
+    pub corrupt: f64,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            latency: Duration::from_micros(500),
+            jitter: Duration::ZERO,
+            rate: None,
+            queue: usize::MAX,
+            loss: 0.0,
+            duplicate: 0.0,
+            corrupt: 0.0,
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct InFlight {
+    // The heap is a maximum heap: the earliest comes first, equal times in order of sending.
+    arrives: std::cmp::Reverse<(Instant, u64)>,
+    frame: Vec<u8>,
+}
+
+/// One direction of a link.
+#[derive(Debug)]
+pub struct Direction {
+    from: Wire,
+    to: Wire,
+    /// May be changed at any time.
+    pub faults: Faults,
+    random: fastrand::Rng,
+    in_flight: BinaryHeap<InFlight>,
+    sent: u64,
+    line_free: Instant,
+    /// Frames dropped by loss or a full queue.
+    pub dropped: u64,
+}
+
+impl Direction {
+    /// A direction from the stack at `from` to the one at `to`.
+    pub fn new(from: Wire, to: Wire, faults: Faults, seed: u64) -> Self {
+        Self {
+            from,
+            to,
+            faults,
+            random: fastrand::Rng::with_seed(seed),
+            in_flight: BinaryHeap::new(),
+            sent: 0,
+            line_free: Instant::ZERO,
+            dropped: 0,
+        }
+    }
+
+    /// Takes what was sent and delivers what has arrived by `now`. `true` if anything moved.
+    pub fn step(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        while let Some(frame) = self.from.take() {
+            moved = true;
+            self.accept(frame, now);
+        }
+        while self.in_flight.peek().is_some_and(|first| first.arrives.0.0 <= now) {
+            moved = true;
+            self.to.put(self.in_flight.pop().expect("peeked at").frame);
+        }
+        moved
+    }
+
+    /// When the next frame arrives.
+    pub fn next_arrival(&self) -> Option<Instant> {
+        self.in_flight.peek().map(|first| first.arrives.0.0)
+    }
+
+    fn accept(&mut self, mut frame: Vec<u8>, now: Instant) {
+        let mut leaves = now;
+        if let Some(rate) = self.faults.rate {
+            let time = |bytes: usize| Duration::from_nanos(bytes as u64 * 8_000_000_000 / rate);
+            let start = self.line_free.max(now);
+            let backlog = start.saturating_since(now);
+            if backlog > time(1514) * u32::try_from(self.faults.queue).unwrap_or(u32::MAX) {
+                self.dropped += 1;
+                return;
+            }
+            // Preamble, check sequence and gap are on the line too.
+            leaves = start + time(frame.len() + 24);
+            self.line_free = leaves;
+        }
+        if self.random.f64() < self.faults.loss {
+            self.dropped += 1;
+            return;
+        }
+        if self.random.f64() < self.faults.corrupt {
+            let at = self.random.usize(..frame.len());
+            frame[at] ^= 1 << self.random.u8(..8);
+        }
+        let copies = if self.random.f64() < self.faults.duplicate { 2 } else { 1 };
+        for _ in 0..copies {
+            let jitter = self.faults.jitter.mul_f64(self.random.f64());
+            let arrives = leaves + self.faults.latency + jitter;
+            self.sent += 1;
+            let arrives = std::cmp::Reverse((arrives, self.sent));
+            self.in_flight.push(InFlight { arrives, frame: frame.clone() });
+        }
+    }
+}
