@@ -292,6 +292,8 @@ impl Engine {
                         self.free(index);
                     }
                 }
+                // Data that came before the error and was refused is offered first.
+                Life::Failed(_) if !pcb.rcv.queue.is_empty() => {}
                 Life::Failed(error) => {
                     self.free(index);
                     return Some((owner, Event::Err { pcb: handle, error }));

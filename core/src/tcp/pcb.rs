@@ -180,7 +180,7 @@ impl Pcb {
                 || p.acked > 0
                 || p.poll
                 || (!p.refused && self.has_stream_news())
-                || self.life != Life::Alive)
+                || (!p.refused && self.life != Life::Alive))
     }
 
     /// Whether data or the end of stream waits.
@@ -195,6 +195,8 @@ impl Pcb {
         self.snd.queue.clear();
         runs.clear(&mut self.rcv.runs);
         self.timers = TimerTable::STOPPED;
+        // What was refused is offered now, and then as before.
+        self.pending.refused = false;
         self.rcv.ack = super::receive::AckDue::No;
         self.syn_due = false;
         self.keepalive_due = false;
