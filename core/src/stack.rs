@@ -4,8 +4,8 @@
 //! frames, due timers -> input -> dispatch (callbacks) -> output -> next deadline
 //! ```
 use crate::config::Config;
-use crate::handler::Handler;
 use crate::handle::Owner;
+use crate::handler::Handler;
 use crate::ip::{Input, Ip, IpStorage};
 use crate::pbuf::Pool;
 use crate::random::Entropy;
@@ -57,7 +57,13 @@ pub struct TcpCensus {
 impl Stack {
     /// A stack without interfaces but loopback. `entropy` is asked for keys now and never again.
     pub fn new(storage: Storage, config: Config, entropy: Entropy<'_>) -> Self {
-        let Storage { tcp, udp, ip, tx_pool, header_pool } = storage;
+        let Storage {
+            tcp,
+            udp,
+            ip,
+            tx_pool,
+            header_pool,
+        } = storage;
         Self {
             now: Instant::ZERO,
             ip: Ip::new(ip, header_pool, config.ip, entropy),
@@ -78,13 +84,19 @@ impl Stack {
         self.dispatch(handlers);
         self.output();
         // What was sent to an own address came back meanwhile.
-        if more || self.ip.has_input() { Some(now) } else { self.next_deadline() }
+        if more || self.ip.has_input() {
+            Some(now)
+        } else {
+            self.next_deadline()
+        }
     }
 
     /// Takes at most so many frames; `true` if there may be more.
     fn input(&mut self) -> bool {
         for _ in 0..FRAMES_PER_TURN {
-            let Some((netif, frame)) = self.ip.drain() else { return false };
+            let Some((netif, frame)) = self.ip.drain() else {
+                return false;
+            };
             match self.ip.input(self.now, netif, frame) {
                 None => {}
                 Some(Input::Tcp(packet)) => self.tcp.input(&mut self.ip, self.now, packet),
@@ -107,7 +119,10 @@ impl Stack {
 
     fn next_deadline(&self) -> Option<Instant> {
         let tcp = self.tcp.next_deadline();
-        earliest((tcp != Instant::MAX).then_some(tcp), self.ip.next_deadline())
+        earliest(
+            (tcp != Instant::MAX).then_some(tcp),
+            self.ip.next_deadline(),
+        )
     }
 
     /// Time of the current turn.
@@ -141,7 +156,11 @@ impl Stack {
     /// How many connections there are.
     pub fn tcp_census(&self) -> TcpCensus {
         let (connections, half_open, time_wait) = self.tcp.census();
-        TcpCensus { connections, half_open, time_wait }
+        TcpCensus {
+            connections,
+            half_open,
+            time_wait,
+        }
     }
 
     pub(crate) fn tcp_at_turn(&mut self) -> Tcp<'_> {

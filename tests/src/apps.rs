@@ -27,7 +27,14 @@ pub struct Source {
 impl Source {
     /// A source of `total` bytes.
     pub fn new(total: u64) -> Self {
-        Self { total, written: 0, acked: 0, error: None, pcb: None, eof: false }
+        Self {
+            total,
+            written: 0,
+            acked: 0,
+            error: None,
+            pcb: None,
+            eof: false,
+        }
     }
 
     fn fill(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb) {
@@ -97,7 +104,12 @@ impl Handler for Sink {
             return Ok(());
         };
         for got in data.parts().flatten() {
-            assert_eq!(*got, byte(self.received), "byte {} of the stream", self.received);
+            assert_eq!(
+                *got,
+                byte(self.received),
+                "byte {} of the stream",
+                self.received
+            );
             self.received += 1;
         }
         let now = tcp.stack().now();
@@ -117,6 +129,7 @@ impl Handler for Sink {
 /// Opens a listener on `port` for owner 0.
 pub fn listen(tcp: &mut Tcp<'_>, port: u16, backlog: u16) -> TcpListener {
     let pcb = tcp.new(Owner(0)).expect("a free control block");
-    tcp.bind(pcb, ([0, 0, 0, 0], port).into()).expect("a free port");
+    tcp.bind(pcb, ([0, 0, 0, 0], port).into())
+        .expect("a free port");
     tcp.listen(pcb, backlog).expect("a free listener")
 }

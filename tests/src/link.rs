@@ -83,7 +83,11 @@ impl Direction {
             moved = true;
             self.accept(frame, now);
         }
-        while self.in_flight.peek().is_some_and(|first| first.arrives.0.0 <= now) {
+        while self
+            .in_flight
+            .peek()
+            .is_some_and(|first| first.arrives.0.0 <= now)
+        {
             moved = true;
             self.to.put(self.in_flight.pop().expect("peeked at").frame);
         }
@@ -117,13 +121,20 @@ impl Direction {
             let at = self.random.usize(..frame.len());
             frame[at] ^= 1 << self.random.u8(..8);
         }
-        let copies = if self.random.f64() < self.faults.duplicate { 2 } else { 1 };
+        let copies = if self.random.f64() < self.faults.duplicate {
+            2
+        } else {
+            1
+        };
         for _ in 0..copies {
             let jitter = self.faults.jitter.mul_f64(self.random.f64());
             let arrives = leaves + self.faults.latency + jitter;
             self.sent += 1;
             let arrives = std::cmp::Reverse((arrives, self.sent));
-            self.in_flight.push(InFlight { arrives, frame: frame.clone() });
+            self.in_flight.push(InFlight {
+                arrives,
+                frame: frame.clone(),
+            });
         }
     }
 }

@@ -35,8 +35,17 @@ impl<H: Handler> Host<H> {
         let hw = HwAddr([2, 0, 0, 0, 0, number]);
         let driver = WireDriver::ethernet(wire.clone(), pools.rx, hw);
         let subnet = Subnet::new(addr, 24).expect("a valid prefix");
-        stack.add_netif(driver, Some(subnet)).expect("room for an interface");
-        Self { stack, app, pools, addr, wire, deadline: Some(Instant::ZERO) }
+        stack
+            .add_netif(driver, Some(subnet))
+            .expect("room for an interface");
+        Self {
+            stack,
+            app,
+            pools,
+            addr,
+            wire,
+            deadline: Some(Instant::ZERO),
+        }
     }
 
     fn turn(&mut self, now: Instant) {
@@ -68,7 +77,13 @@ impl<A: Handler, B: Handler> Network<A, B> {
     pub fn new(a: Host<A>, b: Host<B>, faults: Faults, seed: u64) -> Self {
         let ab = Direction::new(a.wire.clone(), b.wire.clone(), faults, seed);
         let ba = Direction::new(b.wire.clone(), a.wire.clone(), faults, seed ^ 0xabcd_ef01);
-        Self { a, b, ab, ba, now: Instant::from_millis(1_000) }
+        Self {
+            a,
+            b,
+            ab,
+            ba,
+            now: Instant::from_millis(1_000),
+        }
     }
 
     /// Makes the application's calls between turns count: both hosts get a turn now.
@@ -96,7 +111,9 @@ impl<A: Handler, B: Handler> Network<A, B> {
             self.ab.next_arrival(),
             self.ba.next_arrival(),
         ];
-        let Some(next) = next.into_iter().flatten().min() else { return false };
+        let Some(next) = next.into_iter().flatten().min() else {
+            return false;
+        };
         self.now = self.now.max(next);
         true
     }

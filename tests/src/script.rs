@@ -12,8 +12,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use gannet_core::config::Use;
-use gannet_core::wire::tcp::SeqNum;
 use gannet_core::tcp::{Data, More};
+use gannet_core::wire::tcp::SeqNum;
 use gannet_core::{Config, Handler, Instant, Owner, Stack, Subnet, Tcp, TcpPcb};
 
 use crate::segment::{End, Segment};
@@ -60,18 +60,35 @@ impl Script {
         let pools = Pools::leak();
         let wire = Wire::default();
         let mut seed = fastrand::Rng::with_seed(7);
-        let mut stack = Stack::new(leak_storage(Sizes::default(), pools), config, &mut |bytes| {
-            seed.fill(bytes);
-        });
+        let mut stack = Stack::new(
+            leak_storage(Sizes::default(), pools),
+            config,
+            &mut |bytes| {
+                seed.fill(bytes);
+            },
+        );
         let driver = WireDriver::ip(wire.clone(), pools.rx);
-        stack.add_netif(driver, Some(Subnet::new(STACK, 24).expect("a valid prefix"))).expect("room for an interface");
+        stack
+            .add_netif(
+                driver,
+                Some(Subnet::new(STACK, 24).expect("a valid prefix")),
+            )
+            .expect("room for an interface");
         Self {
             stack,
             pools,
             wire,
             now: Instant::from_millis(1_000_000),
-            peer: End { addr: PEER, port: PEER_PORT, isn: SeqNum(0xffff_ff00) },
-            local: End { addr: STACK, port, isn: SeqNum(0) },
+            peer: End {
+                addr: PEER,
+                port: PEER_PORT,
+                isn: SeqNum(0xffff_ff00),
+            },
+            local: End {
+                addr: STACK,
+                port,
+                isn: SeqNum(0),
+            },
             deadline: None,
         }
     }
@@ -127,7 +144,8 @@ impl Script {
     pub fn write(&mut self, pcb: TcpPcb, seq: u32, len: u32) {
         let bytes: Vec<u8> = (seq..seq + len).map(crate::segment::pattern).collect();
         let mut tcp = self.stack.tcp(self.now);
-        tcp.write(pcb, Data::Copy(&bytes), More::No).expect("room to write");
+        tcp.write(pcb, Data::Copy(&bytes), More::No)
+            .expect("room to write");
     }
 
     /// The raw TCP API, now.
@@ -175,14 +193,20 @@ impl Script {
         } else if line == "> nothing" {
             self.turn(app);
             let rest = self.sent();
-            assert!(rest.is_empty(), "expected nothing, the stack sent: {rest:#?}");
+            assert!(
+                rest.is_empty(),
+                "expected nothing, the stack sent: {rest:#?}"
+            );
         } else if let Some(text) = line.strip_prefix("> ") {
             self.turn(app);
             self.expect(text);
         } else if let Some(millis) = line.strip_prefix("wait ") {
             let rest = self.sent();
             assert!(rest.is_empty(), "before {line:?} the stack sent: {rest:#?}");
-            self.wait(app, Duration::from_millis(millis.parse().expect("milliseconds")));
+            self.wait(
+                app,
+                Duration::from_millis(millis.parse().expect("milliseconds")),
+            );
         } else {
             panic!("what is {line:?}?");
         }
@@ -206,8 +230,15 @@ impl Script {
             panic!("expected {text:?}, the stack sent nothing");
         };
         let actual = self.read(&packet);
-        let actual = if text.contains(" win ") { actual } else { without_window(&actual) };
-        assert_eq!(actual, text, "left: what the stack sent; right: what the script expects");
+        let actual = if text.contains(" win ") {
+            actual
+        } else {
+            without_window(&actual)
+        };
+        assert_eq!(
+            actual, text,
+            "left: what the stack sent; right: what the script expects"
+        );
     }
 
     fn read(&mut self, packet: &[u8]) -> String {
@@ -231,7 +262,9 @@ impl Script {
 }
 
 fn without_window(text: &str) -> String {
-    let Some((before, after)) = text.split_once(" win ") else { return text.to_owned() };
+    let Some((before, after)) = text.split_once(" win ") else {
+        return text.to_owned();
+    };
     match after.split_once(' ') {
         Some((_, rest)) => format!("{before} {rest}"),
         None => before.to_owned(),

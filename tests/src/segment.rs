@@ -42,8 +42,12 @@ pub struct Segment {
     pub data: Vec<u8>,
 }
 
-const LETTERS: [(Flags, char); 4] =
-    [(Flags::SYN, 'S'), (Flags::FIN, 'F'), (Flags::RST, 'R'), (Flags::PSH, 'P')];
+const LETTERS: [(Flags, char); 4] = [
+    (Flags::SYN, 'S'),
+    (Flags::FIN, 'F'),
+    (Flags::RST, 'R'),
+    (Flags::PSH, 'P'),
+];
 
 /// What byte number `seq` of a scripted stream carries.
 pub fn pattern(seq: u32) -> u8 {
@@ -81,7 +85,11 @@ impl Segment {
             let known = LETTERS.iter().find(|(_, l)| *l == letter);
             flags = flags | known.expect("a flag").0;
         }
-        assert_eq!(ack.is_some(), letters.contains('.'), "ack number and flag in {text:?}");
+        assert_eq!(
+            ack.is_some(),
+            letters.contains('.'),
+            "ack number and flag in {text:?}"
+        );
         Self {
             seq: from.isn + start,
             ack,
@@ -108,7 +116,11 @@ impl Segment {
         }
         // A reset without ACK to a segment without ACK has the absolute number 0.
         let absolute = self.flags.contains(Flags::RST) && self.seq == SeqNum(0);
-        let start = if absolute { 0 } else { self.seq.since(from.isn) };
+        let start = if absolute {
+            0
+        } else {
+            self.seq.since(from.isn)
+        };
         let len = self.data.len() as u32;
         let _ = write!(out, "{letters} {start}:{}({len})", start.wrapping_add(len));
         if let Some(ack) = self.ack {
@@ -150,7 +162,9 @@ impl Segment {
             flags: self.flags,
             window: self.window,
         };
-        let header_len = fields.emit(&self.options, &mut header).expect("room for 60 bytes");
+        let header_len = fields
+            .emit(&self.options, &mut header)
+            .expect("room for 60 bytes");
         let mut segment = header[..header_len].to_vec();
         segment.extend(&self.data);
         let mut sum = Checksum::new();
@@ -212,7 +226,10 @@ fn parse_options(text: &str, to: End) -> Options {
             }
             ["sack", left, right] => {
                 let at = |n: &str| to.isn + n.parse::<u32>().expect("sack edge");
-                let block = SackBlock { left: at(left), right: at(right) };
+                let block = SackBlock {
+                    left: at(left),
+                    right: at(right),
+                };
                 options.sack.push(block).expect("at most four blocks");
             }
             _ => panic!("what is option {option:?}?"),

@@ -67,21 +67,31 @@ impl Pools {
     /// Whether every block and descriptor is back.
     pub fn at_rest(&self) -> bool {
         [self.rx, self.tx, self.header].iter().all(|pool| {
-            pool.blocks() == pool.available()
-                && pool.descriptors() == pool.descriptors_available()
+            pool.blocks() == pool.available() && pool.descriptors() == pool.descriptors_available()
         })
     }
 }
 
 /// A pool of `N` blocks of `SIZE` bytes with `extra` more descriptors than blocks.
-#[allow(unsafe_code, reason = "the pool's storage is leaked here and given to nobody else")]
+#[allow(
+    unsafe_code,
+    reason = "the pool's storage is leaked here and given to nobody else"
+)]
 pub fn leak_pool<const N: usize, const SIZE: usize>(
     name: &'static str,
     extra: usize,
 ) -> &'static Pool {
-    let many = |n: usize| (0..words(n)).map(|_| Word::new()).collect::<Vec<_>>().leak();
+    let many = |n: usize| {
+        (0..words(n))
+            .map(|_| Word::new())
+            .collect::<Vec<_>>()
+            .leak()
+    };
     let memory: &'static Memory<N, SIZE> = Box::leak(Box::new(Memory::new()));
-    let slots = (0..N + extra).map(|_| Slot::new()).collect::<Vec<_>>().leak();
+    let slots = (0..N + extra)
+        .map(|_| Slot::new())
+        .collect::<Vec<_>>()
+        .leak();
     // SAFETY: all parts were leaked just now and are used for this pool only.
     let pool = unsafe { Pool::new(name, memory, slots, many(N), many(N + extra)) };
     Box::leak(Box::new(pool))
@@ -101,7 +111,8 @@ pub fn leak_storage(sizes: Sizes, pools: Pools) -> Storage {
             time_waits: slots(sizes.time_wait, Default::default),
             runs: slots(sizes.runs, Default::default),
         },
-        udp: UdpStorage {}, ip: IpStorage {},
+        udp: UdpStorage {},
+        ip: IpStorage {},
         tx_pool: pools.tx,
         header_pool: pools.header,
     }

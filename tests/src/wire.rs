@@ -19,7 +19,9 @@ pub struct Wire(Arc<Mutex<Queues>>);
 
 impl Wire {
     fn queues(&self) -> MutexGuard<'_, Queues> {
-        self.0.lock().expect("no holder of this lock panics while it has it")
+        self.0
+            .lock()
+            .expect("no holder of this lock panics while it has it")
     }
 
     /// Puts a frame where the stack will find it.
@@ -76,7 +78,11 @@ impl WireDriver {
             tx_checksums: Checksums::NONE,
             rx_checksums: Checksums::NONE,
         };
-        Box::leak(Box::new(Self { wire, capabilities, rx_pool }))
+        Box::leak(Box::new(Self {
+            wire,
+            capabilities,
+            rx_pool,
+        }))
     }
 }
 
@@ -109,7 +115,9 @@ impl Driver for WireDriver {
                 None => return Err(frame),
             }
         }
-        queues.from_stack.push_back(frame.parts().flatten().copied().collect());
+        queues
+            .from_stack
+            .push_back(frame.parts().flatten().copied().collect());
         Ok(())
     }
 }

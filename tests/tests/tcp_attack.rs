@@ -123,7 +123,9 @@ fn forged_segments_do_not_keep_a_dead_connection_alive() {
         interval: std::time::Duration::from_secs(1),
         count: 2,
     };
-    t.tcp().keepalive(app.pcb(), Some(keepalive)).expect("a live connection");
+    t.tcp()
+        .keepalive(app.pcb(), Some(keepalive))
+        .expect("a live connection");
     for _ in 0..20 {
         let forged = Segment::parse("P. 2000000000:2000000010(10) ack 1", t.peer, t.local);
         t.wire.put(forged.packet(t.peer, t.local));
@@ -155,7 +157,13 @@ fn out_of_order_data_is_capped_and_the_connection_lives() {
 #[test]
 fn options_that_lie_about_their_length_are_dropped_with_their_segment() {
     let (mut t, mut app) = accepted();
-    for options in [[2u8, 0, 0, 0], [2, 1, 0, 0], [2, 60, 0, 0], [8, 10, 0, 0], [5, 3, 0, 0]] {
+    for options in [
+        [2u8, 0, 0, 0],
+        [2, 1, 0, 0],
+        [2, 60, 0, 0],
+        [8, 10, 0, 0],
+        [5, 3, 0, 0],
+    ] {
         let segment = Segment::parse("P. 1:11(10) ack 1 <mss 1>", t.peer, t.local);
         let mut packet = segment.packet(t.peer, t.local);
         packet[40..44].copy_from_slice(&options);
@@ -217,7 +225,10 @@ fn random_segments_on_a_connection_neither_panic_nor_leak() {
                 }
                 _ => {}
             }
-            t.wait(&mut app, std::time::Duration::from_millis(random.u64(0..50)));
+            t.wait(
+                &mut app,
+                std::time::Duration::from_millis(random.u64(0..50)),
+            );
             while t.wire.take().is_some() {}
         }
         let mut tcp = t.tcp();

@@ -18,7 +18,10 @@ fn both_sides_may_close_at_once() {
     let (mut t, mut app) = accepted();
     let pcb = app.pcb();
     t.tcp().close(pcb).expect("a live connection");
-    t.run(&mut app, "> F. 1:1(0) ack 1\n< F. 1:1(0) ack 1 win 10000\n> . 2:2(0) ack 2");
+    t.run(
+        &mut app,
+        "> F. 1:1(0) ack 1\n< F. 1:1(0) ack 1 win 10000\n> . 2:2(0) ack 2",
+    );
     assert_eq!(t.tcp().state(pcb), Ok(State::Closing));
     t.run(&mut app, "< . 2:2(0) ack 2 win 10000\n> nothing");
     assert_eq!(app.take(), ["recv end"]);
@@ -62,7 +65,10 @@ fn a_closed_connection_does_not_wait_for_the_peers_fin_for_ever() {
     let (mut t, mut app) = accepted();
     let pcb = app.pcb();
     t.tcp().close(pcb).expect("a live connection");
-    t.run(&mut app, "> F. 1:1(0) ack 1\n< . 1:1(0) ack 2 win 10000\nwait 19999");
+    t.run(
+        &mut app,
+        "> F. 1:1(0) ack 1\n< . 1:1(0) ack 2 win 10000\nwait 19999",
+    );
     assert_eq!(t.tcp().state(pcb), Ok(State::FinWait2));
     t.run(&mut app, "wait 1");
     assert_eq!(t.tcp().state(pcb), Err(Error::Closed));
@@ -72,8 +78,13 @@ fn a_closed_connection_does_not_wait_for_the_peers_fin_for_ever() {
 fn a_half_closed_connection_does_wait() {
     let (mut t, mut app) = accepted();
     let pcb = app.pcb();
-    t.tcp().shutdown(pcb, Shutdown::Write).expect("a live connection");
-    t.run(&mut app, "> F. 1:1(0) ack 1\n< . 1:1(0) ack 2 win 10000\nwait 3600000");
+    t.tcp()
+        .shutdown(pcb, Shutdown::Write)
+        .expect("a live connection");
+    t.run(
+        &mut app,
+        "> F. 1:1(0) ack 1\n< . 1:1(0) ack 2 win 10000\nwait 3600000",
+    );
     assert_eq!(t.tcp().state(pcb), Ok(State::FinWait2));
     t.run(&mut app, "< P. 1:11(10) ack 2\nwait 100\n> . 2:2(0) ack 11");
     assert_eq!(app.take(), ["recv 10"]);
@@ -87,9 +98,14 @@ fn a_half_closed_connection_does_wait() {
 fn a_writer_that_closed_cannot_write() {
     let (mut t, mut app) = accepted();
     let pcb = app.pcb();
-    t.tcp().shutdown(pcb, Shutdown::Write).expect("a live connection");
+    t.tcp()
+        .shutdown(pcb, Shutdown::Write)
+        .expect("a live connection");
     let data = gannet_core::tcp::Data::Static(b"late");
-    let refused = t.tcp().write(pcb, data, gannet_core::tcp::More::No).expect_err("closed");
+    let refused = t
+        .tcp()
+        .write(pcb, data, gannet_core::tcp::More::No)
+        .expect_err("closed");
     assert_eq!(refused.error, Error::Closed);
     t.run(&mut app, "> F. 1:1(0) ack 1");
 }
@@ -97,7 +113,9 @@ fn a_writer_that_closed_cannot_write() {
 #[test]
 fn data_for_a_reader_that_shut_down_resets() {
     let (mut t, mut app) = accepted();
-    t.tcp().shutdown(app.pcb(), Shutdown::Read).expect("a live connection");
+    t.tcp()
+        .shutdown(app.pcb(), Shutdown::Read)
+        .expect("a live connection");
     t.run(&mut app, "< P. 1:11(10) ack 1\n> R. 1:1(0) ack 1 win 0");
     assert_eq!(app.take(), ["err Aborted"]);
 }
@@ -108,7 +126,11 @@ fn an_orphan_closes_gracefully_when_nothing_is_unread() {
     let pcb = app.pcb();
     t.write(pcb, 1, 10);
     t.tcp().orphan(pcb).expect("a live connection");
-    assert_eq!(t.tcp().state(pcb), Err(Error::Closed), "the handle is stale at once");
+    assert_eq!(
+        t.tcp().state(pcb),
+        Err(Error::Closed),
+        "the handle is stale at once"
+    );
     t.run(
         &mut app,
         "> FP. 1:11(10) ack 1
@@ -160,7 +182,10 @@ fn abort_resets_and_says_nothing_to_its_caller() {
 fn what_was_received_before_a_reset_is_delivered_before_the_error() {
     let (mut t, mut app) = accepted();
     app.refusals = 2;
-    t.run(&mut app, "< P. 1:11(10) ack 1\n< R. 11:11(0) ack 1 win 0\nwait 249");
+    t.run(
+        &mut app,
+        "< P. 1:11(10) ack 1\n< R. 11:11(0) ack 1 win 0\nwait 249",
+    );
     assert_eq!(app.take(), ["refuse 10", "refuse 10"]);
     t.run(&mut app, "wait 1");
     assert_eq!(app.take(), ["recv 10", "err Reset"]);
@@ -173,7 +198,10 @@ fn closing_what_was_never_connected_sends_nothing() {
     let (mut t, pcb) = Script::connecting(plain_config());
     t.run(&mut app, "> S 0:0(0) <mss 1460>");
     t.tcp().close(pcb).expect("a live block");
-    t.run(&mut app, "> nothing\n< S. 0:0(0) ack 1 win 1000\n> R 1:1(0) win 0");
+    t.run(
+        &mut app,
+        "> nothing\n< S. 0:0(0) ack 1 win 1000\n> R 1:1(0) win 0",
+    );
     let fresh = t.tcp().new(Owner(0)).expect("a free block");
     t.tcp().close(fresh).expect("a live block");
     t.run(&mut app, "> nothing");
@@ -207,7 +235,10 @@ fn time_wait_answers_old_segments_and_gives_way_to_a_newer_connection() {
          < . 1:1(0) ack 1 win 1000",
     );
     assert_eq!(app.take(), ["accept"]);
-    assert!(t.local.isn.after(old + 1), "the new numbers lie beyond the old");
+    assert!(
+        t.local.isn.after(old + 1),
+        "the new numbers lie beyond the old"
+    );
     assert_eq!(t.stack.tcp_census().time_wait, 0);
 }
 
@@ -224,7 +255,10 @@ fn more_connections_in_time_wait_than_there_is_room_for_reuse_the_oldest() {
              < . 1:1(0) ack 1",
         );
         t.tcp().close(app.pcb()).expect("a live connection");
-        t.run(&mut app, "> F. 1:1(0) ack 1\n< F. 1:1(0) ack 2\n> . 2:2(0) ack 2\nwait 10");
+        t.run(
+            &mut app,
+            "> F. 1:1(0) ack 1\n< F. 1:1(0) ack 2\n> . 2:2(0) ack 2\nwait 10",
+        );
     }
     let census = t.stack.tcp_census();
     assert_eq!((census.connections, census.time_wait), (0, 8));

@@ -117,7 +117,10 @@ fn a_fin_before_its_data_ends_the_stream_once_and_at_the_right_place() {
 fn data_beyond_the_window_is_cut_and_a_fin_behind_it_does_not_count() {
     let mut config = plain_config();
     config.tcp.rcv_wnd = 1000;
-    let mut app = Recorder { hold_window: true, ..Recorder::default() };
+    let mut app = Recorder {
+        hold_window: true,
+        ..Recorder::default()
+    };
     let mut t = Script::accepted(config, &mut app);
     t.run(
         &mut app,
@@ -145,7 +148,10 @@ fn data_beyond_the_window_is_cut_and_a_fin_behind_it_does_not_count() {
 fn a_fin_is_taken_even_by_a_closed_window() {
     let mut config = plain_config();
     config.tcp.rcv_wnd = 1000;
-    let mut app = Recorder { hold_window: true, ..Recorder::default() };
+    let mut app = Recorder {
+        hold_window: true,
+        ..Recorder::default()
+    };
     let mut t = Script::accepted(config, &mut app);
     t.run(
         &mut app,
@@ -185,16 +191,26 @@ fn nagle_holds_small_segments_while_data_is_in_flight() {
     t.run(&mut app, "> P. 1:11(10) ack 1");
     t.write(pcb, 11, 10);
     t.write(pcb, 21, 10);
-    t.run(&mut app, "> nothing\n< . 1:1(0) ack 11 win 10000\n> P. 11:31(20) ack 1");
-    t.tcp().nagle(pcb, Nagle::Disabled).expect("a live connection");
+    t.run(
+        &mut app,
+        "> nothing\n< . 1:1(0) ack 11 win 10000\n> P. 11:31(20) ack 1",
+    );
+    t.tcp()
+        .nagle(pcb, Nagle::Disabled)
+        .expect("a live connection");
     assert_eq!(t.tcp().nagle_disabled(pcb), Ok(true));
     t.write(pcb, 31, 5);
     t.run(&mut app, "> P. 31:36(5) ack 1");
-    t.tcp().nagle(pcb, Nagle::Enabled).expect("a live connection");
+    t.tcp()
+        .nagle(pcb, Nagle::Enabled)
+        .expect("a live connection");
     t.write(pcb, 36, 5);
     t.run(&mut app, "> nothing");
     t.tcp().output(pcb).expect("a live connection");
-    t.run(&mut app, "> P. 36:41(5) ack 1\n< . 1:1(0) ack 41 win 10000\n> nothing");
+    t.run(
+        &mut app,
+        "> P. 36:41(5) ack 1\n< . 1:1(0) ack 41 win 10000\n> nothing",
+    );
     assert_eq!(app.take(), ["sent 10", "sent 30"]);
 }
 
@@ -203,9 +219,12 @@ fn push_marks_the_end_of_a_write_only() {
     let (mut t, mut app) = accepted();
     let pcb = app.pcb();
     let mut tcp = t.tcp();
-    tcp.write(pcb, Data::Copy(&[0; 1500]), More::Yes).expect("room");
+    tcp.write(pcb, Data::Copy(&[0; 1500]), More::Yes)
+        .expect("room");
     t.run(&mut app, "> . 1:1001(1000) ack 1");
-    t.tcp().write(pcb, Data::Copy(&[0; 500]), More::No).expect("room");
+    t.tcp()
+        .write(pcb, Data::Copy(&[0; 500]), More::No)
+        .expect("room");
     t.run(&mut app, "> P. 1001:2001(1000) ack 1");
 }
 
@@ -216,7 +235,8 @@ fn static_data_and_pbufs_are_sent_in_place_and_given_back_when_acknowledged() {
     static PAGE: [u8; 700] = [7; 700];
     let at_rest = t.pools.tx.available();
     let mut tcp = t.tcp();
-    tcp.write(pcb, Data::Static(&PAGE), More::Yes).expect("room");
+    tcp.write(pcb, Data::Static(&PAGE), More::Yes)
+        .expect("room");
     let own = gannet_core::Pbuf::alloc(t.pools.tx, 0, 300).expect("a free block");
     t.tcp().write(pcb, Data::Pbuf(own), More::No).expect("room");
     t.run(&mut app, "> P. 1:1001(1000) ack 1");
@@ -235,10 +255,16 @@ fn a_write_that_does_not_fit_gives_everything_back() {
     let pcb = app.pcb();
     assert_eq!(t.tcp().sndbuf(pcb), Ok(1000));
     let big = [0; 1001];
-    let refused = t.tcp().write(pcb, Data::Copy(&big), More::No).expect_err("too much");
+    let refused = t
+        .tcp()
+        .write(pcb, Data::Copy(&big), More::No)
+        .expect_err("too much");
     assert_eq!(refused.error, Error::NoMemory);
     assert!(matches!(refused.data, Data::Copy(data) if data.len() == 1001));
-    assert_eq!((t.tcp().sndbuf(pcb), t.tcp().sndqueuelen(pcb)), (Ok(1000), Ok(0)));
+    assert_eq!(
+        (t.tcp().sndbuf(pcb), t.tcp().sndqueuelen(pcb)),
+        (Ok(1000), Ok(0))
+    );
     t.run(&mut app, "> nothing");
 }
 
@@ -367,22 +393,31 @@ fn timestamps_are_echoed_and_old_ones_rejected() {
     let mine = |sent: &[String]| -> (u32, u32) {
         let text = sent.last().expect("a segment");
         let (_, stamps) = text.split_once("ts ").expect("a timestamp");
-        let mut numbers = stamps.trim_end_matches('>').split(' ').map(|n| n.parse().expect("a number"));
-        (numbers.next().expect("value"), numbers.next().expect("echo"))
+        let mut numbers = stamps
+            .trim_end_matches('>')
+            .split(' ')
+            .map(|n| n.parse().expect("a number"));
+        (
+            numbers.next().expect("value"),
+            numbers.next().expect("echo"),
+        )
     };
     let segment = |t: &Script, text: &str| {
         gannet_tests::segment::Segment::parse(text, t.peer, t.local).packet(t.peer, t.local)
     };
-    t.wire.put(segment(&t, "S 0:0(0) win 1000 <mss 1000,ts 100 0>"));
+    t.wire
+        .put(segment(&t, "S 0:0(0) win 1000 <mss 1000,ts 100 0>"));
     t.turn(&mut app);
     let (value, echo) = mine(&t.sent());
     assert_eq!(echo, 100);
     t.run(&mut app, &format!("< . 1:1(0) ack 1 <ts 101 {value}>"));
-    t.wire.put(segment(&t, &format!("P. 1:11(10) ack 1 <ts 200 {value}>")));
+    t.wire
+        .put(segment(&t, &format!("P. 1:11(10) ack 1 <ts 200 {value}>")));
     t.wait(&mut app, std::time::Duration::from_millis(100));
     assert_eq!(mine(&t.sent()).1, 200);
     // RFC 7323 §5.3: from the past, answered and dropped; without the option, dropped.
-    t.wire.put(segment(&t, &format!("P. 11:21(10) ack 1 <ts 150 {value}>")));
+    t.wire
+        .put(segment(&t, &format!("P. 11:21(10) ack 1 <ts 150 {value}>")));
     t.wire.put(segment(&t, "P. 11:21(10) ack 1"));
     t.turn(&mut app);
     assert_eq!(app.take(), ["accept", "recv 10"]);
@@ -397,7 +432,10 @@ fn poll_is_called_while_the_connection_is_idle() {
     assert!(app.take().is_empty());
     t.run(&mut app, "wait 1");
     assert_eq!(app.take(), ["poll"]);
-    t.run(&mut app, "wait 1400\n< . 1:2(1) ack 1\nwait 100\n> . 1:1(0) ack 2\nwait 1399");
+    t.run(
+        &mut app,
+        "wait 1400\n< . 1:2(1) ack 1\nwait 100\n> . 1:1(0) ack 2\nwait 1399",
+    );
     assert_eq!(app.take(), ["recv 1"]);
     t.run(&mut app, "wait 1");
     assert_eq!(app.take(), ["poll"]);
@@ -411,6 +449,8 @@ fn an_idle_stack_has_no_deadline() {
     let (mut t, mut app) = accepted();
     t.run(&mut app, "< P. 1:11(10) ack 1\nwait 100\n> . 1:1(0) ack 11");
     assert_eq!(t.stack.turn(t.now, &mut [&mut app]), None);
-    let idle = Script::new(Config::default(), 80).stack.turn(t.now, &mut []);
+    let idle = Script::new(Config::default(), 80)
+        .stack
+        .turn(t.now, &mut []);
     assert_eq!(idle, None);
 }

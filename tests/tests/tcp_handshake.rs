@@ -67,13 +67,19 @@ fn a_lost_syn_ack_is_sent_again_on_the_timer_and_on_the_peers_syn() {
 #[test]
 fn half_open_connections_are_given_up() {
     let (mut t, mut app) = (Script::listening(plain_config(), 5), Recorder::default());
-    t.run(&mut app, "< S 0:0(0) win 1000\n> S. 0:0(0) ack 1 <mss 1460>");
+    t.run(
+        &mut app,
+        "< S 0:0(0) win 1000\n> S. 0:0(0) ack 1 <mss 1460>",
+    );
     let mut tries = 0;
     for _ in 0..400 {
         t.wait(&mut app, std::time::Duration::from_secs(1));
         tries += t.sent().len();
     }
-    assert_eq!(tries, usize::from(Config::default().tcp.max_syn_retransmits));
+    assert_eq!(
+        tries,
+        usize::from(Config::default().tcp.max_syn_retransmits)
+    );
     assert_eq!(t.stack.tcp_census().half_open, 0);
     assert!(app.take().is_empty());
 }
@@ -125,10 +131,16 @@ fn data_and_fin_may_come_with_the_third_segment() {
 #[test]
 fn the_backlog_bounds_connections_not_yet_accepted() {
     let mut t = Script::listening(plain_config(), 2);
-    let mut app = Recorder { delay_accept: true, ..Recorder::default() };
+    let mut app = Recorder {
+        delay_accept: true,
+        ..Recorder::default()
+    };
     let mut handshake = |t: &mut Script, app: &mut Recorder, port: u16| {
         t.peer.port = port;
-        t.run(app, "< S 0:0(0) win 1000\n> S. 0:0(0) ack 1 <mss 1460>\n< . 1:1(0) ack 1");
+        t.run(
+            app,
+            "< S 0:0(0) win 1000\n> S. 0:0(0) ack 1 <mss 1460>\n< . 1:1(0) ack 1",
+        );
         app.pcb()
     };
     let first = handshake(&mut t, &mut app, 5001);
@@ -145,7 +157,10 @@ fn the_backlog_bounds_connections_not_yet_accepted() {
 #[test]
 fn a_refused_connection_is_reset_and_its_place_is_free() {
     let mut t = Script::listening(plain_config(), 1);
-    let mut app = Recorder { refuse_connections: true, ..Recorder::default() };
+    let mut app = Recorder {
+        refuse_connections: true,
+        ..Recorder::default()
+    };
     for port in [5001, 5002] {
         t.peer.port = port;
         t.run(
@@ -165,7 +180,10 @@ fn closing_a_listener_resets_what_waits() {
     let mut t = Script::new(plain_config(), 80);
     let listener = gannet_tests::apps::listen(&mut t.tcp(), 80, 5);
     let mut app = Recorder::default();
-    t.run(&mut app, "< S 0:0(0) win 1000\n> S. 0:0(0) ack 1 <mss 1460>");
+    t.run(
+        &mut app,
+        "< S 0:0(0) win 1000\n> S. 0:0(0) ack 1 <mss 1460>",
+    );
     t.tcp().close_listener(listener).expect("a live listener");
     t.run(&mut app, "> R. 1:1(0) ack 1 win 0");
     assert_eq!(t.tcp().close_listener(listener), Err(Error::Closed));
@@ -176,7 +194,10 @@ fn closing_a_listener_resets_what_waits() {
 fn a_refused_attempt_to_connect_says_so() {
     let (mut t, pcb) = Script::connecting(plain_config());
     let mut app = Recorder::default();
-    t.run(&mut app, "> S 0:0(0) <mss 1460>\n< R. 0:0(0) ack 1 win 0\n> nothing");
+    t.run(
+        &mut app,
+        "> S 0:0(0) <mss 1460>\n< R. 0:0(0) ack 1 win 0\n> nothing",
+    );
     assert_eq!(app.take(), ["err Refused"]);
     assert_eq!(t.tcp().state(pcb), Err(Error::Closed));
 }
@@ -248,7 +269,10 @@ fn options_are_used_only_if_both_offer_them() {
     let mut app = Recorder::default();
     let mut t = Script::listening(Config::default(), 5);
     t.peer.port = 5001;
-    t.run(&mut app, "< S 0:0(0) win 1000 <mss 1000>\n> S. 0:0(0) ack 1 <mss 1460>");
+    t.run(
+        &mut app,
+        "< S 0:0(0) win 1000 <mss 1000>\n> S. 0:0(0) ack 1 <mss 1460>",
+    );
     t.peer.port = 5002;
     t.run(
         &mut app,
@@ -283,19 +307,40 @@ fn wrong_use_of_bind_listen_and_connect_is_an_error() {
     let mut tcp = t.tcp();
     let pcb = tcp.new(Owner(0)).expect("a free control block");
     assert_eq!(tcp.listen(pcb, 5), Err(Error::Argument), "not bound");
-    assert_eq!(tcp.bind(pcb, ([10, 0, 0, 99], 1).into()), Err(Error::Argument), "not ours");
+    assert_eq!(
+        tcp.bind(pcb, ([10, 0, 0, 99], 1).into()),
+        Err(Error::Argument),
+        "not ours"
+    );
     assert_eq!(tcp.bind(pcb, ([0, 0, 0, 0], 80).into()), Err(Error::InUse));
     assert_eq!(tcp.bind(pcb, ([10, 0, 0, 2], 81).into()), Ok(()));
-    assert_eq!(tcp.bind(pcb, ([10, 0, 0, 2], 82).into()), Err(Error::Argument), "bound twice");
+    assert_eq!(
+        tcp.bind(pcb, ([10, 0, 0, 2], 82).into()),
+        Err(Error::Argument),
+        "bound twice"
+    );
     assert_eq!(tcp.listen(pcb, 0), Err(Error::Argument), "no backlog");
-    assert_eq!(tcp.connect(pcb, ([255, 255, 255, 255], 1).into()), Err(Error::Argument));
-    assert_eq!(tcp.connect(pcb, ([224, 0, 0, 1], 1).into()), Err(Error::Argument));
-    assert_eq!(tcp.connect(pcb, ([10, 0, 0, 1], 0).into()), Err(Error::Argument));
+    assert_eq!(
+        tcp.connect(pcb, ([255, 255, 255, 255], 1).into()),
+        Err(Error::Argument)
+    );
+    assert_eq!(
+        tcp.connect(pcb, ([224, 0, 0, 1], 1).into()),
+        Err(Error::Argument)
+    );
+    assert_eq!(
+        tcp.connect(pcb, ([10, 0, 0, 1], 0).into()),
+        Err(Error::Argument)
+    );
     assert_eq!(tcp.connect(pcb, peer), Ok(()));
     assert_eq!(tcp.connect(pcb, peer), Err(Error::AlreadyConnected));
     assert_eq!(tcp.listen(pcb, 5), Err(Error::AlreadyConnected));
     tcp.abort(pcb).expect("a live connection");
-    assert_eq!(tcp.connect(pcb, peer), Err(Error::Closed), "the handle is stale");
+    assert_eq!(
+        tcp.connect(pcb, peer),
+        Err(Error::Closed),
+        "the handle is stale"
+    );
     assert_eq!(tcp.abort(pcb), Err(Error::Closed));
 }
 
@@ -304,7 +349,10 @@ fn all_control_blocks_in_use_is_an_ordinary_error() {
     let mut t = Script::new(plain_config(), 80);
     let mut tcp = t.tcp();
     let all: Vec<_> = std::iter::from_fn(|| tcp.new(Owner(0)).ok()).collect();
-    assert_eq!(all.len(), gannet_tests::storage::Sizes::default().connections);
+    assert_eq!(
+        all.len(),
+        gannet_tests::storage::Sizes::default().connections
+    );
     assert_eq!(tcp.new(Owner(0)), Err(Error::NoMemory));
     tcp.close(all[3]).expect("a live block");
     assert!(tcp.new(Owner(0)).is_ok());
@@ -313,7 +361,10 @@ fn all_control_blocks_in_use_is_an_ordinary_error() {
 #[test]
 fn a_handshake_waits_for_a_free_control_block() {
     let (mut t, mut app) = (Script::listening(plain_config(), 5), Recorder::default());
-    t.run(&mut app, "< S 0:0(0) win 1000\n> S. 0:0(0) ack 1 <mss 1460>");
+    t.run(
+        &mut app,
+        "< S 0:0(0) win 1000\n> S. 0:0(0) ack 1 <mss 1460>",
+    );
     let mut tcp = t.tcp();
     let all: Vec<_> = std::iter::from_fn(|| tcp.new(Owner(0)).ok()).collect();
     t.run(&mut app, "< . 1:1(0) ack 1 win 1000\n> nothing");

@@ -25,7 +25,8 @@ impl Handler for App {
     fn connected(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb) {
         self.log.push("connected".into());
         for request in self.requests.drain(..) {
-            tcp.write(pcb, Data::Copy(request), More::No).expect("room to write");
+            tcp.write(pcb, Data::Copy(request), More::No)
+                .expect("room to write");
         }
     }
 
@@ -39,7 +40,8 @@ impl Handler for App {
         };
         self.log.push(format!("recv {}", data.tot_len()));
         for response in self.responses.drain(..) {
-            tcp.write(pcb, Data::Copy(response), More::No).expect("room to write");
+            tcp.write(pcb, Data::Copy(response), More::No)
+                .expect("room to write");
         }
         tcp.recved(pcb, data.tot_len()).expect("a live connection");
         Ok(())
@@ -58,7 +60,8 @@ fn listening(port: u16) -> Script {
     let mut t = Script::new(plain_config(), port);
     let mut tcp = t.stack.tcp(t.now);
     let pcb = tcp.new(Owner(0)).expect("a free control block");
-    tcp.bind(pcb, ([0, 0, 0, 0], port).into()).expect("a free port");
+    tcp.bind(pcb, ([0, 0, 0, 0], port).into())
+        .expect("a free port");
     tcp.listen(pcb, 5).expect("a free listener");
     t
 }
@@ -79,7 +82,10 @@ fn accepted(app: &mut App) -> Script {
 
 #[test]
 fn table_1_a_passive_open_answers_a_request_with_one_segment_that_acknowledges_it() {
-    let mut app = App { responses: vec![&[1; 60], &[2; 40]], ..App::default() };
+    let mut app = App {
+        responses: vec![&[1; 60], &[2; 40]],
+        ..App::default()
+    };
     let mut t = accepted(&mut app);
     // Both writes and the acknowledgement of the request leave as one segment.
     t.run(
@@ -94,7 +100,10 @@ fn table_1_a_passive_open_answers_a_request_with_one_segment_that_acknowledges_i
 
 #[test]
 fn table_2_an_active_open_sends_its_request_with_the_last_step_of_the_handshake() {
-    let mut app = App { requests: vec![&[1; 30], &[2; 20]], ..App::default() };
+    let mut app = App {
+        requests: vec![&[1; 30], &[2; 20]],
+        ..App::default()
+    };
     let mut t = Script::new(plain_config(), 0);
     let peer = t.peer_addr();
     let mut tcp = t.stack.tcp(t.now);
@@ -116,7 +125,10 @@ fn table_2_an_active_open_sends_its_request_with_the_last_step_of_the_handshake(
 
 #[test]
 fn table_3_the_remote_peer_closes_first() {
-    let mut app = App { close_at_eof: true, ..App::default() };
+    let mut app = App {
+        close_at_eof: true,
+        ..App::default()
+    };
     let mut t = accepted(&mut app);
     let pcb = app.pcb.expect("accepted");
     // The server closes in the callback, so its FIN rides on the acknowledgement of the peer's.
@@ -145,7 +157,8 @@ fn table_3_data_may_follow_before_the_server_closes() {
     );
     assert_eq!(t.stack.tcp(t.now).state(pcb), Ok(State::CloseWait));
     let mut tcp = t.stack.tcp(t.now);
-    tcp.write(pcb, Data::Static(b"last words"), More::No).expect("room to write");
+    tcp.write(pcb, Data::Static(b"last words"), More::No)
+        .expect("room to write");
     tcp.close(pcb).expect("a live connection");
     t.run(
         &mut app,

@@ -21,17 +21,29 @@ fn transfer(total: u64, faults: Faults, seed: u64, limit: Duration) -> Network<S
     assert!(
         done,
         "seed {seed}: after {:?} {} of {total} bytes arrived; source {:?}, sink {:?}\n{:#?}",
-        net.now, net.b.app.received, net.a.app.error, net.b.app.error, net.a.stack.tcp_stats()
+        net.now,
+        net.b.app.received,
+        net.a.app.error,
+        net.b.app.error,
+        net.a.stack.tcp_stats()
     );
     assert_eq!(net.b.app.received, total, "seed {seed}");
-    assert_eq!((net.a.app.error, net.b.app.error), (None, None), "seed {seed}");
+    assert_eq!(
+        (net.a.app.error, net.b.app.error),
+        (None, None),
+        "seed {seed}"
+    );
     // TIME-WAIT and the last frames pass.
     net.run_until(Duration::from_secs(400), |_| false);
     for (name, pools, census) in [
         ("source", net.a.pools, net.a.stack.tcp_census()),
         ("sink", net.b.pools, net.b.stack.tcp_census()),
     ] {
-        assert!(pools.at_rest(), "seed {seed}: {name} leaks: {:?}", pools.in_use());
+        assert!(
+            pools.at_rest(),
+            "seed {seed}: {name} leaks: {:?}",
+            pools.in_use()
+        );
         assert_eq!(
             (census.connections, census.half_open, census.time_wait),
             (0, 0, 0),
@@ -69,7 +81,10 @@ fn loss_reordering_duplication_and_corruption_change_nothing_but_the_time() {
 
 #[test]
 fn a_path_that_loses_a_third_still_delivers() {
-    let faults = Faults { loss: 0.33, ..Faults::default() };
+    let faults = Faults {
+        loss: 0.33,
+        ..Faults::default()
+    };
     for seed in 0..5 {
         transfer(20_000, faults, seed, Duration::from_secs(3600));
     }
@@ -77,7 +92,15 @@ fn a_path_that_loses_a_third_still_delivers() {
 
 #[test]
 fn a_slow_link_with_a_short_queue_is_filled() {
-    let faults = Faults { rate: Some(10_000_000), queue: 16, ..Faults::default() };
+    let faults = Faults {
+        rate: Some(10_000_000),
+        queue: 16,
+        ..Faults::default()
+    };
     let net = transfer(2_000_000, faults, 3, Duration::from_secs(60));
-    assert!(net.b.app.longest_silence_ms < 1_000, "{} ms", net.b.app.longest_silence_ms);
+    assert!(
+        net.b.app.longest_silence_ms < 1_000,
+        "{} ms",
+        net.b.app.longest_silence_ms
+    );
 }

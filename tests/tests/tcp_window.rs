@@ -71,7 +71,10 @@ fn a_small_window_is_not_filled_bit_by_bit() {
     t.run(&mut app, "< . 1:1(0) ack 1 win 300");
     t.write(pcb, 1, 2000);
     t.run(&mut app, "> nothing\nwait 200\n> . 1:301(300) ack 1");
-    t.run(&mut app, "< . 1:1(0) ack 301 win 10000\n> . 301:1301(1000) ack 1");
+    t.run(
+        &mut app,
+        "< . 1:1(0) ack 301 win 10000\n> . 301:1301(1000) ack 1",
+    );
 }
 
 #[test]
@@ -90,10 +93,13 @@ fn a_window_that_shrinks_is_obeyed() {
     // In flight and beyond the window: one byte asks.
     t.wait(&mut app, Duration::from_millis(500));
     assert_eq!(t.sent(), [". 1001:1002(1) ack 1 win 65535"]);
-    t.run(&mut app, "< . 1:1(0) ack 1001 win 5000
+    t.run(
+        &mut app,
+        "< . 1:1(0) ack 1001 win 5000
          > . 1001:2001(1000) ack 1
          > P. 2001:3001(1000) ack 1
-         < . 1:1(0) ack 3001 win 5000\n> nothing");
+         < . 1:1(0) ack 3001 win 5000\n> nothing",
+    );
     assert_eq!(app.take(), ["sent 1000", "sent 2000"]);
 }
 
@@ -141,7 +147,9 @@ fn keepalive_asks_and_gives_up() {
         interval: Duration::from_secs(2),
         count: 3,
     };
-    t.tcp().keepalive(pcb, Some(keepalive)).expect("a live connection");
+    t.tcp()
+        .keepalive(pcb, Some(keepalive))
+        .expect("a live connection");
     t.run(
         &mut app,
         "wait 9999
@@ -180,7 +188,9 @@ fn keepalive_is_answered_with_and_without_a_garbage_byte() {
 fn keepalive_switched_off_stays_off() {
     let (mut t, mut app) = accepted();
     let pcb = app.pcb();
-    t.tcp().keepalive(pcb, Some(Keepalive::default())).expect("a live connection");
+    t.tcp()
+        .keepalive(pcb, Some(Keepalive::default()))
+        .expect("a live connection");
     t.tcp().keepalive(pcb, None).expect("a live connection");
     t.wait(&mut app, Duration::from_secs(20_000));
     assert!(t.sent().is_empty());

@@ -4,7 +4,7 @@
 use super::sync::{AtomicU16, AtomicU32, Ordering, fence};
 
 /// The most slots a [`Bitmap`] can have, and so the most blocks or descriptors of a pool.
-pub const MAX_SLOTS: usize = u16::MAX as usize;
+pub(super) const MAX_SLOTS: usize = u16::MAX as usize;
 
 const WORD_BITS: usize = 32;
 
@@ -40,7 +40,7 @@ impl Word {
 /// link, hence no ABA problem and no tag: one compare-exchange takes a slot, one fetch-and returns
 /// it, from any thread or interrupt handler.
 #[derive(Debug)]
-pub struct Bitmap {
+pub(super) struct Bitmap {
     words: &'static [Word],
     slots: u16,
     /// Slots in use. Counted up after the bit is set and down before it is cleared, so that it
@@ -84,13 +84,15 @@ impl Bitmap {
     ///
     /// The acquire edge pairs with the release in [`Bitmap::release`], so the new owner sees
     /// everything the previous one did to the slot.
-    pub fn take(&self) -> Option<u16> {
+    pub(super) fn take(&self) -> Option<u16> {
         if self.in_use() >= self.slots() {
             return None;
         }
         let count = words(self.slots());
         let start = (self.hint.load(Ordering::Relaxed) as usize).min(count);
-        let index = (start..count).chain(0..start).find_map(|at| self.take_in(at))?;
+        let index = (start..count)
+            .chain(0..start)
+            .find_map(|at| self.take_in(at))?;
         let now = self.in_use.fetch_add(1, Ordering::Relaxed) + 1;
         if now > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(now, Ordering::Relaxed);
@@ -127,9 +129,14 @@ impl Bitmap {
     }
 
     /// Returns slot `index`, which the caller got from [`Bitmap::take`] and has not returned yet.
-    pub fn release(&self, index: u16) {
-        let (at, bit) = (usize::from(index) / WORD_BITS, 1 << (usize::from(index) % WORD_BITS));
-        let Some(word) = self.words.get(at) else { return };
+    pub(super) fn release(&self, index: u16) {
+        let (at, bit) = (
+            usize::from(index) / WORD_BITS,
+            1 << (usize::from(index) % WORD_BITS),
+        );
+        let Some(word) = self.words.get(at) else {
+            return;
+        };
         self.in_use.fetch_sub(1, Ordering::Relaxed);
         let was = word.0.fetch_and(!bit, Ordering::Release);
         debug_assert!(was & bit != 0, "slot {index} released twice");
@@ -137,29 +144,29 @@ impl Bitmap {
     }
 
     /// Number of slots.
-    pub fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         self.slots.into()
     }
 
     /// Slots in use right now.
-    pub fn in_use(&self) -> usize {
+    pub(super) fn in_use(&self) -> usize {
         self.in_use.load(Ordering::Relaxed) as usize
     }
 
     /// The most slots that were ever in use at once.
-    pub fn peak(&self) -> usize {
+    pub(super) fn peak(&self) -> usize {
         self.peak.load(Ordering::Relaxed) as usize
     }
 }
 
 /// Number of handles to one storage block; the protocol is that of `Arc`.
 #[derive(Debug)]
-pub struct RefCount(AtomicU16);
+pub(super) struct RefCount(AtomicU16);
 
 impl RefCount {
     /// A block nobody holds.
     #[cfg(not(loom))]
-    pub const fn zero() -> Self {
+    pub(super) const fn zero() -> Self {
         Self(AtomicU16::new(0))
     }
 
@@ -170,22 +177,24 @@ impl RefCount {
     }
 
     /// First handle; the caller has just taken the slot, so nobody else looks.
-    pub fn start(&self) {
+    pub(super) fn start(&self) {
         self.0.store(1, Ordering::Relaxed);
     }
 
     /// One more handle, made from an existing one; `false` if 65,535 exist already.
     #[must_use]
-    pub fn acquire(&self) -> bool {
+    pub(super) fn acquire(&self) -> bool {
         // Relaxed, as in `Arc`: the new handle reaches another thread only by a synchronised way.
         self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_add(1))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                count.checked_add(1)
+            })
             .is_ok()
     }
 
     /// Gives a handle up; `true` means it was the last and the block is free.
     #[must_use]
-    pub fn release(&self) -> bool {
+    pub(super) fn release(&self) -> bool {
         if self.0.fetch_sub(1, Ordering::Release) != 1 {
             return false;
         }
@@ -194,7 +203,7 @@ impl RefCount {
     }
 
     /// Whether the one handle the caller holds is the only one.
-    pub fn is_unique(&self) -> bool {
+    pub(super) fn is_unique(&self) -> bool {
         self.0.load(Ordering::Acquire) == 1
     }
 }

@@ -53,7 +53,12 @@ pub struct Chain {
 impl Chain {
     /// An empty queue.
     pub const fn new() -> Self {
-        Self { head: None, last: None, len: 0, parts: 0 }
+        Self {
+            head: None,
+            last: None,
+            len: 0,
+            parts: 0,
+        }
     }
 
     /// Bytes in the queue. O(1).
@@ -148,7 +153,9 @@ impl Chain {
         if n >= self.len {
             return Ok(self.take_all());
         }
-        let Some(head) = self.head.as_mut().filter(|_| n > 0) else { return Ok(None) };
+        let Some(head) = self.head.as_mut().filter(|_| n > 0) else {
+            return Ok(None);
+        };
         let cut = head.cut(n)?;
         // There is a rest, for `n` is less than `len`.
         if let Some(rest) = cut.rest.as_ref().filter(|rest| rest.0.next.is_none()) {
@@ -215,12 +222,20 @@ impl From<Pbuf> for Chain {
         if extent.len == 0 {
             return Self::new();
         }
-        Self { head: Some(data), last: Some(extent.last), len: extent.len, parts: extent.parts }
+        Self {
+            head: Some(data),
+            last: Some(extent.last),
+            len: extent.len,
+            parts: extent.parts,
+        }
     }
 }
 
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chain").field("len", &self.len).field("parts", &self.head).finish()
+        f.debug_struct("Chain")
+            .field("len", &self.len)
+            .field("parts", &self.head)
+            .finish()
     }
 }

@@ -130,7 +130,10 @@ impl Pbuf {
         let mut head = Self::from_node(pool, Node::of_static(chunks.next().unwrap_or(&[])))?;
         let mut end = &mut head.0.next;
         for chunk in chunks {
-            end = &mut end.insert(Self::from_node(pool, Node::of_static(chunk))?).0.next;
+            end = &mut end
+                .insert(Self::from_node(pool, Node::of_static(chunk))?)
+                .0
+                .next;
         }
         Ok(head)
     }
@@ -234,7 +237,8 @@ impl Pbuf {
 
     /// Whether some part of `self` and some part of `other` view the same block.
     pub fn shares_block(&self, other: &Self) -> bool {
-        self.nodes().any(|a| other.nodes().any(|b| a.shares_block(b)))
+        self.nodes()
+            .any(|a| other.nodes().any(|b| a.shares_block(b)))
     }
 
     /// A descriptor without storage, from the pool of this one's.
@@ -265,7 +269,11 @@ impl Pbuf {
 
     /// One walk along the chain.
     fn extent(&self) -> Extent {
-        let mut extent = Extent { len: self.0.len(), parts: 1, last: self.0.address() };
+        let mut extent = Extent {
+            len: self.0.len(),
+            parts: 1,
+            last: self.0.address(),
+        };
         let mut part = self;
         while let Some(next) = &part.0.next {
             extent.len = extent.len.saturating_add(next.0.len());
@@ -298,7 +306,9 @@ impl Drop for Pbuf {
 impl fmt::Debug for Pbuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Pbuf")?;
-        f.debug_list().entries(self.parts().map(<[u8]>::len)).finish()
+        f.debug_list()
+            .entries(self.parts().map(<[u8]>::len))
+            .finish()
     }
 }
 

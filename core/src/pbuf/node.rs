@@ -45,13 +45,23 @@ impl Node {
             return None;
         }
         let (off, len) = (u16::try_from(off).ok()?, u16::try_from(len).ok()?);
-        Some(Self { next: None, store: Store::Block(block), off, len })
+        Some(Self {
+            next: None,
+            store: Store::Block(block),
+            off,
+            len,
+        })
     }
 
     /// A view of constant data, cut to the first [`Node::MAX_LEN`] bytes.
     pub(super) fn of_static(data: &'static [u8]) -> Self {
         let len = u16::try_from(data.len()).unwrap_or(u16::MAX);
-        Self { next: None, store: Store::Static(data), off: 0, len }
+        Self {
+            next: None,
+            store: Store::Static(data),
+            off: 0,
+            len,
+        }
     }
 
     /// Another view, of at most `len` bytes from `skip` on, of the same storage. `None` if the
@@ -61,7 +71,12 @@ impl Node {
             Store::Block(block) => Store::Block(block.share()?),
             Store::Static(data) => Store::Static(data),
         };
-        let mut view = Self { next: None, store, off: self.off, len: self.len };
+        let mut view = Self {
+            next: None,
+            store,
+            off: self.off,
+            len: self.len,
+        };
         view.cut_front(skip);
         view.cut_to(len);
         Some(view)
@@ -99,15 +114,19 @@ impl Node {
 
     /// Bytes before the view that [`Node::grow_front`] could add.
     pub(super) fn headroom(&self) -> usize {
-        if self.is_writable() { self.off.into() } else { 0 }
+        if self.is_writable() {
+            self.off.into()
+        } else {
+            0
+        }
     }
 
     /// Bytes behind the view that [`Node::grow_back`] could add.
     pub(super) fn tailroom(&self) -> usize {
         match &self.store {
-            Store::Block(block) if block.is_unique() => {
-                block.size().saturating_sub(usize::from(self.off) + self.len())
-            }
+            Store::Block(block) if block.is_unique() => block
+                .size()
+                .saturating_sub(usize::from(self.off) + self.len()),
             _ => 0,
         }
     }
@@ -116,7 +135,10 @@ impl Node {
     pub(super) fn grow_front(&mut self, n: usize) -> Option<&mut [u8]> {
         let n = u16::try_from(n).ok()?;
         let (off, len) = (self.off.checked_sub(n)?, self.len.checked_add(n)?);
-        let new = self.store.bytes_mut()?.get_mut(usize::from(off)..usize::from(self.off))?;
+        let new = self
+            .store
+            .bytes_mut()?
+            .get_mut(usize::from(off)..usize::from(self.off))?;
         (self.off, self.len) = (off, len);
         Some(new)
     }

@@ -19,9 +19,9 @@ use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
+use super::bitmap::{Bitmap, RefCount};
 #[cfg(not(loom))]
 use super::bitmap::{MAX_SLOTS, Word};
-use super::bitmap::{Bitmap, RefCount};
 use super::node::Node;
 
 /// The bytes of `N` blocks of `SIZE` bytes; put it where the DMA engine can reach it.
@@ -40,7 +40,10 @@ impl<const N: usize, const SIZE: usize> Memory<N, SIZE> {
     #[allow(clippy::new_without_default, reason = "for statics only")]
     pub const fn new() -> Self {
         const {
-            assert!(SIZE > 0 && SIZE.is_multiple_of(32), "a block must be whole cache lines");
+            assert!(
+                SIZE > 0 && SIZE.is_multiple_of(32),
+                "a block must be whole cache lines"
+            );
             assert!(SIZE <= Node::MAX_LEN, "a block must be smaller than 64 KiB");
             assert!(N <= MAX_SLOTS, "a pool has at most 65,535 blocks");
         }
@@ -69,7 +72,10 @@ impl Slot {
     /// An empty slot.
     #[allow(clippy::new_without_default, reason = "for statics only")]
     pub const fn new() -> Self {
-        Self { live: UnsafeCell::new(MaybeUninit::zeroed()), refs: RefCount::zero() }
+        Self {
+            live: UnsafeCell::new(MaybeUninit::zeroed()),
+            refs: RefCount::zero(),
+        }
     }
 }
 
@@ -178,7 +184,13 @@ impl Pool {
         let index = self.nodes.take()?;
         let slot = self.slots.get(usize::from(index))?;
         // SAFETY: the bit was just taken, so no other `NodeBox` to it exists (1).
-        unsafe { (*slot.live.get()).write(Live { node, pool: self, index }) };
+        unsafe {
+            (*slot.live.get()).write(Live {
+                node,
+                pool: self,
+                index,
+            })
+        };
         Some(NodeBox(NonNull::from(slot)))
     }
 }
@@ -193,7 +205,10 @@ impl fmt::Debug for Pool {
             .field("min_available", &self.min_available())
             .field("descriptors", &self.descriptors())
             .field("descriptors_available", &self.descriptors_available())
-            .field("min_descriptors_available", &self.min_descriptors_available())
+            .field(
+                "min_descriptors_available",
+                &self.min_descriptors_available(),
+            )
             .finish()
     }
 }
@@ -306,7 +321,10 @@ impl Block {
 
     /// One more handle; `None` if there are 65,535 already.
     pub(super) fn share(&self) -> Option<Self> {
-        self.refs()?.acquire().then_some(Self { pool: self.pool, index: self.index })
+        self.refs()?.acquire().then_some(Self {
+            pool: self.pool,
+            index: self.index,
+        })
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
@@ -320,7 +338,10 @@ impl Block {
 
     fn refs(&self) -> Option<&RefCount> {
         // Always there: as many slots as blocks, at least.
-        self.pool.slots.get(usize::from(self.index)).map(|slot| &slot.refs)
+        self.pool
+            .slots
+            .get(usize::from(self.index))
+            .map(|slot| &slot.refs)
     }
 }
 

@@ -82,15 +82,29 @@ impl Pbuf {
                 let mut rest = Self::from_node(part.0.pool(), view)?;
                 rest.0.next = part.0.next.take();
                 part.0.cut_to(left);
-                return Ok(Cut { rest: Some(rest), parts, taken: 1 });
+                return Ok(Cut {
+                    rest: Some(rest),
+                    parts,
+                    taken: 1,
+                });
             }
             left -= here;
             if left == 0 {
-                return Ok(Cut { rest: part.0.next.take(), parts, taken: 0 });
+                return Ok(Cut {
+                    rest: part.0.next.take(),
+                    parts,
+                    taken: 0,
+                });
             }
             match &mut part.0.next {
                 Some(next) => part = next,
-                None => return Ok(Cut { rest: None, parts, taken: 0 }),
+                None => {
+                    return Ok(Cut {
+                        rest: None,
+                        parts,
+                        taken: 0,
+                    });
+                }
             }
             parts += 1;
         }
@@ -103,7 +117,9 @@ impl Pbuf {
     pub fn advance(&mut self, n: usize) -> usize {
         let mut left = n;
         while left >= self.0.len() {
-            let Some(next) = self.0.next.take() else { break };
+            let Some(next) = self.0.next.take() else {
+                break;
+            };
             left -= self.0.len();
             *self = next;
         }

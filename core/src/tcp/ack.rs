@@ -35,8 +35,8 @@ impl Pcb {
         let flight = self.snd.in_flight();
         // RFC 7661 §4.2 in spirit: a window that was not used is not made larger.
         let cwnd = self.congestion.cwnd();
-        let window_limited = flight + 3 * mss >= cwnd
-            || (cwnd < self.congestion.ssthresh() && 2 * flight >= cwnd);
+        let window_limited =
+            flight + 3 * mss >= cwnd || (cwnd < self.congestion.ssthresh() && 2 * flight >= cwnd);
         let acked = ack.since(self.snd.una);
         let bytes = self.snd.acknowledge(ack);
         self.pending.acked = self.pending.acked.saturating_add(bytes as usize);
@@ -53,12 +53,12 @@ impl Pcb {
 
     /// Takes a round-trip measurement if the segment offers one.
     pub(super) fn measure(&mut self, segment: &Arrived, cx: &Context<'_>) {
-        if let Some((end, sent)) = self.timed {
-            if self.snd.una.after_eq(end) {
-                self.timed = None;
-                self.rtt.measured(cx.now.saturating_since(sent));
-                return;
-            }
+        if let Some((end, sent)) = self.timed
+            && self.snd.una.after_eq(end)
+        {
+            self.timed = None;
+            self.rtt.measured(cx.now.saturating_since(sent));
+            return;
         }
         // RFC 7323 §4.1: the echoed timestamp, also of retransmissions.
         if let (Some(offset), Some(timestamps)) =
@@ -67,7 +67,8 @@ impl Pcb {
             let elapsed = Self::timestamp(offset, cx.now).wrapping_sub(timestamps.echo);
             // An echo from the future, or older than any connection waits, is no measurement.
             if u64::from(elapsed) <= cx.config.rto_max.as_millis() as u64 {
-                self.rtt.measured(core::time::Duration::from_millis(u64::from(elapsed)));
+                self.rtt
+                    .measured(core::time::Duration::from_millis(u64::from(elapsed)));
                 return;
             }
         }

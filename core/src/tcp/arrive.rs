@@ -43,10 +43,14 @@ impl Engine {
 
     fn dispatch_segment(&mut self, ip: &mut Ip, now: Instant, segment: Arrived) {
         let hash = self.secrets.table_hash(segment.local, segment.remote);
-        let found = self.demux.find(self.slots, hash, segment.local, segment.remote);
+        let found = self
+            .demux
+            .find(self.slots, hash, segment.local, segment.remote);
         if let Some(index) = found {
             let (slots, mut cx) = self.context(now);
-            let Some(slot) = slots.get_mut(usize::from(index)) else { return };
+            let Some(slot) = slots.get_mut(usize::from(index)) else {
+                return;
+            };
             let verdict = slot.pcb.segment_arrives(segment, &mut cx);
             self.carry_out(ip, now, index, verdict);
             return;
@@ -55,7 +59,10 @@ impl Engine {
             self.arrives_half_open(ip, now, record, segment);
             return;
         }
-        match self.time_waits.arrives(&segment, now, self.config.time_wait) {
+        match self
+            .time_waits
+            .arrives(&segment, now, self.config.time_wait)
+        {
             None => self.arrives_at_listener(ip, now, segment, None),
             Some(Reply::Reuse { beyond }) => {
                 self.arrives_at_listener(ip, now, segment, Some(beyond));
@@ -77,7 +84,14 @@ impl Engine {
             Some(ack) => self.send_reset(ip, now, local, remote, ack, None),
             None => {
                 let ack = segment.seq_end();
-                self.send_reset(ip, now, local, remote, crate::wire::tcp::SeqNum(0), Some(ack));
+                self.send_reset(
+                    ip,
+                    now,
+                    local,
+                    remote,
+                    crate::wire::tcp::SeqNum(0),
+                    Some(ack),
+                );
             }
         }
     }
@@ -89,9 +103,9 @@ impl Engine {
         let Some(index) = found else { return };
         let Some(pcb) = self.at(index) else { return };
         // RFC 5927 §4.1: the quoted number has to be in flight.
-        let in_flight = error.quoted_seq.is_some_and(|seq| {
-            seq.after_eq(pcb.snd.una) && seq.before(pcb.snd.nxt)
-        });
+        let in_flight = error
+            .quoted_seq
+            .is_some_and(|seq| seq.after_eq(pcb.snd.una) && seq.before(pcb.snd.nxt));
         // RFC 5927 §5.2: hard errors end an attempt to connect; what is established outlives
         // them, its timers decide.
         if in_flight && pcb.state == State::SynSent {

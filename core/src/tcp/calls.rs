@@ -40,7 +40,10 @@ impl Engine {
             port if self.port_is_taken(*addr.ip(), port) => return Err(Error::InUse),
             port => port,
         };
-        let slot = self.slots.get_mut(usize::from(index)).ok_or(Error::Closed)?;
+        let slot = self
+            .slots
+            .get_mut(usize::from(index))
+            .ok_or(Error::Closed)?;
         slot.bound = Bound::Own;
         slot.pcb.local = SocketAddrV4::new(*addr.ip(), port);
         Ok(())
@@ -54,17 +57,32 @@ impl Engine {
             other.port() == port
                 && (addr.is_unspecified() || other.ip().is_unspecified() || *other.ip() == addr)
         };
-        self.listeners.iter().any(|slot| slot.is_listening() && clashes(&slot.local))
-            || self.slots.iter().any(|slot| slot.bound == Bound::Own && clashes(&slot.pcb.local))
+        self.listeners
+            .iter()
+            .any(|slot| slot.is_listening() && clashes(&slot.local))
+            || self
+                .slots
+                .iter()
+                .any(|slot| slot.bound == Bound::Own && clashes(&slot.pcb.local))
     }
 
     /// A free ephemeral port for a connection from `local` to `remote`.
     fn pick_port(&mut self, local: Ipv4Addr, remote: SocketAddrV4) -> Option<u16> {
-        let Self { secrets, slots, listeners, time_waits, .. } = self;
+        let Self {
+            secrets,
+            slots,
+            listeners,
+            time_waits,
+            ..
+        } = self;
         secrets.ephemeral_port(local, remote, |port| {
             !time_waits.contains(local, port, remote)
-                && !listeners.iter().any(|slot| slot.is_listening() && slot.local.port() == port)
-                && !slots.iter().any(|s| s.bound != Bound::No && s.pcb.local.port() == port)
+                && !listeners
+                    .iter()
+                    .any(|slot| slot.is_listening() && slot.local.port() == port)
+                && !slots
+                    .iter()
+                    .any(|s| s.bound != Bound::No && s.pcb.local.port() == port)
         })
     }
 
@@ -113,9 +131,14 @@ impl Engine {
         let iss = self.secrets.isn(local, remote, now);
         let offset = self.secrets.timestamp_offset(local, remote);
         let stamped = (self.config.timestamps == Use::On).then_some(offset);
-        let (mss, shift) =
-            (super::own_mss(&route, &self.config), super::own_shift(self.config.rcv_wnd));
-        let slot = self.slots.get_mut(usize::from(index)).ok_or(Error::Closed)?;
+        let (mss, shift) = (
+            super::own_mss(&route, &self.config),
+            super::own_shift(self.config.rcv_wnd),
+        );
+        let slot = self
+            .slots
+            .get_mut(usize::from(index))
+            .ok_or(Error::Closed)?;
         slot.bound = Bound::Own;
         let pcb = &mut slot.pcb;
         (pcb.local, pcb.remote) = (local, remote);
@@ -143,7 +166,10 @@ impl Engine {
         };
         let pool = self.tx_pool;
         let Some(pcb) = self.at_mut(index) else {
-            return Err(WriteError { error: Error::Closed, data });
+            return Err(WriteError {
+                error: Error::Closed,
+                data,
+            });
         };
         let queue = &mut pcb.snd.queue;
         match data {
@@ -154,7 +180,10 @@ impl Engine {
                 let (first, rest) = bytes.split_at(fits);
                 if !rest.is_empty() {
                     let Ok(mut fresh) = Pbuf::alloc(pool, 0, rest.len()) else {
-                        return Err(WriteError { error: Error::NoMemory, data });
+                        return Err(WriteError {
+                            error: Error::NoMemory,
+                            data,
+                        });
                     };
                     fresh.copy_from(rest);
                     queue.append_copy(first);
@@ -165,7 +194,12 @@ impl Engine {
             }
             Data::Static(bytes) => match Pbuf::from_static(pool, bytes) {
                 Ok(p) => queue.push(p),
-                Err(_) => return Err(WriteError { error: Error::NoMemory, data }),
+                Err(_) => {
+                    return Err(WriteError {
+                        error: Error::NoMemory,
+                        data,
+                    });
+                }
             },
             Data::Pbuf(p) => queue.push(p),
         }
@@ -219,14 +253,19 @@ impl Engine {
     /// The application took nothing of `data`: it goes back to the front of the queue.
     pub(super) fn put_back(&mut self, handle: TcpPcb, data: Pbuf) {
         let now = self.now;
-        let Ok(index) = self.index(handle) else { return };
-        let Ok(pcb) = self.pcb_mut(handle) else { return };
+        let Ok(index) = self.index(handle) else {
+            return;
+        };
+        let Ok(pcb) = self.pcb_mut(handle) else {
+            return;
+        };
         let len = u32::try_from(data.tot_len()).unwrap_or(u32::MAX);
         pcb.rcv.unread = pcb.rcv.unread.saturating_sub(len);
         pcb.rcv.queue.push_front(data);
         pcb.pending.refused = true;
         // The timer offers it again, also when the connection has ended meanwhile.
-        pcb.timers.start(Timer::Refused, now, core::time::Duration::from_millis(250));
+        pcb.timers
+            .start(Timer::Refused, now, core::time::Duration::from_millis(250));
         self.settle(index);
     }
 
@@ -314,12 +353,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn abort(
-        &mut self,
-        ip: &mut Ip,
-        handle: TcpPcb,
-        now: Instant,
-    ) -> Result<(), Error> {
+    pub(super) fn abort(&mut self, ip: &mut Ip, handle: TcpPcb, now: Instant) -> Result<(), Error> {
         let index = self.index(handle)?;
         self.reset_peer(ip, now, index);
         self.free(index);
@@ -342,8 +376,12 @@ impl Engine {
             }
         }
         for index in 0..self.slots.len() {
-            let Ok(index) = u16::try_from(index) else { break };
-            let waits = self.at(index).is_some_and(|pcb| pcb.pending.accept == Some(listener));
+            let Ok(index) = u16::try_from(index) else {
+                break;
+            };
+            let waits = self
+                .at(index)
+                .is_some_and(|pcb| pcb.pending.accept == Some(listener));
             if waits {
                 self.reset_peer(ip, now, index);
                 self.free(index);
@@ -359,7 +397,9 @@ impl Engine {
 
     /// A callback accepted a connection: its backlog place is free unless it holds it.
     pub(super) fn accept_done(&mut self, handle: TcpPcb) {
-        let Ok(index) = self.index(handle) else { return };
+        let Ok(index) = self.index(handle) else {
+            return;
+        };
         if self.at(index).is_some_and(|pcb| !pcb.accept_delayed) {
             self.release_backlog(index);
         }

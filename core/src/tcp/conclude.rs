@@ -31,7 +31,9 @@ impl Engine {
     /// The connection goes on as a small record; its control block only waits for the application
     /// to take what was received.
     fn enter_time_wait(&mut self, ip: &mut Ip, now: Instant, index: u16) {
-        let Some(pcb) = self.at_mut(index) else { return };
+        let Some(pcb) = self.at_mut(index) else {
+            return;
+        };
         let ack_due = pcb.rcv.ack != AckDue::No;
         let mss = pcb.effective_mss();
         let remains = Remains {

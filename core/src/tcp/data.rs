@@ -12,8 +12,10 @@ use super::send::Fin;
 impl Pcb {
     /// Takes the data of a segment that was trimmed to the window.
     pub(super) fn take_data(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
-        let may_receive =
-            matches!(self.state, State::Established | State::FinWait1 | State::FinWait2);
+        let may_receive = matches!(
+            self.state,
+            State::Established | State::FinWait1 | State::FinWait2
+        );
         if !may_receive || self.rcv.fin != PeerFin::Open {
             // Behind the FIN there is nothing; a retransmitted FIN wants its acknowledgement.
             if segment.seg_len() > 0 {
@@ -44,8 +46,9 @@ impl Pcb {
 
     fn take_early(&mut self, segment: Arrived, cx: &mut Context<'_>) {
         let (seq, fin) = (segment.seq, segment.fin());
-        let stored =
-            cx.runs.insert(&mut self.rcv.runs, seq, segment.payload, fin, cx.config);
+        let stored = cx
+            .runs
+            .insert(&mut self.rcv.runs, seq, segment.payload, fin, cx.config);
         match stored {
             super::out_of_order::Stored::Kept => cx.stats.out_of_order += 1,
             super::out_of_order::Stored::Dropped => cx.stats.out_of_order_dropped += 1,
@@ -81,7 +84,11 @@ impl Pcb {
             AckDue::Delayed
         };
         self.rcv.acknowledge(due);
-        if fin { self.take_fin(cx) } else { Verdict::Done }
+        if fin {
+            self.take_fin(cx)
+        } else {
+            Verdict::Done
+        }
     }
 
     fn append(&mut self, data: &mut Chain) {

@@ -40,18 +40,28 @@ impl Demux {
 
     /// Files slot `index` under `hash`.
     pub(crate) fn insert(&mut self, slots: &mut [PcbSlot], index: u16, hash: u32) {
-        let Some(bucket) = self.bucket(hash) else { return };
-        let Some(slot) = slots.get_mut(usize::from(index)) else { return };
+        let Some(bucket) = self.bucket(hash) else {
+            return;
+        };
+        let Some(slot) = slots.get_mut(usize::from(index)) else {
+            return;
+        };
         slot.hash_next = core::mem::replace(&mut bucket.0, index);
         slot.filed = Some(hash);
     }
 
     /// Takes slot `index` out, if it is in.
     pub(crate) fn remove(&mut self, slots: &mut [PcbSlot], index: u16) {
-        let Some(slot) = slots.get_mut(usize::from(index)) else { return };
-        let Some(hash) = slot.filed.take() else { return };
+        let Some(slot) = slots.get_mut(usize::from(index)) else {
+            return;
+        };
+        let Some(hash) = slot.filed.take() else {
+            return;
+        };
         let next = core::mem::replace(&mut slot.hash_next, NONE);
-        let Some(bucket) = self.bucket(hash) else { return };
+        let Some(bucket) = self.bucket(hash) else {
+            return;
+        };
         if bucket.0 == index {
             bucket.0 = next;
             return;

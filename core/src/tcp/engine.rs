@@ -143,9 +143,15 @@ impl Engine {
             Some(free) => u16::try_from(free).map_err(|_| Error::NoMemory)?,
             None => self.reclaim().ok_or(Error::NoMemory)?,
         };
-        let slot = self.slots.get_mut(usize::from(free)).ok_or(Error::NoMemory)?;
+        let slot = self
+            .slots
+            .get_mut(usize::from(free))
+            .ok_or(Error::NoMemory)?;
         slot.used = true;
-        slot.pcb = Pcb { owner, ..Pcb::UNUSED };
+        slot.pcb = Pcb {
+            owner,
+            ..Pcb::UNUSED
+        };
         slot.pcb.rcv.limit = self.config.rcv_wnd;
         slot.pcb.snd.limit = self.config.snd_buf;
         Ok(free)
@@ -155,7 +161,10 @@ impl Engine {
     fn reclaim(&mut self) -> Option<u16> {
         let waiting = |slot: &PcbSlot| {
             slot.pcb.attached == Attached::Orphan
-                && matches!(slot.pcb.state, State::FinWait2 | State::LastAck | State::Closing)
+                && matches!(
+                    slot.pcb.state,
+                    State::FinWait2 | State::LastAck | State::Closing
+                )
         };
         let index = (0..self.slots.len())
             .filter(|&i| self.slots.get(i).is_some_and(waiting))
@@ -169,7 +178,9 @@ impl Engine {
     pub(super) fn free(&mut self, index: u16) {
         self.release_backlog(index);
         self.demux.remove(self.slots, index);
-        let Some(slot) = self.slots.get_mut(usize::from(index)) else { return };
+        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
+            return;
+        };
         self.runs.clear(&mut slot.pcb.rcv.runs);
         slot.generation = next_generation(slot.generation);
         slot.used = false;
@@ -187,12 +198,18 @@ impl Engine {
 
     pub(super) fn handle(&self, index: u16) -> Option<TcpPcb> {
         let slot = self.slots.get(usize::from(index))?;
-        Some(TcpPcb(RawHandle { slot: index, generation: slot.generation }))
+        Some(TcpPcb(RawHandle {
+            slot: index,
+            generation: slot.generation,
+        }))
     }
 
     /// The slot number of a handle that is not stale.
     pub(super) fn index(&self, pcb: TcpPcb) -> Result<u16, Error> {
-        let slot = self.slots.get(usize::from(pcb.0.slot)).ok_or(Error::Closed)?;
+        let slot = self
+            .slots
+            .get(usize::from(pcb.0.slot))
+            .ok_or(Error::Closed)?;
         if !slot.used || slot.generation != pcb.0.generation {
             return Err(Error::Closed);
         }
@@ -201,7 +218,10 @@ impl Engine {
 
     pub(super) fn pcb(&self, pcb: TcpPcb) -> Result<&Pcb, Error> {
         let index = self.index(pcb)?;
-        self.slots.get(usize::from(index)).map(|slot| &slot.pcb).ok_or(Error::Closed)
+        self.slots
+            .get(usize::from(index))
+            .map(|slot| &slot.pcb)
+            .ok_or(Error::Closed)
     }
 
     pub(super) fn pcb_mut(&mut self, pcb: TcpPcb) -> Result<&mut Pcb, Error> {
@@ -210,11 +230,17 @@ impl Engine {
     }
 
     pub(super) fn at(&self, index: u16) -> Option<&Pcb> {
-        self.slots.get(usize::from(index)).filter(|slot| slot.used).map(|slot| &slot.pcb)
+        self.slots
+            .get(usize::from(index))
+            .filter(|slot| slot.used)
+            .map(|slot| &slot.pcb)
     }
 
     pub(super) fn at_mut(&mut self, index: u16) -> Option<&mut Pcb> {
-        self.slots.get_mut(usize::from(index)).filter(|slot| slot.used).map(|slot| &mut slot.pcb)
+        self.slots
+            .get_mut(usize::from(index))
+            .filter(|slot| slot.used)
+            .map(|slot| &mut slot.pcb)
     }
 
     /// Files a connection under its addresses.
@@ -262,7 +288,10 @@ impl Engine {
         let attempt = self.at(index).is_some_and(|pcb| !pcb.is_synchronized());
         self.stats.attempt_fails += u32::from(attempt && matches!(life, Life::Failed(_)));
         let runs = &mut self.runs;
-        let slot = self.slots.get_mut(usize::from(index)).filter(|slot| slot.used);
+        let slot = self
+            .slots
+            .get_mut(usize::from(index))
+            .filter(|slot| slot.used);
         if let Some(slot) = slot {
             slot.bound = Bound::No;
             slot.pcb.end(life, runs);
@@ -273,8 +302,12 @@ impl Engine {
     pub(crate) fn next_event(&mut self) -> Option<(Owner, Event)> {
         loop {
             let index = self.events.pop(self.slots, |slot| &mut slot.events)?;
-            let Some(handle) = self.handle(index) else { continue };
-            let Some(pcb) = self.at_mut(index) else { continue };
+            let Some(handle) = self.handle(index) else {
+                continue;
+            };
+            let Some(pcb) = self.at_mut(index) else {
+                continue;
+            };
             if pcb.attached == Attached::Orphan {
                 continue;
             }
@@ -318,7 +351,9 @@ impl Engine {
         self.earliest = Instant::MAX;
         for index in 0..self.slots.len() {
             let (slots, mut cx) = self.context(now);
-            let Some(slot) = slots.get_mut(index).filter(|slot| slot.used) else { continue };
+            let Some(slot) = slots.get_mut(index).filter(|slot| slot.used) else {
+                continue;
+            };
             let next = slot.pcb.timers.next();
             if next > now {
                 self.lower_deadline(next);
@@ -326,7 +361,9 @@ impl Engine {
             }
             let verdict = slot.pcb.expire(&mut cx);
             // Slots are numbered with 16 bits; `new` takes no more.
-            let Ok(index) = u16::try_from(index) else { return };
+            let Ok(index) = u16::try_from(index) else {
+                return;
+            };
             self.carry_out(ip, now, index, verdict);
         }
     }
@@ -375,18 +412,24 @@ fn take_event(pcb: &mut Pcb, handle: TcpPcb) -> Option<Event> {
     use super::receive::PeerFin;
     let pending = &mut pcb.pending;
     if let Some(listener) = pending.accept.take() {
-        return Some(Event::Accept { listener, pcb: handle });
+        return Some(Event::Accept {
+            listener,
+            pcb: handle,
+        });
     }
     if core::mem::take(&mut pending.connected) {
         return Some(Event::Connected { pcb: handle });
     }
-    if !pending.refused {
-        if let Some(data) = pcb.rcv.queue.take_all() {
-            // Counted as unread until `recved`; bounded by the window.
-            let len = u32::try_from(data.tot_len()).unwrap_or(u32::MAX);
-            pcb.rcv.unread = pcb.rcv.unread.saturating_add(len);
-            return Some(Event::Recv { pcb: handle, data: Some(data) });
-        }
+    if !pending.refused
+        && let Some(data) = pcb.rcv.queue.take_all()
+    {
+        // Counted as unread until `recved`; bounded by the window.
+        let len = u32::try_from(data.tot_len()).unwrap_or(u32::MAX);
+        pcb.rcv.unread = pcb.rcv.unread.saturating_add(len);
+        return Some(Event::Recv {
+            pcb: handle,
+            data: Some(data),
+        });
     }
     if pending.acked > 0 {
         let len = core::mem::take(&mut pending.acked);
@@ -394,7 +437,10 @@ fn take_event(pcb: &mut Pcb, handle: TcpPcb) -> Option<Event> {
     }
     if pcb.rcv.queue.is_empty() && pcb.rcv.fin == PeerFin::Arrived {
         pcb.rcv.fin = PeerFin::Told;
-        return Some(Event::Recv { pcb: handle, data: None });
+        return Some(Event::Recv {
+            pcb: handle,
+            data: None,
+        });
     }
     if core::mem::take(&mut pending.poll) && pcb.life == Life::Alive {
         return Some(Event::Poll { pcb: handle });

@@ -48,7 +48,9 @@ impl Pcb {
     }
 
     fn on_keepalive(&mut self, cx: &mut Context<'_>) -> Verdict {
-        let Some(keepalive) = self.keepalive else { return Verdict::Done };
+        let Some(keepalive) = self.keepalive else {
+            return Verdict::Done;
+        };
         // RFC 9293 §3.8.4: only while nothing is in flight; data has timers of its own.
         if self.snd.in_flight() == 0 {
             if self.keepalive_probes >= keepalive.count {
@@ -57,7 +59,8 @@ impl Pcb {
             self.keepalive_probes += 1;
             self.keepalive_due = true;
         }
-        self.timers.start(Timer::Keepalive, cx.now, keepalive.interval);
+        self.timers
+            .start(Timer::Keepalive, cx.now, keepalive.interval);
         Verdict::Done
     }
 }

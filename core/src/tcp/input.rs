@@ -54,10 +54,14 @@ impl Pcb {
     /// RFC 9293 §3.10.7.3.
     fn arrives_in_syn_sent(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
         // First, the ACK bit.
-        if let Some(ack) = segment.ack {
-            if ack.before_eq(self.snd.iss) || ack.after(self.snd.nxt) {
-                return if segment.rst() { Verdict::Done } else { Verdict::Reset { seq: ack } };
-            }
+        if let Some(ack) = segment.ack
+            && (ack.before_eq(self.snd.iss) || ack.after(self.snd.nxt))
+        {
+            return if segment.rst() {
+                Verdict::Done
+            } else {
+                Verdict::Reset { seq: ack }
+            };
         }
         // Second, the RST bit: believed only with an acceptable ACK.
         if segment.rst() {
@@ -132,7 +136,9 @@ impl Pcb {
             return Verdict::Done;
         }
         // Fifth, the ACK field.
-        let Some(ack) = segment.ack else { return Verdict::Done };
+        let Some(ack) = segment.ack else {
+            return Verdict::Done;
+        };
         if self.state == State::SynReceived {
             if !(ack.after(self.snd.una) && ack.before_eq(self.snd.nxt)) {
                 return Verdict::Reset { seq: ack };
@@ -215,8 +221,9 @@ impl Pcb {
     /// Queues a challenge acknowledgement if this connection's limit allows (RFC 5961 §10; per
     /// connection, because a global count can be read from outside, CVE-2016-5696).
     fn challenge(&mut self, cx: &mut Context<'_>) -> bool {
-        let allowed =
-            self.challenges.allow(cx.now, u16::from(cx.config.challenge_acks_per_second));
+        let allowed = self
+            .challenges
+            .allow(cx.now, u16::from(cx.config.challenge_acks_per_second));
         if allowed {
             self.rcv.acknowledge(AckDue::Now);
         }
@@ -266,12 +273,11 @@ impl Pcb {
             self.start_poll_timer(cx.now);
         }
         // RFC 7323 §4.3 (2): only from a segment that covers what was last acknowledged.
-        if let Some(timestamps) = segment.options.timestamps {
-            if SeqNum(timestamps.value).after_eq(SeqNum(self.rcv.ts_recent))
-                && segment.seq.before_eq(self.rcv.last_ack_sent)
-            {
-                (self.rcv.ts_recent, self.rcv.ts_recent_at) = (timestamps.value, cx.now);
-            }
+        if let Some(timestamps) = segment.options.timestamps
+            && SeqNum(timestamps.value).after_eq(SeqNum(self.rcv.ts_recent))
+            && segment.seq.before_eq(self.rcv.last_ack_sent)
+        {
+            (self.rcv.ts_recent, self.rcv.ts_recent_at) = (timestamps.value, cx.now);
         }
     }
 

@@ -10,12 +10,18 @@ pub(crate) struct Limiter {
 
 impl Limiter {
     /// Nothing spent.
-    pub(crate) const FULL: Self = Self { since: Instant::ZERO, spent: 0 };
+    pub(crate) const FULL: Self = Self {
+        since: Instant::ZERO,
+        spent: 0,
+    };
 
     /// Whether one more is allowed at `now`, of `per_second`.
     pub(crate) fn allow(&mut self, now: Instant, per_second: u16) -> bool {
         if now.saturating_since(self.since).as_micros() >= 1_000_000 {
-            *self = Self { since: now, spent: 0 };
+            *self = Self {
+                since: now,
+                spent: 0,
+            };
         }
         let allowed = self.spent < per_second;
         self.spent += u16::from(allowed);
@@ -32,11 +38,16 @@ mod tests {
     fn so_many_are_allowed_each_second() {
         let mut limiter = Limiter::FULL;
         let start = Instant::from_millis(5_000);
-        let in_a_second = |limiter: &mut Limiter, at: Instant| {
-            (0..100).filter(|_| limiter.allow(at, 10)).count()
-        };
+        let in_a_second =
+            |limiter: &mut Limiter, at: Instant| (0..100).filter(|_| limiter.allow(at, 10)).count();
         assert_eq!(in_a_second(&mut limiter, start), 10);
-        assert_eq!(in_a_second(&mut limiter, start + Duration::from_millis(999)), 0);
-        assert_eq!(in_a_second(&mut limiter, start + Duration::from_millis(1_000)), 10);
+        assert_eq!(
+            in_a_second(&mut limiter, start + Duration::from_millis(999)),
+            0
+        );
+        assert_eq!(
+            in_a_second(&mut limiter, start + Duration::from_millis(1_000)),
+            10
+        );
     }
 }

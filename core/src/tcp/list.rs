@@ -11,7 +11,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) const UNLINKED: Self = Self { next: NONE, queued: false };
+    pub(crate) const UNLINKED: Self = Self {
+        next: NONE,
+        queued: false,
+    };
 }
 
 /// First in, first out; a block is at most once in it.
@@ -22,16 +25,24 @@ pub(crate) struct IndexQueue {
 }
 
 impl IndexQueue {
-    pub(crate) const EMPTY: Self = Self { head: NONE, tail: NONE };
+    pub(crate) const EMPTY: Self = Self {
+        head: NONE,
+        tail: NONE,
+    };
 
     /// Appends `index` unless it is queued already; `link` finds an element's link.
     pub(crate) fn push<T>(&mut self, all: &mut [T], index: u16, link: fn(&mut T) -> &mut Link) {
-        let Some(element) = all.get_mut(usize::from(index)) else { return };
+        let Some(element) = all.get_mut(usize::from(index)) else {
+            return;
+        };
         let own = link(element);
         if own.queued {
             return;
         }
-        *own = Link { next: NONE, queued: true };
+        *own = Link {
+            next: NONE,
+            queued: true,
+        };
         match all.get_mut(usize::from(self.tail)) {
             Some(last) => link(last).next = index,
             None => self.head = index,
@@ -49,10 +60,6 @@ impl IndexQueue {
             self.tail = NONE;
         }
         Some(index)
-    }
-
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.head == NONE
     }
 
     /// How many elements there are, counted by walking: bounds a pass over a list that grows.
@@ -84,7 +91,7 @@ mod tests {
         assert_eq!(queue.count(&mut links, same), 3);
         let out: Vec<_> = core::iter::from_fn(|| queue.pop(&mut links, same)).collect();
         assert_eq!(out, [2, 0, 3]);
-        assert!(queue.is_empty());
+        assert_eq!(queue.pop(&mut links, same), None);
         queue.push(&mut links, 1, same);
         assert_eq!(queue.pop(&mut links, same), Some(1));
     }

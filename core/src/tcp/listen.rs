@@ -71,7 +71,11 @@ impl Engine {
     ) -> Result<TcpListener, Error> {
         let pcb = self.at(index).ok_or(Error::Closed)?;
         let settings = (pcb.owner, pcb.arg, pcb.local, pcb.nagle, pcb.keepalive);
-        let free = self.listeners.iter().position(|slot| !slot.used).ok_or(Error::NoMemory)?;
+        let free = self
+            .listeners
+            .iter()
+            .position(|slot| !slot.used)
+            .ok_or(Error::NoMemory)?;
         let number = u16::try_from(free).map_err(|_| Error::NoMemory)?;
         let slot = self.listeners.get_mut(free).ok_or(Error::NoMemory)?;
         let (owner, arg, local, nagle, keepalive) = settings;
@@ -88,14 +92,20 @@ impl Engine {
             keepalive,
         };
         self.free(index);
-        Ok(TcpListener(RawHandle { slot: number, generation }))
+        Ok(TcpListener(RawHandle {
+            slot: number,
+            generation,
+        }))
     }
 
     /// Frees a listener; the connections that wait to be accepted are the caller's to reset.
     pub(super) fn free_listener(&mut self, listener: TcpListener) -> Result<(), Error> {
         let slot = self.listener_mut(listener).ok_or(Error::Closed)?;
         let generation = next_generation(slot.generation);
-        *slot = ListenSlot { generation, ..ListenSlot::new() };
+        *slot = ListenSlot {
+            generation,
+            ..ListenSlot::new()
+        };
         Ok(())
     }
 
@@ -114,7 +124,10 @@ impl Engine {
         };
         let index = matching(true).or_else(|| matching(false))?;
         let generation = self.listeners.get(index)?.generation;
-        Some(TcpListener(RawHandle { slot: u16::try_from(index).ok()?, generation }))
+        Some(TcpListener(RawHandle {
+            slot: u16::try_from(index).ok()?,
+            generation,
+        }))
     }
 
     /// A segment that belongs to no connection: perhaps to a listener. `beyond` bounds the initial
@@ -137,8 +150,9 @@ impl Engine {
             self.reset_answer(ip, now, &segment);
             return;
         };
-        let room =
-            self.listener_mut(listener).is_some_and(|slot| slot.waiting < slot.backlog);
+        let room = self
+            .listener_mut(listener)
+            .is_some_and(|slot| slot.waiting < slot.backlog);
         let iss = self.secrets.isn(segment.local, segment.remote, now);
         // RFC 6191 §2: larger than any number of the connection it replaces.
         let iss = match beyond {
@@ -147,7 +161,10 @@ impl Engine {
         };
         let ts_offset = self.secrets.timestamp_offset(segment.local, segment.remote);
         let filed = room
-            .then(|| self.syns.insert(listener, &segment, iss, ts_offset, &self.config))
+            .then(|| {
+                self.syns
+                    .insert(listener, &segment, iss, ts_offset, &self.config)
+            })
             .flatten();
         let Some(record) = filed else {
             // RFC 4987 §3: silence; the peer will try again.
@@ -170,7 +187,9 @@ impl Engine {
     ) {
         let config = &self.config;
         let window = config.rcv_wnd.min(u32::from(u16::MAX));
-        let Some(slot) = self.syns.at(record).map(|slot| *slot) else { return };
+        let Some(slot) = self.syns.at(record).map(|slot| *slot) else {
+            return;
+        };
         let rcv_nxt = slot.irs + 1;
         // The SYN again: its answer was lost (RFC 9293 §3.8.1).
         if segment.syn() && segment.ack.is_none() && segment.seq == slot.irs {
@@ -208,7 +227,9 @@ impl Engine {
         self.syns.remove(record);
         self.stats.passive_opens += 1;
         let (slots, mut cx) = self.context(now);
-        let Some(pcb) = slots.get_mut(usize::from(index)).map(|slot| &mut slot.pcb) else { return };
+        let Some(pcb) = slots.get_mut(usize::from(index)).map(|slot| &mut slot.pcb) else {
+            return;
+        };
         let verdict = pcb.segment_arrives(segment, &mut cx);
         self.carry_out(ip, now, index, verdict);
     }
@@ -216,7 +237,9 @@ impl Engine {
     /// Makes the control block of a connection whose handshake is complete.
     fn promote(&mut self, ip: &Ip, now: Instant, record: &SynSlot) -> Option<u16> {
         let listener = record.listener?;
-        let route = ip.route(*record.remote.ip(), Some(*record.local.ip())).ok()?;
+        let route = ip
+            .route(*record.remote.ip(), Some(*record.local.ip()))
+            .ok()?;
         let settings = self
             .listener_mut(listener)
             .map(|slot| (slot.owner, slot.arg, slot.nagle, slot.keepalive))?;
@@ -262,7 +285,9 @@ impl Engine {
     }
 
     pub(super) fn send_syn_ack(&mut self, ip: &mut Ip, now: Instant, record: usize) {
-        let Some(slot) = self.syns.at(record).map(|slot| *slot) else { return };
+        let Some(slot) = self.syns.at(record).map(|slot| *slot) else {
+            return;
+        };
         if let Ok(route) = ip.route(*slot.remote.ip(), Some(*slot.local.ip())) {
             let mss = super::own_mss(&route, &self.config);
             let shift = super::own_shift(self.config.rcv_wnd);

@@ -57,12 +57,18 @@ const MIN_MSS: u16 = 48;
 /// (RFC 6691 §2).
 fn own_mss(route: &Route, config: &TcpConfig) -> u16 {
     let fits = route.mtu.saturating_sub(40).max(MIN_MSS);
-    if config.max_mss == 0 { fits } else { fits.min(config.max_mss) }
+    if config.max_mss == 0 {
+        fits
+    } else {
+        fits.min(config.max_mss)
+    }
 }
 
 /// The window scale that makes a window of `rcv_wnd` bytes fit 16 bits (RFC 7323 §2.2, §2.3).
 fn own_shift(rcv_wnd: u32) -> u8 {
-    (0..14).find(|&shift| rcv_wnd >> shift <= u32::from(u16::MAX)).unwrap_or(14)
+    (0..14)
+        .find(|&shift| rcv_wnd >> shift <= u32::from(u16::MAX))
+        .unwrap_or(14)
 }
 
 /// Data for [`Tcp::write`]; ownership instead of `TCP_WRITE_FLAG_COPY`.
@@ -213,6 +219,10 @@ impl Tcp<'_> {
     /// # Errors
     /// [`Error::NoMemory`]: all control blocks are in use.
     #[doc(alias = "tcp_new")]
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "lwIP's name: a new block, not a new API"
+    )]
     pub fn new(&mut self, owner: Owner) -> Result<TcpPcb, Error> {
         self.engine_mut().create(owner)
     }
@@ -429,7 +439,11 @@ impl Tcp<'_> {
     /// [`Error::NotConnected`].
     pub fn peer_addr(&self, pcb: TcpPcb) -> Result<SocketAddr, Error> {
         let remote = self.engine().pcb(pcb)?.remote;
-        if remote.port() == 0 { Err(Error::NotConnected) } else { Ok(remote.into()) }
+        if remote.port() == 0 {
+            Err(Error::NotConnected)
+        } else {
+            Ok(remote.into())
+        }
     }
 
     /// The address a listener listens on.

@@ -20,7 +20,13 @@ pub struct RunSlot {
 impl RunSlot {
     /// An unused slot.
     pub const fn new() -> Self {
-        Self { used: false, next: NONE, seq: SeqNum(0), data: Chain::new(), fin: false }
+        Self {
+            used: false,
+            next: NONE,
+            seq: SeqNum(0),
+            data: Chain::new(),
+            fin: false,
+        }
     }
 
     fn end(&self) -> SeqNum {
@@ -98,20 +104,20 @@ impl Runs {
             at = run.next;
         }
         // Cut the front that the run before covers.
-        if let Some(run) = self.at(before) {
-            if run.end().after(seq) {
-                let cut = run.end().since(seq).min(len);
-                if cut == len {
-                    // RFC 9293 §3.10.7.4: a FIN on a covered segment still counts.
-                    let ends_here = fin && run.end() == seq + len;
-                    if let Some(run) = self.at_mut(before) {
-                        run.fin |= ends_here;
-                    }
-                    return Stored::Kept;
+        if let Some(run) = self.at(before)
+            && run.end().after(seq)
+        {
+            let cut = run.end().since(seq).min(len);
+            if cut == len {
+                // RFC 9293 §3.10.7.4: a FIN on a covered segment still counts.
+                let ends_here = fin && run.end() == seq + len;
+                if let Some(run) = self.at_mut(before) {
+                    run.fin |= ends_here;
                 }
-                data.advance(cut as usize);
-                (seq, len) = (seq + cut, len - cut);
+                return Stored::Kept;
             }
+            data.advance(cut as usize);
+            (seq, len) = (seq + cut, len - cut);
         }
         // Fill the gap up to each following run; what lies behind a run goes on to the next gap.
         let mut fin = fin;
@@ -122,10 +128,11 @@ impl Runs {
             }
             if !(seq + len).after(end) {
                 // Reaches into the run: the overlap is dropped.
-                if fin && seq + len == end {
-                    if let Some(next) = self.at_mut(after) {
-                        next.fin = true;
-                    }
+                if fin
+                    && seq + len == end
+                    && let Some(next) = self.at_mut(after)
+                {
+                    next.fin = true;
                 }
                 fin = false;
                 len = start.since(seq);
@@ -202,8 +209,12 @@ impl Runs {
     }
 
     fn join_next(&mut self, index: u16) {
-        let Some((next, end)) = self.at(index).map(|run| (run.next, run.end())) else { return };
-        let Some(following) = self.at_mut(next) else { return };
+        let Some((next, end)) = self.at(index).map(|run| (run.next, run.end())) else {
+            return;
+        };
+        let Some(following) = self.at_mut(next) else {
+            return;
+        };
         if following.seq != end {
             return;
         }

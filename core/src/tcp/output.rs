@@ -42,7 +42,12 @@ impl Pcb {
             State::Closed | State::TimeWait => return None,
             State::SynSent | State::SynReceived if self.syn_due => {
                 let (seq, kind) = (self.snd.iss, Kind::Syn);
-                return Some(Plan { seq, len: 0, flags: Flags::SYN, kind });
+                return Some(Plan {
+                    seq,
+                    len: 0,
+                    flags: Flags::SYN,
+                    kind,
+                });
             }
             State::SynSent => return None,
             State::SynReceived => return self.plan_ack(),
@@ -52,7 +57,8 @@ impl Pcb {
             Some((from, until)) => self.plan_again(from, until),
             None => self.plan_new(),
         };
-        data.or_else(|| self.plan_keepalive()).or_else(|| self.plan_ack())
+        data.or_else(|| self.plan_keepalive())
+            .or_else(|| self.plan_ack())
     }
 
     fn plan_again(&self, from: SeqNum, until: SeqNum) -> Option<Plan> {
@@ -67,14 +73,23 @@ impl Pcb {
         }
         let numbers = whole.min(window - offset);
         let end = self.snd.queue_end();
-        let data = if end.after(from) { end.since(from).min(numbers) } else { 0 };
+        let data = if end.after(from) {
+            end.since(from).min(numbers)
+        } else {
+            0
+        };
         // What is left of the numbers behind the data is the FIN.
         let fin = numbers > data && self.snd.fin == Fin::Sent;
         if data == 0 && !fin {
             return None;
         }
         let flags = if fin { Flags::FIN } else { Flags::NONE };
-        Some(self.with_push(Plan { seq: from, len: data, flags, kind: Kind::Again }))
+        Some(self.with_push(Plan {
+            seq: from,
+            len: data,
+            flags,
+            kind: Kind::Again,
+        }))
     }
 
     fn plan_new(&self) -> Option<Plan> {
@@ -82,7 +97,12 @@ impl Pcb {
         let unsent = self.snd.unsent();
         let fin = self.snd.fin == Fin::Queued;
         if unsent == 0 {
-            let bare_fin = Plan { seq: nxt, len: 0, flags: Flags::FIN, kind: Kind::New };
+            let bare_fin = Plan {
+                seq: nxt,
+                len: 0,
+                flags: Flags::FIN,
+                kind: Kind::New,
+            };
             // Into a closed window only when nothing else is out: it then is the probe.
             let may = self.usable() > 0 || self.snd.in_flight() == 0;
             return (fin && may).then_some(bare_fin);
@@ -112,41 +132,70 @@ impl Pcb {
             return None;
         }
         let flags = if fin && last { Flags::FIN } else { Flags::NONE };
-        Some(self.with_push(Plan { seq: nxt, len, flags, kind: Kind::New }))
+        Some(self.with_push(Plan {
+            seq: nxt,
+            len,
+            flags,
+            kind: Kind::New,
+        }))
     }
 
     fn plan_keepalive(&self) -> Option<Plan> {
         // RFC 9293 §3.8.4: a number already acknowledged, no data.
         let seq = self.snd.nxt - 1;
-        let plan = Plan { seq, len: 0, flags: Flags::NONE, kind: Kind::Keepalive };
+        let plan = Plan {
+            seq,
+            len: 0,
+            flags: Flags::NONE,
+            kind: Kind::Keepalive,
+        };
         self.keepalive_due.then_some(plan)
     }
 
     fn plan_ack(&self) -> Option<Plan> {
-        let plan = Plan { seq: self.snd.nxt, len: 0, flags: Flags::NONE, kind: Kind::Ack };
+        let plan = Plan {
+            seq: self.snd.nxt,
+            len: 0,
+            flags: Flags::NONE,
+            kind: Kind::Ack,
+        };
         (self.rcv.ack == AckDue::Now).then_some(plan)
     }
 
     /// PSH on the segment that holds the last byte of a write (RFC 9293 §3.9.1.2).
     fn with_push(&self, plan: Plan) -> Plan {
         let end = plan.seq + plan.len;
-        let pushed = self.snd.push.is_some_and(|push| push.after(plan.seq) && !push.after(end));
+        let pushed = self
+            .snd
+            .push
+            .is_some_and(|push| push.after(plan.seq) && !push.after(end));
         if plan.len > 0 && pushed {
-            return Plan { flags: plan.flags | Flags::PSH, ..plan };
+            return Plan {
+                flags: plan.flags | Flags::PSH,
+                ..plan
+            };
         }
         plan
     }
 
     /// Payload bytes of a segment sent now: less while SACK blocks ride along.
     fn segment_room(&self) -> u32 {
-        let blocks = if self.negotiated.sack && self.rcv.runs != super::list::NONE { 36 } else { 0 };
+        let blocks = if self.negotiated.sack && self.rcv.runs != super::list::NONE {
+            36
+        } else {
+            0
+        };
         self.effective_mss().saturating_sub(blocks).max(1)
     }
 
     /// Bytes of the peer's window that nothing was sent into.
     pub(crate) fn usable(&self) -> u32 {
         let right = self.snd.una + self.snd.wnd;
-        if right.after(self.snd.nxt) { right.since(self.snd.nxt) } else { 0 }
+        if right.after(self.snd.nxt) {
+            right.since(self.snd.nxt)
+        } else {
+            0
+        }
     }
 
     fn congestion_allows(&self, len: u32) -> bool {
@@ -161,7 +210,9 @@ impl Pcb {
         }
         let flight = self.recovery.believed_in_flight(self.snd.una, self.snd.nxt);
         let congestion = self.congestion.cwnd().saturating_sub(flight);
-        self.usable().min(congestion).saturating_sub(self.snd.unsent())
+        self.usable()
+            .min(congestion)
+            .saturating_sub(self.snd.unsent())
     }
 
     /// Records that `plan` was handed to IP at `now`.
@@ -221,7 +272,8 @@ impl Pcb {
             self.force = Force::No;
         }
         if self.rcv.ack == AckDue::Delayed && !self.timers.is_running(Timer::DelayedAck) {
-            self.timers.start(Timer::DelayedAck, now, config.delayed_ack);
+            self.timers
+                .start(Timer::DelayedAck, now, config.delayed_ack);
         }
         let waits = self.is_synchronized()
             && self.snd.in_flight() == 0
@@ -231,7 +283,8 @@ impl Pcb {
             self.timers.start(Timer::Persist, now, rto);
         }
         if self.pending.refused && !self.timers.is_running(Timer::Refused) {
-            self.timers.start(Timer::Refused, now, core::time::Duration::from_millis(250));
+            self.timers
+                .start(Timer::Refused, now, core::time::Duration::from_millis(250));
         }
     }
 }

@@ -132,12 +132,21 @@ impl Pcb {
         congestion: Congestion::UNUSED,
         recovery: Recovery::NONE,
         timers: TimerTable::STOPPED,
-        negotiated: Negotiated { timestamps: None, sack: false },
+        negotiated: Negotiated {
+            timestamps: None,
+            sack: false,
+        },
         nagle: Nagle::Enabled,
         keepalive: None,
         keepalive_probes: 0,
         poll_interval: 0,
-        pending: Pending { accept: None, connected: false, acked: 0, poll: false, refused: false },
+        pending: Pending {
+            accept: None,
+            connected: false,
+            acked: 0,
+            poll: false,
+            refused: false,
+        },
         backlog: None,
         accept_delayed: false,
         challenges: Limiter::FULL,
@@ -153,13 +162,20 @@ impl Pcb {
     /// Payload bytes of a full segment, with the options every segment of the connection carries.
     pub(crate) fn effective_mss(&self) -> u32 {
         // RFC 6691 §2: the MSS option does not count options.
-        let options = if self.negotiated.timestamps.is_some() { 12 } else { 0 };
+        let options = if self.negotiated.timestamps.is_some() {
+            12
+        } else {
+            0
+        };
         u32::from(self.snd.mss).saturating_sub(options).max(1)
     }
 
     /// Whether both sides have synchronized (RFC 9293 §3.4).
     pub(crate) fn is_synchronized(&self) -> bool {
-        !matches!(self.state, State::Closed | State::SynSent | State::SynReceived)
+        !matches!(
+            self.state,
+            State::Closed | State::SynSent | State::SynReceived
+        )
     }
 
     /// Whether the application may still write.
@@ -214,7 +230,10 @@ impl Pcb {
         let mut options = Options::default();
         if let Some(offset) = self.negotiated.timestamps {
             let value = Self::timestamp(offset, now);
-            options.timestamps = Some(Timestamps { value, echo: self.rcv.ts_recent });
+            options.timestamps = Some(Timestamps {
+                value,
+                echo: self.rcv.ts_recent,
+            });
         }
         if self.negotiated.sack && self.rcv.runs != super::list::NONE {
             // RFC 2018 §4: the block of the segment that arrived last comes first.
@@ -222,9 +241,14 @@ impl Pcb {
             let holds = |&(left, right): &(SeqNum, SeqNum)| {
                 newest.after_eq(left) && newest.before_eq(right)
             };
-            let ranges = || runs.ranges(self.rcv.runs).filter(|(left, right)| left != right);
-            for (left, right) in
-                ranges().filter(holds).take(1).chain(ranges().filter(|range| !holds(range)))
+            let ranges = || {
+                runs.ranges(self.rcv.runs)
+                    .filter(|(left, right)| left != right)
+            };
+            for (left, right) in ranges()
+                .filter(holds)
+                .take(1)
+                .chain(ranges().filter(|range| !holds(range)))
             {
                 if options.sack.push(SackBlock { left, right }).is_none() {
                     break;
@@ -277,8 +301,7 @@ impl Pcb {
             }
             _ => (self.snd.shift, self.rcv.shift) = (0, 0),
         }
-        self.negotiated.sack =
-            options.sack_permitted && config.sack == crate::config::Use::On;
+        self.negotiated.sack = options.sack_permitted && config.sack == crate::config::Use::On;
         if options.timestamps.is_none() {
             self.negotiated.timestamps = None;
         }

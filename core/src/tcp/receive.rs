@@ -94,7 +94,9 @@ impl Receiver {
 
     /// Bytes that could be stored if the application reads nothing more.
     fn space(&self) -> u32 {
-        let held = u32::try_from(self.queue.len()).unwrap_or(u32::MAX).saturating_add(self.unread);
+        let held = u32::try_from(self.queue.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(self.unread);
         self.limit.saturating_sub(held)
     }
 
@@ -119,7 +121,8 @@ impl Receiver {
     pub(crate) fn update_is_due(&self, mss: u32) -> bool {
         let (space, window) = (self.space(), self.window());
         let gain = space.saturating_sub(window);
-        gain >= (self.limit / 4).max(1).min(2 * mss.max(1)) && (gain >= mss || window < mss || gain >= self.limit / 2)
+        gain >= (self.limit / 4).max(1).min(2 * mss.max(1))
+            && (gain >= mss || window < mss || gain >= self.limit / 2)
     }
 
     /// Asks for an acknowledgement no later than `due`.

@@ -93,7 +93,10 @@ impl Pcb {
             Phase::Open => {
                 self.recovery.duplicates = self.recovery.duplicates.saturating_add(1);
                 // RFC 6582 §3.2 (2): not for duplicates caused by our own retransmissions.
-                let fresh = self.recovery.guard.is_none_or(|guard| self.snd.una.after(guard));
+                let fresh = self
+                    .recovery
+                    .guard
+                    .is_none_or(|guard| self.snd.una.after(guard));
                 if self.recovery.duplicates == DUPLICATES && fresh {
                     let recover = self.snd.nxt;
                     self.congestion.enter_recovery(self.snd.in_flight(), mss);
@@ -209,6 +212,8 @@ impl Pcb {
     fn first_segment_end(&self) -> SeqNum {
         let fin = u32::from(self.snd.fin == Fin::Sent);
         let end = self.snd.queue_end() + fin;
-        (self.snd.una + self.effective_mss()).min(end).min(self.snd.nxt)
+        (self.snd.una + self.effective_mss())
+            .min(end)
+            .min(self.snd.nxt)
     }
 }

@@ -18,14 +18,20 @@ struct Smoothed {
 }
 
 impl Rtt {
-    pub(crate) const NEW: Self = Self { smoothed: None, backoff: 0 };
+    pub(crate) const NEW: Self = Self {
+        smoothed: None,
+        backoff: 0,
+    };
 
     /// Takes a measurement `r`; ends the back-off.
     pub(crate) fn measured(&mut self, r: Duration) {
         self.backoff = 0;
         self.smoothed = Some(match self.smoothed {
             // RFC 6298 §2.2: the first measurement.
-            None => Smoothed { srtt: r, rttvar: r / 2 },
+            None => Smoothed {
+                srtt: r,
+                rttvar: r / 2,
+            },
             // RFC 6298 §2.3: RTTVAR first, with the old SRTT; alpha = 1/8, beta = 1/4.
             Some(Smoothed { srtt, rttvar }) => Smoothed {
                 rttvar: rttvar * 3 / 4 + srtt.abs_diff(r) / 4,

@@ -1,8 +1,8 @@
 //! A received segment, parsed; and the building of segments to send.
 use core::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::ip::{ChecksumState, Fragmentation, Ip, Outgoing, Received, Route};
 use crate::error::Error;
+use crate::ip::{ChecksumState, Fragmentation, Ip, Outgoing, Received, Route};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::checksum::Checksum;
@@ -37,7 +37,13 @@ pub(crate) enum Unfit {
 impl Arrived {
     /// Parses and verifies the TCP segment in `received`.
     pub(crate) fn parse(received: Received) -> Result<Self, Unfit> {
-        let Received { src, dst, checksum, mut payload, .. } = received;
+        let Received {
+            src,
+            dst,
+            checksum,
+            mut payload,
+            ..
+        } = received;
         let total = payload.tot_len();
         let segment = Segment::parse(payload.data(), total).map_err(|_| Unfit::Malformed)?;
         if checksum == ChecksumState::ToVerify && !sum(src, dst, &payload, total).is_valid() {
@@ -139,7 +145,9 @@ impl Emit<'_> {
         payload: Option<Pbuf>,
     ) -> Result<(), Error> {
         let header_len = HEADER_LEN + self.options.len();
-        let mut packet = ip.transport_header(header_len).map_err(|_| Error::NoMemory)?;
+        let mut packet = ip
+            .transport_header(header_len)
+            .map_err(|_| Error::NoMemory)?;
         let header = packet.data_mut().ok_or(Error::NoMemory)?;
         let fields = Fields {
             src_port: self.local.port(),
@@ -149,7 +157,9 @@ impl Emit<'_> {
             flags: self.flags,
             window: self.window,
         };
-        fields.emit(self.options, header).map_err(|_| Error::NoMemory)?;
+        fields
+            .emit(self.options, header)
+            .map_err(|_| Error::NoMemory)?;
         if let Some(payload) = payload {
             packet.cat(payload);
         }
@@ -175,7 +185,12 @@ impl Emit<'_> {
 fn sum(src: Ipv4Addr, dst: Ipv4Addr, segment: &Pbuf, len: usize) -> Checksum {
     let mut sum = Checksum::new();
     // An IPv4 payload always fits 16 bits.
-    sum.pseudo_header(src, dst, Protocol::TCP, u16::try_from(len).unwrap_or(u16::MAX));
+    sum.pseudo_header(
+        src,
+        dst,
+        Protocol::TCP,
+        u16::try_from(len).unwrap_or(u16::MAX),
+    );
     for part in segment.parts() {
         sum.add(part);
     }

@@ -72,7 +72,11 @@ impl Sender {
 
     /// Number of the first byte in the queue. The SYN comes before it while unacknowledged.
     pub(crate) fn queue_start(&self) -> SeqNum {
-        if self.syn_acked { self.una } else { self.iss + 1 }
+        if self.syn_acked {
+            self.una
+        } else {
+            self.iss + 1
+        }
     }
 
     /// Bytes in the queue.
@@ -95,7 +99,11 @@ impl Sender {
     pub(crate) fn unsent(&self) -> u32 {
         let (start, end) = (self.queue_start(), self.queue_end());
         // Before the SYN is out, `nxt` lies before the queue.
-        let from = if self.nxt.before(start) { start } else { self.nxt };
+        let from = if self.nxt.before(start) {
+            start
+        } else {
+            self.nxt
+        };
         if end.after(from) { end.since(from) } else { 0 }
     }
 
@@ -108,7 +116,11 @@ impl Sender {
     /// how many bytes that were.
     pub(crate) fn acknowledge(&mut self, ack: SeqNum) -> u32 {
         let (start, end) = (self.queue_start(), self.queue_end());
-        let covered = if ack.after(start) { ack.since(start) } else { 0 };
+        let covered = if ack.after(start) {
+            ack.since(start)
+        } else {
+            0
+        };
         // The FIN's number is not a byte of the queue.
         let bytes = covered.min(self.queued());
         if self.fin == Fin::Sent && ack.after(end) {

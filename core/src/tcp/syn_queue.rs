@@ -76,7 +76,9 @@ impl SynSlot {
         if self.sent == 0 {
             self.first_sent = now;
         }
-        let wait = config.rto_initial.saturating_mul(1 << u32::from(self.sent).min(16));
+        let wait = config
+            .rto_initial
+            .saturating_mul(1 << u32::from(self.sent).min(16));
         self.sent = self.sent.saturating_add(1);
         self.deadline = now + wait.min(config.rto_max).max(Duration::from_millis(1));
     }
@@ -102,9 +104,7 @@ impl SynQueue {
     /// The record of the connection `segment` belongs to.
     pub(crate) fn find(&self, segment: &Arrived) -> Option<usize> {
         self.slots.iter().position(|slot| {
-            slot.listener.is_some()
-                && slot.remote == segment.remote
-                && slot.local == segment.local
+            slot.listener.is_some() && slot.remote == segment.remote && slot.local == segment.local
         })
     }
 
@@ -130,7 +130,9 @@ impl SynQueue {
             iss,
             irs: segment.seq,
             mss: options.mss,
-            window_scale: options.window_scale.filter(|_| config.window_scaling == Use::On),
+            window_scale: options
+                .window_scale
+                .filter(|_| config.window_scaling == Use::On),
             sack_permitted: options.sack_permitted && config.sack == Use::On,
             timestamps: options
                 .timestamps
@@ -150,7 +152,9 @@ impl SynQueue {
 
     /// The next record of `listener`.
     pub(crate) fn of_listener(&self, listener: TcpListener) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.listener == Some(listener))
+        self.slots
+            .iter()
+            .position(|slot| slot.listener == Some(listener))
     }
 
     /// The next record whose deadline passed, and whether it has tries left.
@@ -161,12 +165,18 @@ impl SynQueue {
     }
 
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.slots.iter().map(|slot| slot.deadline).fold(Instant::MAX, Ord::min)
+        self.slots
+            .iter()
+            .map(|slot| slot.deadline)
+            .fold(Instant::MAX, Ord::min)
     }
 
     /// Half-open connections.
     pub(crate) fn len(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.listener.is_some()).count()
+        self.slots
+            .iter()
+            .filter(|slot| slot.listener.is_some())
+            .count()
     }
 }
 

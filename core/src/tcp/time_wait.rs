@@ -70,7 +70,9 @@ pub(crate) enum Reply {
     Ignore,
     Ack(Remains),
     /// RFC 6191: a new connection may take the place; its initial number has to lie beyond.
-    Reuse { beyond: SeqNum },
+    Reuse {
+        beyond: SeqNum,
+    },
 }
 
 #[derive(Debug)]
@@ -156,7 +158,9 @@ impl TimeWaits {
     /// Whether the pair is in TIME-WAIT.
     pub(crate) fn contains(&self, local: Ipv4Addr, port: u16, remote: SocketAddrV4) -> bool {
         let local = SocketAddrV4::new(local, port);
-        self.slots.iter().any(|slot| slot.local == local && slot.remote == remote)
+        self.slots
+            .iter()
+            .any(|slot| slot.local == local && slot.remote == remote)
     }
 
     /// Frees what has waited long enough.
@@ -167,7 +171,10 @@ impl TimeWaits {
     }
 
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.slots.iter().map(|slot| slot.until).fold(Instant::MAX, Ord::min)
+        self.slots
+            .iter()
+            .map(|slot| slot.until)
+            .fold(Instant::MAX, Ord::min)
     }
 
     /// Connections in TIME-WAIT.

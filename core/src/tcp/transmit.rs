@@ -55,7 +55,9 @@ impl Engine {
     }
 
     fn output_one(&mut self, ip: &mut Ip, now: Instant, index: u16) -> Turn {
-        let Some(slot) = self.slots.get_mut(usize::from(index)) else { return Turn::Done };
+        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
+            return Turn::Done;
+        };
         let pcb = &mut slot.pcb;
         pcb.before_output(now, &self.config);
         if pcb.plan().is_none() {
@@ -63,16 +65,15 @@ impl Engine {
             self.note_deadline(index);
             return Turn::Done;
         }
-        let route = match ip.route(*pcb.remote.ip(), Some(*pcb.local.ip())) {
-            Ok(route) => route,
-            Err(_) => {
-                // The interface is gone for now: as if the segments were lost, the timers decide.
-                return self.lose(now, index);
-            }
+        let Ok(route) = ip.route(*pcb.remote.ip(), Some(*pcb.local.ip())) else {
+            // The interface is gone for now: as if the segments were lost, the timers decide.
+            return self.lose(now, index);
         };
         let mut turn = Turn::More;
         for _ in 0..BURST {
-            let Some(pcb) = self.at_mut(index) else { return Turn::Done };
+            let Some(pcb) = self.at_mut(index) else {
+                return Turn::Done;
+            };
             let Some(plan) = pcb.plan() else {
                 turn = Turn::Done;
                 break;
@@ -101,7 +102,9 @@ impl Engine {
 
     /// Treats the next segment as sent and lost, so that the retransmission timer runs.
     fn lose(&mut self, now: Instant, index: u16) -> Turn {
-        let Some(slot) = self.slots.get_mut(usize::from(index)) else { return Turn::Done };
+        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
+            return Turn::Done;
+        };
         if let Some(plan) = slot.pcb.plan() {
             slot.pcb.sent(plan, now, &self.config);
         }
@@ -118,7 +121,10 @@ impl Engine {
         route: &Route,
         plan: Plan,
     ) -> Result<(), Error> {
-        let slot = self.slots.get_mut(usize::from(index)).ok_or(Error::Closed)?;
+        let slot = self
+            .slots
+            .get_mut(usize::from(index))
+            .ok_or(Error::Closed)?;
         let pcb = &mut slot.pcb;
         let payload = match plan.len {
             0 => None,
@@ -149,8 +155,8 @@ impl Engine {
         pcb.sent(plan, now, &self.config);
         self.stats.segments_sent += 1;
         self.stats.bytes_sent = self.stats.bytes_sent.wrapping_add(u64::from(plan.len));
-        let again = plan.kind == Kind::Again
-            || (plan.kind == Kind::Syn && pcb.recovery.attempts > 0);
+        let again =
+            plan.kind == Kind::Again || (plan.kind == Kind::Syn && pcb.recovery.attempts > 0);
         self.stats.segments_retransmitted += u32::from(again);
         Ok(())
     }
@@ -166,7 +172,17 @@ impl Engine {
         seq: SeqNum,
         ack: Option<SeqNum>,
     ) {
-        self.send_bare(ip, now, local, remote, seq, ack, Flags::RST, 0, &Options::default());
+        self.send_bare(
+            ip,
+            now,
+            local,
+            remote,
+            seq,
+            ack,
+            Flags::RST,
+            0,
+            &Options::default(),
+        );
         self.stats.resets_sent += 1;
     }
 
@@ -186,12 +202,28 @@ impl Engine {
             value: Pcb::timestamp(of.ts_offset, now),
             echo,
         });
-        let options = Options { timestamps, ..Options::default() };
+        let options = Options {
+            timestamps,
+            ..Options::default()
+        };
         let (seq, ack) = (of.snd_nxt, Some(of.rcv_nxt));
-        self.send_bare(ip, now, of.local, of.remote, seq, ack, Flags::NONE, of.window, &options);
+        self.send_bare(
+            ip,
+            now,
+            of.local,
+            of.remote,
+            seq,
+            ack,
+            Flags::NONE,
+            of.window,
+            &options,
+        );
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of a header, each of its own type")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fields of a header, each of its own type"
+    )]
     fn send_bare(
         &mut self,
         ip: &mut Ip,
@@ -204,8 +236,19 @@ impl Engine {
         window: u16,
         options: &Options,
     ) {
-        let Ok(route) = ip.route(*remote.ip(), Some(*local.ip())) else { return };
-        let emit = Emit { local, remote, seq, ack, flags, window, options, tos: 0 };
+        let Ok(route) = ip.route(*remote.ip(), Some(*local.ip())) else {
+            return;
+        };
+        let emit = Emit {
+            local,
+            remote,
+            seq,
+            ack,
+            flags,
+            window,
+            options,
+            tos: 0,
+        };
         // A reset or acknowledgement that cannot be sent is like lost: the peer asks again.
         if emit.send(ip, now, &route, None::<Pbuf>).is_ok() {
             self.stats.segments_sent += 1;

@@ -110,10 +110,28 @@ impl Udp<'_> {
         todo!()
     }
 }
-#[derive(Debug)] pub struct UdpStorage {}
-#[derive(Debug)] pub(crate) struct Engine {}
-impl Engine { pub(crate) fn new(s: UdpStorage, e: crate::Entropy<'_>) -> Self { Self {} }
- pub(crate) fn input(&mut self, ip: &mut crate::ip::Ip, now: crate::Instant, r: crate::ip::Received) {}
- pub(crate) fn icmp_error(&mut self, e: &crate::ip::IcmpError) {}
- pub(crate) fn next_event(&mut self) -> Option<(Owner, UdpEvent)> { None } }
-impl<'s> Udp<'s> { pub(crate) fn new_on(stack: &'s mut Stack) -> Self { Self { stack } } }
+#[derive(Debug)]
+pub struct UdpStorage {}
+#[derive(Debug)]
+pub(crate) struct Engine {}
+impl Engine {
+    pub(crate) fn new(s: UdpStorage, e: crate::Entropy<'_>) -> Self {
+        Self {}
+    }
+    pub(crate) fn input(
+        &mut self,
+        ip: &mut crate::ip::Ip,
+        now: crate::Instant,
+        r: crate::ip::Received,
+    ) {
+    }
+    pub(crate) fn icmp_error(&mut self, e: &crate::ip::IcmpError) {}
+    pub(crate) fn next_event(&mut self) -> Option<(Owner, UdpEvent)> {
+        None
+    }
+}
+impl<'s> Udp<'s> {
+    pub(crate) fn new_on(stack: &'s mut Stack) -> Self {
+        Self { stack }
+    }
+}

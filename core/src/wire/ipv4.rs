@@ -310,7 +310,7 @@ impl Fields {
         let flags_offset = match self.fragmentation {
             Fragmentation::Allowed => 0,
             Fragmentation::Forbidden => DONT_FRAGMENT,
-            Fragmentation::Part { offset } => offset / 8 | MORE_FRAGMENTS,
+            Fragmentation::Part { offset } => (offset / 8) | MORE_FRAGMENTS,
             Fragmentation::LastPart { offset } => offset / 8,
         };
         let ecn = match self.ecn {

@@ -15,11 +15,19 @@ pub(crate) struct NewReno {
 }
 
 impl NewReno {
-    pub(super) const UNUSED: Self = Self { cwnd: 0, ssthresh: MAX_CWND, counted: 0 };
+    pub(super) const UNUSED: Self = Self {
+        cwnd: 0,
+        ssthresh: MAX_CWND,
+        counted: 0,
+    };
 
     pub(super) const fn new(mss: u32) -> Self {
         // RFC 5681 §3.1: ssthresh is arbitrarily high at first.
-        Self { cwnd: initial_window(mss), ssthresh: MAX_CWND, counted: 0 }
+        Self {
+            cwnd: initial_window(mss),
+            ssthresh: MAX_CWND,
+            counted: 0,
+        }
     }
 
     pub(super) const fn cwnd(&self) -> u32 {
