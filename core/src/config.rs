@@ -8,6 +8,8 @@ use core::time::Duration;
 pub struct Config {
     /// TCP.
     pub tcp: TcpConfig,
+    /// UDP.
+    pub udp: UdpConfig,
     /// IP, ARP and ICMP.
     pub ip: IpConfig,
 }
@@ -94,6 +96,22 @@ impl Default for TcpConfig {
             challenge_acks_per_second: 10,
             resets_per_second: 200,
         }
+    }
+}
+
+/// Limits and defaults of UDP.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UdpConfig {
+    /// Received datagrams that may wait for one endpoint to be told of them; never more than
+    /// three quarters of the table (`DEFAULT_UDP_RECVMBOX_SIZE`).
+    pub max_queued: u16,
+}
+
+impl Default for UdpConfig {
+    fn default() -> Self {
+        // What one turn takes from the drivers at most.
+        Self { max_queued: 32 }
     }
 }
 

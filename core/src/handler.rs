@@ -6,14 +6,12 @@
 //! and what it writes still rides on the acknowledgement of what it was called for.
 //!
 //! Order per connection: accepted or connected, data, sent, end of stream, poll, error.
-use core::net::SocketAddr;
-
 use crate::error::Error;
 use crate::handle::{Owner, TcpListener, TcpPcb, UdpPcb};
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
 use crate::tcp::{Event, Tcp};
-use crate::udp::{Udp, UdpEvent};
+use crate::udp::{Datagram, Udp, UdpEvent};
 
 /// Data a [`Handler::recv`] does not want yet; the stack keeps it and offers it again.
 #[derive(Debug)]
@@ -81,9 +79,9 @@ pub trait Handler {
         let _ = (tcp, pcb, error);
     }
 
-    /// A datagram from `from` arrived.
-    fn udp_recv(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, data: Pbuf, from: SocketAddr) {
-        let _ = (udp, pcb, data, from);
+    /// A datagram arrived.
+    fn udp_recv(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, datagram: Datagram) {
+        let _ = (udp, pcb, datagram);
     }
 
     /// An ICMP error concerning a datagram sent from the connected endpoint `pcb` arrived.
@@ -113,7 +111,7 @@ impl Stack {
             if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
                 let udp = &mut self.udp_at_turn();
                 match event {
-                    UdpEvent::Recv { pcb, data, from } => handler.udp_recv(udp, pcb, data, from),
+                    UdpEvent::Recv { pcb, datagram } => handler.udp_recv(udp, pcb, datagram),
                     UdpEvent::Err { pcb, error } => handler.udp_err(udp, pcb, error),
                 }
             }

@@ -11,7 +11,7 @@ use crate::pbuf::Pool;
 use crate::random::Entropy;
 use crate::tcp::{self, Tcp, TcpStats, TcpStorage};
 use crate::time::{Instant, earliest};
-use crate::udp::{self, Udp, UdpStorage};
+use crate::udp::{self, Udp, UdpStats, UdpStorage};
 
 /// Received frames one turn takes at most, before callbacks run and answers leave: a flood delays
 /// nobody for longer than these take, and an acknowledgement covers a batch of them.
@@ -68,7 +68,7 @@ impl Stack {
             now: Instant::ZERO,
             ip: Ip::new(ip, header_pool, config.ip, entropy),
             tcp: tcp::Engine::new(tcp, tx_pool, config.tcp, entropy),
-            udp: udp::Engine::new(udp, entropy),
+            udp: udp::Engine::new(udp, config.udp, entropy),
         }
     }
 
@@ -151,6 +151,11 @@ impl Stack {
     /// What TCP has counted.
     pub fn tcp_stats(&self) -> &TcpStats {
         self.tcp.stats()
+    }
+
+    /// What UDP has counted.
+    pub fn udp_stats(&self) -> &UdpStats {
+        self.udp.stats()
     }
 
     /// How many connections there are.

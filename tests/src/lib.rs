@@ -7,4 +7,5 @@ pub mod recorder;
 pub mod script;
 pub mod segment;
 pub mod storage;
+pub mod udp;
 pub mod wire;

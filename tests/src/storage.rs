@@ -33,7 +33,7 @@ impl Default for Sizes {
             time_wait: 8,
             runs: 64,
             udp: 8,
-            datagrams: 32,
+            datagrams: 64,
         }
     }
 }
@@ -111,7 +111,10 @@ pub fn leak_storage(sizes: Sizes, pools: Pools) -> Storage {
             time_waits: slots(sizes.time_wait, Default::default),
             runs: slots(sizes.runs, Default::default),
         },
-        udp: UdpStorage {},
+        udp: UdpStorage {
+            pcbs: slots(sizes.udp, Default::default),
+            datagrams: slots(sizes.datagrams, Default::default),
+        },
         ip: IpStorage {},
         tx_pool: pools.tx,
         header_pool: pools.header,

@@ -123,7 +123,7 @@ impl Ip {
         self.a == addr
     }
     pub(crate) fn is_broadcast(&self, addr: Ipv4Addr) -> bool {
-        addr.is_broadcast()
+        addr.is_broadcast() || addr == Ipv4Addr::from(u32::from(self.a) | 0xff)
     }
     pub(crate) fn transport_header(&self, len: usize) -> Result<Pbuf, NoBufs> {
         Pbuf::alloc(self.pool, 34, len)
@@ -143,9 +143,11 @@ impl Ip {
     ) -> Result<(), Error> {
         let n = packet.tot_len();
         let h = packet.add_header(20).unwrap();
+        h.fill(0);
         h[0] = 0x45;
         h[2..4].copy_from_slice(&((n + 20) as u16).to_be_bytes());
-        h[8] = 64;
+        h[1] = out.tos;
+        h[8] = out.ttl;
         h[9] = out.protocol.0;
         h[12..16].copy_from_slice(&out.src.octets());
         h[16..20].copy_from_slice(&out.dst.octets());
@@ -164,19 +166,94 @@ impl Ip {
         false
     }
     pub(crate) fn input(&mut self, now: Instant, netif: NetifId, mut frame: Pbuf) -> Option<Input> {
-        let (src, dst, n) = {
+        let (src, dst, n, len, protocol) = {
             let p = crate::wire::ipv4::Packet::parse(frame.data(), frame.tot_len()).ok()?;
-            (p.src(), p.dst(), p.header_len())
+            (
+                p.src(),
+                p.dst(),
+                p.header_len(),
+                p.total_len(),
+                p.protocol(),
+            )
         };
+        frame.truncate(len);
+        let tos = frame.data()[1];
         let _ = frame.remove_header(n);
-        Some(Input::Tcp(Received {
+        let to = match dst {
+            dst if self.is_broadcast(dst) => Destination::Broadcast,
+            dst if dst.is_multicast() => Destination::Multicast,
+            _ => Destination::Unicast,
+        };
+        let received = Received {
             netif,
             src,
             dst,
-            to: Destination::Unicast,
-            tos: 0,
+            to,
+            tos,
             checksum: ChecksumState::ToVerify,
             payload: frame,
+        };
+        match protocol {
+            Protocol::UDP => Some(Input::Udp(received)),
+            Protocol::ICMP => Self::udp_error(&received),
+            _ => Some(Input::Tcp(received)),
+        }
+    }
+    /// Tells the sender of a unicast packet that nobody listens on its port: ICMP destination
+    /// unreachable, code 3, quoting the packet; rate limited, and not about ICMP errors, fragments
+    /// or packets from addresses that are nobody's. `received.payload` starts at the UDP header.
+    pub(crate) fn port_unreachable(&mut self, now: Instant, received: &Received) {
+        use crate::wire::icmpv4::{Kind, Unreachable};
+        let mut quote = [0; 28];
+        let fields = crate::wire::ipv4::Fields {
+            src: received.src,
+            dst: received.dst,
+            protocol: Protocol::UDP,
+            ttl: 64,
+            dscp: 0,
+            ecn: Default::default(),
+            ident: 0,
+            fragmentation: crate::wire::ipv4::Fragmentation::Allowed,
+            payload_len: received.payload.tot_len() as u16,
+        };
+        let _ = fields.emit(
+            &mut quote[..20],
+            crate::wire::checksum::ComputedBy::Software,
+        );
+        received.payload.copy_to(0, &mut quote[20..]);
+        let mut p = self.transport_header(36).unwrap();
+        let _ = Kind::DestinationUnreachable(Unreachable::Port)
+            .emit_with(&quote, p.data_mut().unwrap());
+        let route = self.route(received.src, Some(received.dst)).unwrap();
+        let out = Outgoing {
+            src: received.dst,
+            dst: received.src,
+            protocol: Protocol::ICMP,
+            ttl: 64,
+            tos: 0,
+            fragmentation: Fragmentation::Allowed,
+        };
+        let _ = self.send(now, &route, &out, p);
+    }
+    fn udp_error(received: &Received) -> Option<Input> {
+        use crate::wire::icmpv4::{Exceeded, Kind, Message, Unreachable};
+        let data = received.payload.data();
+        let message = Message::parse(data, data.len()).ok()?;
+        let packet = crate::wire::ipv4::Packet::parse_quoted(message.quote()?).ok()?;
+        let ports = crate::wire::udp::Quoted::parse(packet.first_payload()).ok()?;
+        let kind = match message.kind() {
+            Kind::DestinationUnreachable(Unreachable::Port) => IcmpErrorKind::PortUnreachable,
+            Kind::DestinationUnreachable(Unreachable::FragmentationNeeded { mtu }) => {
+                IcmpErrorKind::FragmentationNeeded { mtu }
+            }
+            Kind::TimeExceeded(_) => IcmpErrorKind::TimeExceeded,
+            _ => IcmpErrorKind::Unreachable,
+        };
+        Some(Input::UdpError(IcmpError {
+            kind,
+            local: SocketAddrV4::new(packet.src(), ports.src_port),
+            remote: SocketAddrV4::new(packet.dst(), ports.dst_port),
+            quoted_seq: None,
         }))
     }
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
