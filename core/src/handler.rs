@@ -11,6 +11,7 @@ use crate::handle::{Owner, TcpListener, TcpPcb, UdpPcb};
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
 use crate::tcp::{Event, Tcp};
+use crate::time::Instant;
 use crate::udp::{Datagram, Udp, UdpEvent};
 
 /// Data a [`Handler::recv`] does not want yet; the stack keeps it and offers it again.
@@ -109,7 +110,7 @@ impl Stack {
         }
         while let Some((owner, event)) = self.udp_event() {
             if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
-                let udp = &mut self.udp_at_turn();
+                let udp = &mut self.udp_now();
                 match event {
                     UdpEvent::Recv { pcb, datagram } => handler.udp_recv(udp, pcb, datagram),
                     UdpEvent::Err { pcb, error } => handler.udp_err(udp, pcb, error),
@@ -119,7 +120,7 @@ impl Stack {
     }
 
     fn deliver_tcp(&mut self, handler: &mut dyn Handler, event: Event) {
-        let tcp = &mut self.tcp_at_turn();
+        let tcp = &mut self.tcp_now();
         match event {
             Event::Accept { listener, pcb } => {
                 match handler.accept(tcp, listener, pcb) {
@@ -148,7 +149,10 @@ impl Stack {
     }
 
     /// Runs the [`Handler::wake`] of each owner whose bit is set in `owners`.
-    pub fn wake(&mut self, owners: u32, handlers: &mut [&mut dyn Handler]) {
+    ///
+    /// To be followed by a [`Stack::turn`], which sends what they wrote.
+    pub fn wake(&mut self, now: Instant, owners: u32, handlers: &mut [&mut dyn Handler]) {
+        self.set_now(now);
         for (n, handler) in handlers.iter_mut().enumerate().take(32) {
             if owners & 1 << n != 0 {
                 handler.wake(self);

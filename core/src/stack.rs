@@ -130,7 +130,7 @@ impl Stack {
         self.now
     }
 
-    fn set_now(&mut self, now: Instant) {
+    pub(crate) fn set_now(&mut self, now: Instant) {
         // A clock that goes back would make timers fire early; it is held instead.
         self.now = self.now.max(now);
         self.tcp.set_now(self.now);
@@ -140,6 +140,16 @@ impl Stack {
     pub fn tcp(&mut self, now: Instant) -> Tcp<'_> {
         self.set_now(now);
         Tcp::new_on(self)
+    }
+
+    /// As [`Stack::tcp`], at the time of the current turn: for [`Handler::wake`].
+    pub fn tcp_now(&mut self) -> Tcp<'_> {
+        Tcp::new_on(self)
+    }
+
+    /// As [`Stack::udp`], at the time of the current turn: for [`Handler::wake`].
+    pub fn udp_now(&mut self) -> Udp<'_> {
+        Udp::new_on(self)
     }
 
     /// The raw UDP API, between turns.
@@ -166,14 +176,6 @@ impl Stack {
             half_open,
             time_wait,
         }
-    }
-
-    pub(crate) fn tcp_at_turn(&mut self) -> Tcp<'_> {
-        Tcp::new_on(self)
-    }
-
-    pub(crate) fn udp_at_turn(&mut self) -> Udp<'_> {
-        Udp::new_on(self)
     }
 
     pub(crate) fn tcp_event(&mut self) -> Option<(Owner, tcp::Event)> {

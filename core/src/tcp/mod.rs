@@ -316,6 +316,11 @@ impl Tcp<'_> {
         Ok(self.engine().pcb(pcb)?.snd.room() as usize)
     }
 
+    /// The receive window in bytes when nothing is unread (`TCP_WND`).
+    pub fn rcvbuf(&self, pcb: TcpPcb) -> Result<usize, Error> {
+        Ok(self.engine().pcb(pcb)?.rcv.limit as usize)
+    }
+
     /// Buffers in the send queue.
     #[doc(alias = "tcp_sndqueuelen")]
     pub fn sndqueuelen(&self, pcb: TcpPcb) -> Result<usize, Error> {

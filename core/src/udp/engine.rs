@@ -58,6 +58,7 @@ pub struct UdpStorage {
 #[derive(Debug)]
 pub(super) struct Pcb {
     pub(super) owner: Owner,
+    pub(super) arg: usize,
     /// Port 0: not bound. Unspecified address: all addresses.
     pub(super) local: SocketAddrV4,
     /// The connected peer.
@@ -72,6 +73,7 @@ pub(super) struct Pcb {
 impl Pcb {
     pub(super) const UNUSED: Self = Self {
         owner: Owner(0),
+        arg: 0,
         local: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
         remote: None,
         options: Options::DEFAULT,

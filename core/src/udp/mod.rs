@@ -149,6 +149,17 @@ impl Udp<'_> {
         self.engine_mut().create(owner)
     }
 
+    /// Attaches a number to the endpoint, for [`Udp::arg_of`] (the `recv_arg` of `udp_recv`).
+    pub fn arg(&mut self, pcb: UdpPcb, arg: usize) -> Result<(), Error> {
+        self.engine_mut().pcb_mut(pcb)?.arg = arg;
+        Ok(())
+    }
+
+    /// The number set with [`Udp::arg`]; 0 at first.
+    pub fn arg_of(&self, pcb: UdpPcb) -> Result<usize, Error> {
+        Ok(self.stack.udp.pcb(pcb)?.arg)
+    }
+
     /// Binds to a local address; the unspecified address means all of them, port 0 picks one.
     /// A broadcast or multicast address restricts the endpoint to receive what is sent there.
     ///

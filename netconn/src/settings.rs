@@ -1,0 +1,59 @@
+//! What can be set on a connection; kept in its slot and carried to the engine by the service.
+use core::time::Duration;
+
+use gannet_core::tcp::{Keepalive, Nagle};
+
+/// The options of a connection. Those of a listener are inherited by what it accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Calls do not sleep (`O_NONBLOCK`).
+    pub nonblocking: bool,
+    /// How long receiving and accepting may sleep (`SO_RCVTIMEO`); `None`: for ever.
+    pub recv_timeout: Option<Duration>,
+    /// How long sending may sleep (`SO_SNDTIMEO`); `None`: for ever.
+    pub send_timeout: Option<Duration>,
+    /// TCP: small segments wait for acknowledgements, or not (`TCP_NODELAY`).
+    pub nagle: Nagle,
+    /// TCP: probes of a silent peer (`SO_KEEPALIVE`).
+    pub keepalive: Option<Keepalive>,
+    /// What closing does with data not yet sent (`SO_LINGER`).
+    pub linger: Linger,
+    /// UDP: datagrams that wait to be received, at most; more are dropped and counted.
+    pub recv_queue: u16,
+    /// UDP: sending to broadcast addresses is allowed (`SO_BROADCAST`).
+    pub broadcast: bool,
+    /// Binding to an address in use is allowed: UDP shares it (`SO_REUSEADDR`). TCP needs no such
+    /// thing here: connections in TIME-WAIT never keep a listener from its port.
+    pub reuse_address: bool,
+}
+
+/// What [`Netconn::close`](crate::Netconn::close) does with data not yet acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linger {
+    /// It is sent in the background; closing returns at once (the default).
+    Background,
+    /// The connection is reset, the data dropped (`SO_LINGER` with a time of zero).
+    Abort,
+}
+
+impl Settings {
+    /// What a new connection has.
+    pub const DEFAULT: Self = Self {
+        nonblocking: false,
+        recv_timeout: None,
+        send_timeout: None,
+        nagle: Nagle::Enabled,
+        keepalive: None,
+        linger: Linger::Background,
+        recv_queue: 16,
+        broadcast: false,
+        reuse_address: false,
+    };
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
