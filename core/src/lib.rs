@@ -8,6 +8,7 @@ mod error;
 mod handle;
 mod handler;
 mod ip;
+pub mod netif;
 pub mod pbuf;
 mod random;
 mod stack;
@@ -15,16 +16,11 @@ pub mod tcp;
 mod time;
 pub mod udp;
 pub mod wire;
-pub mod netif {
-    //! Network interfaces.
-    pub mod driver;
-}
-
 pub use config::Config;
 pub use error::Error;
 pub use handle::{Owner, PcbMap, TcpListener, TcpPcb, UdpPcb};
 pub use handler::{Handler, Refused, owner_bit};
-pub use ip::{IpStorage, NetifId, Subnet};
+pub use ip::{ArpStats, IcmpStats, IpStats, IpStorage, NetifId, ReassemblySlot, RouteSlot, Subnet};
 pub use netif::driver::{Capabilities, Checksums, Driver, HwAddr, Medium};
 pub use pbuf::{Chain, NoBufs, Pbuf, Pool};
 pub use random::Entropy;

@@ -22,6 +22,18 @@ pub struct Sizes {
     pub udp: usize,
     /// UDP datagrams not yet delivered.
     pub datagrams: usize,
+    /// Interfaces.
+    pub netifs: usize,
+    /// Neighbours.
+    pub neighbors: usize,
+    /// Packets that wait for neighbours.
+    pub pending: usize,
+    /// Routes.
+    pub routes: usize,
+    /// Packets in reassembly.
+    pub reassembly: usize,
+    /// Packets on loopback.
+    pub loopback: usize,
 }
 
 impl Default for Sizes {
@@ -34,6 +46,12 @@ impl Default for Sizes {
             runs: 64,
             udp: 8,
             datagrams: 64,
+            netifs: 2,
+            neighbors: 16,
+            pending: 16,
+            routes: 4,
+            reassembly: 4,
+            loopback: 32,
         }
     }
 }
@@ -115,7 +133,14 @@ pub fn leak_storage(sizes: Sizes, pools: Pools) -> Storage {
             pcbs: slots(sizes.udp, Default::default),
             datagrams: slots(sizes.datagrams, Default::default),
         },
-        ip: IpStorage {},
+        ip: IpStorage {
+            netifs: slots(sizes.netifs, Default::default),
+            neighbors: slots(sizes.neighbors, Default::default),
+            pending: slots(sizes.pending, Default::default),
+            routes: slots(sizes.routes, Default::default),
+            reassembly: slots(sizes.reassembly, Default::default),
+            loopback: slots(sizes.loopback, Default::default),
+        },
         tx_pool: pools.tx,
         header_pool: pools.header,
     }

@@ -66,8 +66,6 @@ impl WireDriver {
 
     /// An Ethernet device.
     pub fn ethernet(wire: Wire, rx_pool: &'static Pool, addr: HwAddr) -> &'static mut Self {
-        //TMP
-        return Self::leak(wire, rx_pool, Medium::Ip);
         Self::leak(wire, rx_pool, Medium::Ethernet(addr))
     }
 

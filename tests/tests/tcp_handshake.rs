@@ -291,12 +291,13 @@ fn syns_that_no_tcp_sends_are_dropped() {
          < SR 0:0(0) win 1000
          > nothing",
     );
-    // From the listener's own address and port ("land").
+    // From the listener's own address and port ("land"): IP knows who that is.
     let peer = t.peer;
     t.peer = t.local;
     t.run(&mut app, "< S 0:0(0) win 1000\n> nothing");
     t.peer = peer;
-    assert_eq!(t.stack.tcp_stats().malformed, 3);
+    assert_eq!(t.stack.tcp_stats().malformed, 2);
+    assert_eq!(t.stack.ip_stats().in_martians, 1);
     assert_eq!(t.stack.tcp_census().half_open, 0);
 }
 

@@ -241,6 +241,12 @@ impl Pbuf {
             .any(|a| other.nodes().any(|b| a.shares_block(b)))
     }
 
+    /// Bytes of pool memory the packet keeps from others: the sizes of its blocks, whatever part
+    /// of them it views.
+    pub(crate) fn block_bytes(&self) -> usize {
+        self.nodes().map(Node::block_size).sum()
+    }
+
     /// A descriptor without storage, from the pool of this one's.
     fn empty(pool: &'static Pool) -> Result<Self, NoBufs> {
         Self::from_node(pool, Node::of_static(&[]))

@@ -55,7 +55,8 @@ impl Arrived {
         let (window, options) = (segment.window(), segment.options());
         let (header_len, len) = (segment.header_len(), segment.payload_len());
         // A segment whose options lie about their lengths was not made by a TCP.
-        if options.malformed || !payload.remove_header(header_len) {
+        // A part that held headers only is freed: the data may be queued for long.
+        if options.malformed || payload.advance(header_len) != header_len {
             return Err(Unfit::Malformed);
         }
         Ok(Self {
