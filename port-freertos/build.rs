@@ -22,6 +22,11 @@ fn main() {
         kernel.freertos_port("port");
     }
     kernel.add_build_file("simulator/common/hooks.c");
-    kernel.get_cc().include("simulator/common").opt_level(2).warnings(false);
+    kernel
+        .get_cc()
+        .include("simulator/common")
+        .flag("-fshort-enums") // as on ARM, and as the bindings of freertos-next assume
+        .opt_level(2)
+        .warnings(false);
     kernel.compile().expect("the FreeRTOS kernel compiles");
 }

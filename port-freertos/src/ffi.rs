@@ -19,10 +19,10 @@ mod types {
 }
 pub(crate) use types::{Base, Tick, UBase};
 
-/// `StackType_t`, and hence the type of a stack's depth.
+/// `configSTACK_DEPTH_TYPE` of the simulator.
 #[cfg(unix)]
-pub(crate) type StackDepth = usize;
-/// `StackType_t`, and hence the type of a stack's depth.
+pub(crate) type StackDepth = u16;
+/// `configSTACK_DEPTH_TYPE` where nothing else is configured: `StackType_t`.
 #[cfg(not(unix))]
 pub(crate) type StackDepth = u32;
 

@@ -20,6 +20,10 @@ extern void vGannetAssertFailed(uint32_t ulLine, const char *pcFileName);
 #define configTICK_RATE_HZ 1000
 #define configUSE_16_BIT_TICKS 0
 
+/* As the bindings of freertos-next assume. */
+#define configSTACK_DEPTH_TYPE uint16_t
+#define configRUN_TIME_COUNTER_TYPE uint32_t
+
 /* The idle hook sleeps until the next simulated interrupt; without it idle takes a whole core. */
 #define configUSE_IDLE_HOOK 1
 #define configUSE_TICK_HOOK 0
