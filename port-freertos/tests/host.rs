@@ -70,6 +70,24 @@ fn tasks_of_all_priorities_allocate_and_print_without_a_deadlock() {
     static ROUNDS: [AtomicU32; TASKS] = [const { AtomicU32::new(0) }; TASKS];
     static SHELF: [Mutex<Cell<Option<Vec<u8>>>>; TASKS] =
         [const { Mutex::new(Cell::new(None)) }; TASKS];
+    static FINISHED: AtomicBool = AtomicBool::new(false);
+    let rounds = || ROUNDS.iter().map(|rounds| rounds.load(Relaxed)).sum::<u32>();
+    // In a deadlock the test's own task stands still too, so somebody outside has to notice.
+    let watchdog = std::thread::spawn(move || {
+        host::block_signals();
+        let (mut last, mut since) = (0, Instant::now());
+        while !FINISHED.load(Relaxed) {
+            std::thread::sleep(Duration::from_millis(20));
+            let now = rounds();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            if since.elapsed() > Duration::from_secs(20) {
+                // Not `panic!`: the lock of standard error may be in the deadlock.
+                std::process::abort();
+            }
+        }
+    });
     run(|| {
         for i in 0..TASKS {
             spawn("allocates", Priority(1 + i as u8 % 5), 512, move || {
@@ -93,7 +111,6 @@ fn tasks_of_all_priorities_allocate_and_print_without_a_deadlock() {
             })
             .unwrap();
         }
-        // The host's clock: if all stands still, the test must not (its harness would say so).
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(2) {
             delay(Duration::from_millis(50));
@@ -102,4 +119,6 @@ fn tasks_of_all_priorities_allocate_and_print_without_a_deadlock() {
             assert!(rounds.load(Relaxed) > 1, "task {i} stands still");
         }
     });
+    FINISHED.store(true, Relaxed);
+    watchdog.join().unwrap();
 }

@@ -15,6 +15,15 @@ gannet_port_freertos::host!();
 const LONG: Option<Duration> = Some(Duration::from_secs(60));
 const NONE: Option<Duration> = Some(Duration::ZERO);
 
+/// An interrupt is taken at once, unless it hits a thread of the test harness, which passes it on.
+fn wait_until(condition: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < LONG.unwrap(), "waited in vain");
+        std::hint::spin_loop();
+    }
+}
+
 fn event() -> EventId {
     FreeRtos.event_new().unwrap()
 }
@@ -168,8 +177,7 @@ fn an_interrupt_signals_an_event_and_switches() {
         let before = counters::event_signals();
         for i in 1..=100 {
             interrupt::raise(line);
-            // Raised by the running task itself, so it is taken before `raise` returns.
-            assert_eq!(WOKEN.load(Relaxed), i);
+            wait_until(|| WOKEN.load(Relaxed) == i);
         }
         assert!(counters::event_signals().wrapping_sub(before) >= 100);
     });
@@ -188,7 +196,7 @@ fn an_interrupt_in_a_critical_section_waits_for_its_end() {
                 interrupt::raise(line);
                 assert_eq!(TAKEN.load(Relaxed), i);
             });
-            assert_eq!(TAKEN.load(Relaxed), i + 1);
+            wait_until(|| TAKEN.load(Relaxed) == i + 1);
         }
     });
 }
@@ -215,7 +223,7 @@ fn an_interrupt_before_the_scheduler_starts_is_served_when_it_does() {
 /// would stop the exchange.
 #[test]
 fn no_interrupt_is_lost() {
-    const EVENTS: u32 = 30_000;
+    const EVENTS: u32 = if cfg!(feature = "stock-port") { 20_000 } else { 100_000 };
     static ASKED: AtomicU32 = AtomicU32::new(0);
     static ANSWERED: AtomicU32 = AtomicU32::new(0);
     static BELL: OnceLock<usize> = OnceLock::new();
