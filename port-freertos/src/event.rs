@@ -75,7 +75,12 @@ impl Sys for FreeRtos {
 /// An event of its own, outside the stack: for tasks of an application or a driver to wait for one
 /// another.
 #[derive(Debug)]
-pub struct Event(EventId);
+pub struct Event {
+    id: EventId,
+    /// The simulator's run that it belongs to.
+    #[cfg(unix)]
+    run: u32,
+}
 
 impl Event {
     /// A new event, not signalled.
@@ -84,29 +89,55 @@ impl Event {
     ///
     /// [`OutOfMemory`](crate::OutOfMemory) if FreeRTOS's heap has no room for a semaphore.
     pub fn new() -> Result<Self, crate::OutOfMemory> {
-        FreeRtos.event_new().map(Self).ok_or(crate::OutOfMemory)
+        let id = FreeRtos.event_new().ok_or(crate::OutOfMemory)?;
+        Ok(Self {
+            id,
+            #[cfg(unix)]
+            run: crate::scheduler::run_number(),
+        })
     }
 
     /// Signals; remembered until somebody waits, a second signal merges. Call it in tasks only.
+    ///
+    /// # Panics
+    ///
+    /// On the simulator, as all functions here, if the run that made the event has ended.
     pub fn signal(&self) {
-        give(self.0);
+        give(self.id());
     }
 
     /// Signals from an interrupt handler.
     pub fn signal_from_isr(&self) {
-        FreeRtos.event_signal_from_isr(self.0);
+        FreeRtos.event_signal_from_isr(self.id());
     }
 
     /// Waits for a signal and consumes it; `false` after `timeout` (`None`: for ever).
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
-        FreeRtos.event_wait(self.0, timeout)
+        FreeRtos.event_wait(self.id(), timeout)
+    }
+
+    fn id(&self) -> EventId {
+        assert!(self.is_alive(), "the event belongs to an earlier run of the scheduler");
+        self.id
+    }
+
+    #[cfg(unix)]
+    fn is_alive(&self) -> bool {
+        self.run == crate::scheduler::run_number()
+    }
+
+    #[cfg(not(unix))]
+    fn is_alive(&self) -> bool {
+        true
     }
 }
 
 impl Drop for Event {
     fn drop(&mut self) {
-        // SAFETY: the semaphore is this event's, and with `&mut self` nobody waits for it.
-        unsafe { ffi::vQueueDelete(handle(self.0)) };
+        if self.is_alive() {
+            // SAFETY: the semaphore is this event's, and with `&mut self` nobody waits for it.
+            unsafe { ffi::vQueueDelete(handle(self.id)) };
+        }
     }
 }
 

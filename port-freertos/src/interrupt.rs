@@ -26,7 +26,8 @@ impl Line {
 }
 
 /// Has `handler` called for each interrupt of a device (TAP, socket pair): ring the doorbell of the
-/// tcpip thread there. As every handler it may call functions "from ISR" only.
+/// tcpip thread there. As every handler it may call functions "from ISR" only. It is called once
+/// in any case, for what arrived before.
 ///
 /// ```
 /// use gannet_port_freertos::{Event, interrupt, run};
@@ -49,11 +50,17 @@ impl Line {
 /// ```
 pub fn on_interrupt(handler: fn()) {
     install(Line::DEVICE, handler);
+    raise(Line::DEVICE);
 }
 
 /// Has `handler` called for each interrupt of `line`, until [`run`](crate::run) ends.
 pub fn install(line: Line, handler: fn()) {
     HANDLERS[usize::from(line.0)].store(handler as usize, Ordering::Release);
+    connect(line);
+}
+
+/// From now on the signals of interrupts are caught, with or without a handler for `line`.
+pub(crate) fn connect(line: Line) {
     // SAFETY: the line exists, and `isr` is a handler.
     unsafe { ffi::vPortSimInstallIrq(line.0.into(), Some(isr)) };
 }

@@ -9,12 +9,16 @@ extern crate alloc;
 #[cfg(unix)]
 extern crate std;
 
+#[cfg(unix)]
+pub mod capture;
 mod clock;
 #[cfg(unix)]
 pub mod counters;
 #[cfg(unix)]
 mod critical;
 mod delay;
+#[cfg(unix)]
+pub mod device;
 mod event;
 mod ffi;
 #[cfg(unix)]

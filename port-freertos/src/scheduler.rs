@@ -3,7 +3,7 @@
 #[cfg(unix)]
 pub use self::simulator::run;
 #[cfg(unix)]
-pub(crate) use self::simulator::end;
+pub(crate) use self::simulator::{end, run_number};
 
 /// Starts the scheduler with the tasks made so far.
 ///
@@ -19,6 +19,7 @@ pub fn start() -> ! {
 
 #[cfg(unix)]
 mod simulator {
+    use core::sync::atomic::{AtomicU32, Ordering};
     use std::any::Any;
     use std::boxed::Box;
     use std::sync::{Mutex, PoisonError};
@@ -31,6 +32,14 @@ mod simulator {
 
     /// Locked by tasks only with interrupts masked, so that no task waits for a preempted one.
     static OUTCOME: Mutex<Option<Outcome>> = Mutex::new(None);
+
+    /// Runs that have ended.
+    static RUN: AtomicU32 = AtomicU32::new(0);
+
+    /// Tells the objects of one run from those of the next.
+    pub(crate) fn run_number() -> u32 {
+        RUN.load(Ordering::Acquire)
+    }
 
     /// Runs `main` as a task ([`Priority::APPLICATION`]) on the simulator: starts the scheduler,
     /// ends it when `main` returns, and returns its result. All other tasks end where they are.
@@ -67,6 +76,7 @@ mod simulator {
         // runs any more, and the kernel's state can be set back to the beginning.
         unsafe {
             ffi::vTaskStartScheduler();
+            RUN.fetch_add(1, Ordering::Release);
             #[cfg(feature = "stock-port")]
             crate::clock::keep_time();
             ffi::vTaskResetState();
