@@ -17,11 +17,7 @@ impl StorageCell {
     }
 
     /// The storage, with the pools for data to send and for headers. `None`: it was taken before.
-    pub fn take(
-        &self,
-        tx_pool: &'static Pool,
-        header_pool: &'static Pool,
-    ) -> Option<Storage> {
+    pub fn take(&self, tx_pool: &'static Pool, header_pool: &'static Pool) -> Option<Storage> {
         (self.take)(tx_pool, header_pool)
     }
 }

@@ -31,10 +31,10 @@ pub(crate) fn net() -> &'static Net {
         std::thread::spawn(|| {
             let storage = STORAGE.take(&TX, &HEADERS).expect("taken once");
             let mut random = fastrand::Rng::with_seed(1);
-            let mut stack =
-                Stack::new(storage, Config::default(), &mut |bytes| random.fill(bytes));
+            let mut stack = Stack::new(storage, Config::default(), &mut |bytes| random.fill(bytes));
             let mut service = Service::new(&NET, Owner(0));
-            NET.run(&mut stack, &mut [&mut service]).expect("an event to sleep on");
+            NET.run(&mut stack, &mut [&mut service])
+                .expect("an event to sleep on");
         });
     });
     &NET
@@ -69,8 +69,7 @@ pub(crate) fn assert_at_rest() {
     });
     wait_until("all buffers are back", || {
         [&TX, &HEADERS].iter().all(|pool| {
-            pool.available() == pool.blocks()
-                && pool.descriptors_available() == pool.descriptors()
+            pool.available() == pool.blocks() && pool.descriptors_available() == pool.descriptors()
         })
     });
     assert_eq!(NET.sleepers(), 0);
