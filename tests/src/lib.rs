@@ -2,6 +2,8 @@
 //! compares every segment. Nothing here uses a real clock or a real network.
 pub mod apps;
 pub mod link;
+pub mod lossy;
+pub mod matrix;
 pub mod network;
 pub mod recorder;
 pub mod script;
