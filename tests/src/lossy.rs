@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use gannet_core::tcp::{Data, More};
-use gannet_core::{Config, Error, Handler, Instant, Owner, Pbuf, Refused, Tcp, TcpListener, TcpPcb};
+use gannet_core::{
+    Config, Error, Handler, Instant, Owner, Pbuf, Refused, Tcp, TcpListener, TcpPcb,
+};
 
 use crate::apps::listen;
 use crate::link::Faults;
@@ -108,7 +110,11 @@ impl Bench {
         tcp.connect(pcb, (net.b.addr, 7).into()).expect("a route");
         net.kick();
         net.run_until(path.limit, |net| net.b.app.received >= path.bytes);
-        assert_eq!((net.a.app.error, net.b.app.error), (None, None), "seed {seed}");
+        assert_eq!(
+            (net.a.app.error, net.b.app.error),
+            (None, None),
+            "seed {seed}"
+        );
         let end = match net.b.app.received >= path.bytes {
             true => net.b.app.last.unwrap_or(net.now),
             false => net.now,
@@ -125,7 +131,10 @@ impl Bench {
             let _ = net.b.stack.tcp(net.now).abort(pcb);
         }
         net.run_until(Duration::from_secs(2), |_| false);
-        assert!(self.sender.at_rest() && self.receiver.at_rest(), "seed {seed}");
+        assert!(
+            self.sender.at_rest() && self.receiver.at_rest(),
+            "seed {seed}"
+        );
         outcome
     }
 
