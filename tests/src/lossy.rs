@@ -171,6 +171,12 @@ impl Feeder {
         loop {
             let room = tcp.sndbuf(pcb).unwrap_or(0).min(ZEROS.len());
             let bytes = &ZEROS[..self.left.min(room as u64) as usize];
+            if self.left == 0 {
+                // So that Nagle's algorithm does not hold back the end. A second call finds the
+                // connection closing already.
+                let _ = tcp.close(pcb);
+                return;
+            }
             if bytes.is_empty() || tcp.write(pcb, Data::Static(bytes), More::No).is_err() {
                 return;
             }

@@ -49,8 +49,8 @@ pub const LWIP: [(u32, [([f64; 4], u32); 3]); 4] = [
 /// A cell of lwIP's table.
 pub fn lwip_path(window: u32, rtt_ms: u64, loss: f64) -> Path {
     let mut path = Path::symmetric(Duration::from_millis(rtt_ms), loss / 100.0, window);
-    path.limit = Duration::from_secs(10);
-    path.bytes = 16 << 20;
+    path.limit = Duration::from_secs(30);
+    path.bytes = 32 << 20;
     path.limited(100_000_000, 100)
 }
 

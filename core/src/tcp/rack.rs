@@ -14,6 +14,9 @@ const DUP_THRESH: u16 = 3;
 /// RFC 8985 §6.2.4: recoveries without D-SACK until the reordering window shrinks again.
 const PERSIST: u8 = 16;
 
+/// The granularity of our timestamp clock.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+
 /// RACK's state of one connection; the names are those of RFC 8985 §5.2.
 #[derive(Clone, Debug)]
 pub(crate) struct Rack {
@@ -42,7 +45,7 @@ pub(crate) enum Repair {
 pub(crate) struct Delivery {
     now: Instant,
     /// How long ago the timestamp was made that the acknowledgement echoes.
-    echo_age: Option<Duration>,
+    pub(crate) echo_age: Option<Duration>,
     /// Bytes that were not known to have arrived.
     pub(crate) bytes: u32,
     /// The newest segment, and how often it was sent.
@@ -50,6 +53,8 @@ pub(crate) struct Delivery {
     /// Of segments sent once, the longest and the shortest time since.
     pub(crate) longest: Option<Duration>,
     pub(crate) shortest: Option<Duration>,
+    /// Of segments sent again, the shortest time since the last copy.
+    pub(crate) repeated: Option<Duration>,
     /// The highest end of a segment sent once, and the lowest start: for F-RTO and reordering.
     pub(crate) original: Option<SeqNum>,
     lowest_original: Option<SeqNum>,
@@ -69,6 +74,7 @@ impl Delivery {
             newest: None,
             longest: None,
             shortest: None,
+            repeated: None,
             original: None,
             lowest_original: None,
             highest: None,
@@ -91,19 +97,18 @@ impl Delivery {
                 .lowest_original
                 .map_or(record.end, |l| l.min(record.end));
             self.lowest_original = Some(lowest);
+        } else {
+            self.repeated = Some(self.repeated.map_or(age, |shortest| shortest.min(age)));
         }
         #[cfg(feature = "bbr")]
         if self.rated.is_none_or(|rated| record.at.after(rated.at)) {
             self.rated = Some(record);
         }
         // RFC 8985 §6.2.2: of a segment sent again it is not known which copy arrived. Not the
-        // last one if the echoed timestamp is older (1 ms is the granularity of ours), or if it
+        // last one if the echoed timestamp is older, or if it
         // came back faster than the path is.
         let older_copy = record.sent == Sent::Again
-            && (age < self.min_rtt
-                || self
-                    .echo_age
-                    .is_some_and(|echo| echo > age + Duration::from_millis(1)));
+            && (age < self.min_rtt || self.echo_age.is_some_and(|echo| echo > age + TICK));
         let sent = (record.at, record.end);
         if !older_copy && self.newest.is_none_or(|newest| sent_after(sent, newest)) {
             self.newest = Some(sent);

@@ -6,6 +6,8 @@ use crate::wire::tcp::SeqNum;
 use super::output::{Kind, Plan};
 use super::pcb::Pcb;
 use super::scoreboard::SentStore;
+#[cfg(feature = "sack")]
+use super::timers::Timer;
 
 #[cfg(feature = "sack")]
 impl Pcb {
@@ -64,10 +66,15 @@ impl Pcb {
                 _ => Probe::Again,
             };
             self.selective.tail.sent(self.snd.nxt, what);
-        } else if plan.kind == Kind::New {
-            // RFC 8985 §7.2: after each transmission of new data.
-            self.schedule_tail_probe(now, config);
+            return;
         }
+        if plan.seq == self.snd.una && plan.kind == Kind::Again && self.recovery.attempts == 0 {
+            // The timer guards what is first in flight, from when it was sent.
+            let rto = self.rtt.rto(config);
+            self.timers.start(Timer::Retransmit, now, rto);
+        }
+        // RFC 8985 §7.2: after each transmission of new data.
+        self.schedule_tail_probe(now, config);
     }
 
     /// The last segment in flight.

@@ -12,7 +12,7 @@ use super::frto::{Evidence, Finding, Frto, NewData};
 use super::input::Context;
 use super::pcb::Pcb;
 use super::prr::{Progress, Prr};
-use super::rack::{Delivery, Rack, Repair};
+use super::rack::{Delivery, Rack, Repair, TICK};
 use super::retransmit::Phase;
 use super::scoreboard::{Record, Scoreboard, SentStore, Whereabouts};
 use super::segment::Arrived;
@@ -30,6 +30,8 @@ pub(crate) struct Selective {
     pub(super) prr: Prr,
     pub(super) frto: Frto,
     pub(super) tail: TailProbe,
+    /// Probes since something last arrived while losses are repaired.
+    pub(super) repair_probes: u8,
     /// New segments to send before anything is sent again (RFC 5682 §3.1, step 2b).
     pub(super) new_first: u8,
 }
@@ -42,6 +44,7 @@ impl Selective {
         prr: Prr::IDLE,
         frto: Frto::Idle,
         tail: TailProbe::NONE,
+        repair_probes: 0,
         new_first: 0,
     };
 
@@ -174,7 +177,7 @@ impl Pcb {
             // same.
             self.respond_to_repaired_tail(flight);
         }
-        self.restart_timers(advanced, cx);
+        self.restart_timers(advanced, delivery.bytes, cx);
     }
 
     /// Enters the blocks into the scoreboard.
@@ -197,14 +200,22 @@ impl Pcb {
     }
 
     /// Takes a round-trip measurement (RFC 6298 §3: not of what was sent twice, unless the echoed
-    /// timestamp tells which).
+    /// timestamp tells which copy it was).
     fn measure_selective(&mut self, delivery: &Delivery, segment: &Arrived, cx: &Context<'_>) {
-        match delivery.longest {
-            Some(rtt) => {
+        match (delivery.longest, delivery.repeated, delivery.echo_age) {
+            // What arrived long ago, while the acknowledgements that said so were lost, does not
+            // tell how long the path is; what caused this one does.
+            (Some(rtt), None, echo) => {
                 self.timed = None;
-                self.rtt.measured(rtt);
+                self.rtt
+                    .measured(echo.map_or(rtt, |echo| rtt.min(echo + TICK)));
             }
-            None => {
+            // An echo older than the last copy: of the first one, or of what came before it, if
+            // an acknowledgement was lost. Karn's rule: no measurement, and the back-off stays.
+            (_, Some(copy), Some(echo)) if echo > copy + TICK => {}
+            (_, Some(copy), Some(_)) => self.rtt.measured(copy),
+            (_, Some(_), None) => self.rtt.progress(),
+            (None, None, _) => {
                 self.measure(segment, cx);
             }
         }
@@ -383,7 +394,7 @@ impl Pcb {
     }
 
     /// RFC 6298 §5.2, §5.3, and RFC 8985 §7.2.
-    fn restart_timers(&mut self, advanced: bool, cx: &Context<'_>) {
+    fn restart_timers(&mut self, advanced: bool, delivered: u32, cx: &Context<'_>) {
         if self.snd.in_flight() == 0 {
             for timer in [Timer::Retransmit, Timer::TailProbe, Timer::Reorder] {
                 self.timers.stop(timer);
@@ -393,9 +404,10 @@ impl Pcb {
         if advanced {
             let rto = self.rtt.rto(cx.config);
             self.timers.start(Timer::Retransmit, cx.now, rto);
+        }
+        if delivered > 0 {
+            self.selective.repair_probes = 0;
             self.schedule_tail_probe(cx.now, cx.config);
-        } else if self.selective.board.sacked() > 0 {
-            self.timers.stop(Timer::TailProbe);
         }
     }
 }

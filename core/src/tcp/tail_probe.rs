@@ -13,6 +13,11 @@ use super::retransmit::Phase;
 use super::timers::Timer;
 use super::undo::Undo;
 
+/// Never less than the clock of an embedded system can tell.
+const LEAST: Duration = Duration::from_millis(2);
+/// Probes while losses are repaired, before the retransmission timer decides.
+const REPAIR_PROBES: u8 = 3;
+
 /// The probe of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TailProbe {
@@ -51,24 +56,27 @@ impl TailProbe {
 impl Pcb {
     /// RFC 8985 §7.2: sets the timer, if a probe makes sense.
     pub(super) fn schedule_tail_probe(&mut self, now: Instant, config: &TcpConfig) {
+        self.timers.stop(Timer::TailProbe);
         let sel = &self.selective;
-        let quiet = self.recovery.phase == Phase::Open
-            && sel.board.sacked() == 0
-            && sel.board.missing() == 0
-            && sel.tail == TailProbe::Idle
-            && self.snd.wnd > 0
-            && self.recovery.attempts == 0;
-        if !quiet || self.snd.in_flight() == 0 {
-            self.timers.stop(Timer::TailProbe);
+        if self.snd.in_flight() == 0 || self.snd.wnd == 0 {
             return;
         }
+        let repairing = self.recovery.phase != Phase::Open;
+        let quiet = sel.board.sacked() == 0 && sel.board.missing() == 0;
+        let free = sel.tail == TailProbe::Idle && self.recovery.attempts == 0;
         let wait = match self.rtt.srtt() {
+            Some(srtt) if repairing => {
+                let Some(wait) = self.repair_patience(srtt) else {
+                    return;
+                };
+                wait
+            }
+            _ if !quiet || !free => return,
             // RFC 8985 §7.2 "TLP_calc_PTO": a lone segment may be acknowledged late.
             Some(srtt) if self.snd.in_flight() <= self.effective_mss() => {
                 2 * srtt + config.max_ack_delay
             }
-            // Never less than the clock of an embedded system can tell.
-            Some(srtt) => (2 * srtt).max(Duration::from_millis(2)),
+            Some(srtt) => (2 * srtt).max(LEAST),
             None => Duration::from_secs(1),
         };
         self.timers.start(Timer::TailProbe, now, wait);
@@ -76,15 +84,41 @@ impl Pcb {
         self.timers.limit(Timer::TailProbe, Timer::Retransmit);
     }
 
+    /// How long to wait for news of what was sent again. A retransmission that is lost with
+    /// nothing sent after it, because its gap closes the window, is as silent as a lost tail;
+    /// RFC 8985 §7.2 leaves it to the retransmission timer, RFC 9002 §6.2 (QUIC) does not.
+    fn repair_patience(&self, srtt: Duration) -> Option<Duration> {
+        let tries = self.selective.repair_probes;
+        (tries < REPAIR_PROBES).then(|| (2 * srtt).max(LEAST) * (1 << tries))
+    }
+
     /// The timer expired (RFC 8985 §7.3 "TLP_send_probe").
     pub(super) fn on_tail_probe_timeout(&mut self, cx: &mut Context<'_>) {
-        if self.snd.in_flight() == 0 || self.recovery.phase != Phase::Open {
+        if self.snd.in_flight() == 0 {
+            return;
+        }
+        cx.stats.tail_probes += 1;
+        if self.recovery.phase != Phase::Open {
+            self.probe_repair(cx);
             return;
         }
         self.selective.tail = TailProbe::Due;
-        cx.stats.tail_probes += 1;
         let rto = self.rtt.rto(cx.config);
         self.timers.start(Timer::Retransmit, cx.now, rto);
+    }
+
+    /// The first segment in flight is lost once more.
+    fn probe_repair(&mut self, cx: &mut Context<'_>) {
+        let sel = &mut self.selective;
+        sel.repair_probes += 1;
+        if sel.board.missing() == 0 {
+            let mut first = true;
+            sel.board
+                .mark_missing(cx.sends, |_, _| core::mem::take(&mut first));
+        }
+        let room = self.pipe() + self.effective_mss();
+        self.congestion.set_cwnd(self.congestion.cwnd().max(room));
+        self.schedule_tail_probe(cx.now, cx.config);
     }
 
     /// RFC 8985 §7.4 "TLP_process_ack". Returns bytes in flight to answer for if the probe

@@ -36,7 +36,16 @@ fn main() {
 }
 
 fn algorithms() -> Vec<(&'static str, Config)> {
-    vec![("NewReno", Config::default())]
+    use gannet_core::tcp::CongestionControl;
+    let with = |name, algorithm| {
+        let mut config = Config::default();
+        config.tcp.congestion = algorithm;
+        (name, config)
+    };
+    vec![
+        with("NewReno", CongestionControl::NewReno),
+        with("CUBIC", CongestionControl::Cubic),
+    ]
 }
 
 fn megabytes(outcome: Outcome) -> f64 {
