@@ -45,12 +45,15 @@ pub struct Script {
     deadline: Option<Instant>,
 }
 
-/// TCP without options that would clutter scripts: no timestamps, no scaling, no SACK.
+/// TCP without what would clutter scripts: no timestamps, no scaling, no SACK, no ECN, and no
+/// suspicion that segments are too long for the path.
 pub fn plain_config() -> Config {
     let mut config = Config::default();
     config.tcp.timestamps = Use::Off;
     config.tcp.window_scaling = Use::Off;
     config.tcp.sack = Use::Off;
+    config.tcp.ecn = Use::Off;
+    config.tcp.pmtud = Use::Off;
     config
 }
 

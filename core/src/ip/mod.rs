@@ -144,8 +144,12 @@ impl Ip {
         let n = packet.tot_len();
         let h = packet.add_header(20).unwrap();
         h[0] = 0x45;
+        h[1] = out.tos;
+        if matches!(out.fragmentation, Fragmentation::Forbidden) {
+            h[6] = 0x40;
+        }
         h[2..4].copy_from_slice(&((n + 20) as u16).to_be_bytes());
-        h[8] = 64;
+        h[8] = out.ttl;
         h[9] = out.protocol.0;
         h[12..16].copy_from_slice(&out.src.octets());
         h[16..20].copy_from_slice(&out.dst.octets());
@@ -164,9 +168,32 @@ impl Ip {
         false
     }
     pub(crate) fn input(&mut self, now: Instant, netif: NetifId, mut frame: Pbuf) -> Option<Input> {
-        let (src, dst, n) = {
+        let (src, dst, n, tos) = {
             let p = crate::wire::ipv4::Packet::parse(frame.data(), frame.tot_len()).ok()?;
-            (p.src(), p.dst(), p.header_len())
+            if p.protocol() == Protocol::ICMP {
+                use crate::wire::icmpv4::{Kind, Message, Unreachable};
+                let icmp = Message::parse(p.first_payload(), p.payload_len()).ok()?;
+                let Kind::DestinationUnreachable(why) = icmp.kind() else {
+                    return None;
+                };
+                let kind = match why {
+                    Unreachable::Port => IcmpErrorKind::PortUnreachable,
+                    Unreachable::Protocol => IcmpErrorKind::ProtocolUnreachable,
+                    Unreachable::FragmentationNeeded { mtu } => {
+                        IcmpErrorKind::FragmentationNeeded { mtu }
+                    }
+                    _ => IcmpErrorKind::Unreachable,
+                };
+                let quoted = crate::wire::ipv4::Packet::parse_quoted(icmp.quote()?).ok()?;
+                let tcp = crate::wire::tcp::Quoted::parse(quoted.first_payload()).ok()?;
+                return Some(Input::TcpError(IcmpError {
+                    kind,
+                    local: SocketAddrV4::new(quoted.src(), tcp.src_port),
+                    remote: SocketAddrV4::new(quoted.dst(), tcp.dst_port),
+                    quoted_seq: Some(tcp.seq),
+                }));
+            }
+            (p.src(), p.dst(), p.header_len(), *frame.data().get(1)?)
         };
         let _ = frame.remove_header(n);
         Some(Input::Tcp(Received {
@@ -174,7 +201,7 @@ impl Ip {
             src,
             dst,
             to: Destination::Unicast,
-            tos: 0,
+            tos,
             checksum: ChecksumState::ToVerify,
             payload: frame,
         }))

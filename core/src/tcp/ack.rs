@@ -39,6 +39,8 @@ impl Pcb {
             flight + 3 * mss >= cwnd || (cwnd < self.congestion.ssthresh() && 2 * flight >= cwnd);
         let acked = ack.since(self.snd.una);
         let bytes = self.snd.acknowledge(ack);
+        self.path_acked();
+        self.restart_user_timer(cx.now);
         self.pending.acked = self.pending.acked.saturating_add(bytes as usize);
         self.measure(segment, cx);
         self.on_new_ack(acked, window_limited);

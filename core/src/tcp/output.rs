@@ -8,7 +8,7 @@ use super::pcb::{Force, Pcb};
 use super::receive::AckDue;
 use super::send::Fin;
 use super::timers::Timer;
-use super::{Nagle, State};
+use super::{Cork, Nagle, State};
 
 /// A segment to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,12 +120,14 @@ impl Pcb {
         }
         // RFC 9293 §3.8.6.2.1, conditions (1) to (4) for sending.
         let last = len == unsent;
-        let nagle_allows = self.nagle == Nagle::Disabled
+        let nagle_allows = self.settings.nagle == Nagle::Disabled
             || self.snd.in_flight() == 0
             || fin
             || self.force == Force::Flush;
+        // A cork holds what is not full back until the override timer expires.
+        let corked = self.settings.cork == Cork::On && self.force == Force::No && !fin;
         let send = len == mss
-            || (last && nagle_allows)
+            || (last && nagle_allows && !corked)
             || len >= (self.snd.max_wnd / 2).max(1)
             || self.force == Force::Probe;
         if !send {
@@ -241,6 +243,7 @@ impl Pcb {
             Kind::Keepalive => self.keepalive_due = false,
             Kind::Ack => {}
         }
+        self.path_sent(&plan, end);
         self.snd.nxt = self.snd.nxt.max(end);
         // RFC 6298 §5.1: the timer runs while something is unacknowledged.
         if takes > 0 {
@@ -259,6 +262,7 @@ impl Pcb {
 
     /// Prepares for output at `now`: a window that was idle is not trusted (RFC 5681 §4.1).
     pub(crate) fn before_output(&mut self, now: Instant, config: &TcpConfig) {
+        self.ask_path_again(now);
         let idle = now.saturating_since(self.last_sent) > self.rtt.rto(config);
         if self.snd.in_flight() == 0 && self.snd.unsent() > 0 && idle && self.is_synchronized() {
             let mss = self.effective_mss();
@@ -282,6 +286,7 @@ impl Pcb {
             let rto = self.rtt.rto(config);
             self.timers.start(Timer::Persist, now, rto);
         }
+        self.run_user_timer(now);
         if self.pending.refused && !self.timers.is_running(Timer::Refused) {
             self.timers
                 .start(Timer::Refused, now, core::time::Duration::from_millis(250));

@@ -20,9 +20,11 @@ pub(crate) enum Timer {
     Poll,
     /// Offer refused data again.
     Refused,
+    /// Give up for want of acknowledgements (user timeout).
+    User,
 }
 
-const COUNT: usize = 7;
+const COUNT: usize = 8;
 
 impl Timer {
     pub(crate) const ALL: [Self; COUNT] = [
@@ -33,6 +35,7 @@ impl Timer {
         Self::FinWait2,
         Self::Poll,
         Self::Refused,
+        Self::User,
     ];
 }
 

@@ -73,6 +73,20 @@ impl Congestion {
         }
     }
 
+    /// Routers on the way marked what was sent (RFC 3168 §6.1.2), once for each window of data.
+    pub(crate) fn ecn_echo(&mut self, flight: u32, mss: u32) {
+        match self {
+            Self::NewReno(c) => c.ecn_echo(flight, mss),
+        }
+    }
+
+    /// The algorithm's name.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::NewReno(_) => "newreno",
+        }
+    }
+
     /// Nothing was sent for longer than the retransmission timeout (RFC 5681 §4.1).
     pub(crate) fn restart_after_idle(&mut self, mss: u32) {
         match self {

@@ -89,6 +89,13 @@ impl NewReno {
         self.counted = 0;
     }
 
+    pub(super) fn ecn_echo(&mut self, flight: u32, mss: u32) {
+        // RFC 3168 §6.1.2: as for a loss, but nothing is retransmitted and nothing inflated.
+        self.ssthresh = (flight / 2).max(2 * mss);
+        self.cwnd = self.ssthresh;
+        self.counted = 0;
+    }
+
     pub(super) fn restart_after_idle(&mut self, mss: u32) {
         self.cwnd = self.cwnd.min(initial_window(mss));
         self.counted = 0;
