@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use gannet_core::config::Use;
 use gannet_core::tcp::{Data, More};
+use gannet_core::wire::icmpv4::{Kind, Unreachable};
 use gannet_core::wire::tcp::SeqNum;
 use gannet_core::{Config, Handler, Instant, Owner, Stack, Subnet, Tcp, TcpPcb};
 
-use crate::segment::{End, Segment};
+use crate::segment::{End, Segment, icmp_error};
 use crate::storage::{Pools, Sizes, leak_storage};
 use crate::wire::{Wire, WireDriver};
 
@@ -159,6 +160,23 @@ impl Script {
     /// The peer's address.
     pub fn peer_addr(&self) -> SocketAddr {
         SocketAddr::new(IpAddr::V4(self.peer.addr), self.peer.port)
+    }
+
+    /// A router on the way says that the segment with our relative number `seq` needs
+    /// fragmentation for a link of `mtu` bytes.
+    pub fn too_long(&mut self, app: &mut dyn Handler, seq: u32, mtu: u16) {
+        self.unreachable(app, seq, Unreachable::FragmentationNeeded { mtu });
+    }
+
+    /// A router on the way says that the segment with our relative number `seq` cannot be
+    /// delivered.
+    pub fn unreachable(&mut self, app: &mut dyn Handler, seq: u32, why: Unreachable) {
+        let kind = Kind::DestinationUnreachable(why);
+        let seq = self.local.isn + seq;
+        let router = Ipv4Addr::new(10, 0, 0, 254);
+        self.wire
+            .put(icmp_error(router, kind, self.local, self.peer, seq));
+        self.turn(app);
     }
 
     /// Runs turns until nothing more happens at this moment.
