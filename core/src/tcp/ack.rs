@@ -37,6 +37,7 @@ impl Pcb {
         let cwnd = self.congestion.cwnd();
         let window_limited =
             flight + 3 * mss >= cwnd || (cwnd < self.congestion.ssthresh() && 2 * flight >= cwnd);
+        let window_limited = window_limited && !self.is_marked(segment);
         let acked = ack.since(self.snd.una);
         let bytes = self.snd.acknowledge(ack);
         self.path_acked();

@@ -118,6 +118,12 @@ impl Pcb {
         }
     }
 
+    /// Whether `segment` echoes a mark: then the congestion window does not grow by it
+    /// (RFC 3168 §6.1.2).
+    pub(super) fn is_marked(&self, segment: &Arrived) -> bool {
+        self.ecn.agreed && segment.flags.contains(Flags::ECE)
+    }
+
     /// The flags and the ECN bits of a segment to send.
     pub(super) fn ecn_of(&self, plan: &Plan) -> (Flags, u8) {
         if !self.ecn.agreed || plan.kind == Kind::Syn {
