@@ -173,14 +173,14 @@ fn a_path_that_swallows_large_segments_is_found_out() {
     );
     assert_eq!(t.stack.tcp_stats().black_holes, 2);
     // RFC 1191 §6.3: after ten minutes the larger size gets another chance.
-    t.wait(&mut app, Duration::from_secs(599));
+    t.wait(&mut app, Duration::from_secs(580));
     t.write(pcb, 1461, 10);
     t.run(
         &mut app,
         "> P. 1461:1471(10) ack 1\n< . 1:1(0) ack 1471 win 60000",
     );
     assert_eq!(t.tcp().mss(pcb), Ok(536));
-    t.wait(&mut app, Duration::from_secs(10));
+    t.wait(&mut app, Duration::from_secs(30));
     t.write(pcb, 1471, 1460);
     t.run(&mut app, "> P. 1471:2931(1460) ack 1");
 }
