@@ -190,6 +190,14 @@ impl Script {
         panic!("the stack always wants another turn");
     }
 
+    /// Lets the peer send a segment; the answers are left for [`Script::sent`].
+    #[track_caller]
+    pub fn put(&mut self, app: &mut dyn Handler, text: &str) {
+        let segment = Segment::parse(text, self.peer, self.local);
+        self.wire.put(segment.packet(self.peer, self.local));
+        self.turn(app);
+    }
+
     /// Runs the lines of a script. Panics where the stack does something else.
     #[track_caller]
     pub fn run(&mut self, app: &mut dyn Handler, lines: &str) {
