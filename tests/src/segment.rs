@@ -245,6 +245,30 @@ pub fn set_tos(packet: &mut [u8], tos: u8) {
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
 }
 
+/// Replaces the TCP options of a packet by `options`, whatever they are: a multiple of four bytes.
+pub fn set_options(packet: &mut Vec<u8>, options: &[u8]) {
+    let header = usize::from(packet[32] >> 4) * 4;
+    packet.splice(40..20 + header, options.iter().copied());
+    packet[32] = (5 + options.len() as u8 / 4) << 4;
+    seal(packet);
+}
+
+/// Makes the lengths and checksums of a changed packet right: of an IPv4 header without options
+/// and a TCP segment behind it.
+pub fn seal(packet: &mut [u8]) {
+    let total = packet.len() as u16;
+    packet[2..4].copy_from_slice(&total.to_be_bytes());
+    let tos = packet[1];
+    set_tos(packet, tos);
+    let address =
+        |at: usize| Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3]);
+    let mut sum = Checksum::new();
+    sum.pseudo_header(address(12), address(16), Protocol::TCP, total - 20);
+    packet[36..38].fill(0);
+    sum.add(&packet[20..]);
+    packet[36..38].copy_from_slice(&sum.finish().to_be_bytes());
+}
+
 /// An ICMP error from `router` to `from` about a segment that `from` sent to `to`, with number
 /// `seq`.
 pub fn icmp_error(

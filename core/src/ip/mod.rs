@@ -168,7 +168,7 @@ impl Ip {
         false
     }
     pub(crate) fn input(&mut self, now: Instant, netif: NetifId, mut frame: Pbuf) -> Option<Input> {
-        let (src, dst, n, tos) = {
+        let (src, dst, n, tos, total) = {
             let p = crate::wire::ipv4::Packet::parse(frame.data(), frame.tot_len()).ok()?;
             if p.protocol() == Protocol::ICMP {
                 use crate::wire::icmpv4::{Kind, Message, Unreachable};
@@ -193,14 +193,22 @@ impl Ip {
                     quoted_seq: Some(tcp.seq),
                 }));
             }
-            (p.src(), p.dst(), p.header_len(), *frame.data().get(1)?)
+            let tos = *frame.data().get(1)?;
+            (p.src(), p.dst(), p.header_len(), tos, p.total_len())
         };
+        frame.truncate(total);
         let _ = frame.remove_header(n);
         Some(Input::Tcp(Received {
             netif,
             src,
             dst,
-            to: Destination::Unicast,
+            to: if dst.is_multicast() {
+                Destination::Multicast
+            } else if dst.is_broadcast() || dst.octets()[3] == 255 {
+                Destination::Broadcast
+            } else {
+                Destination::Unicast
+            },
             tos,
             checksum: ChecksumState::ToVerify,
             payload: frame,

@@ -34,7 +34,10 @@ impl Engine {
         // A connection from an endpoint to itself would answer itself for ever ("land"); SYN with
         // FIN or RST is nothing any TCP sends (RFC 9293 has no meaning for it).
         let nonsense = segment.syn() && (segment.fin() || segment.rst());
-        if segment.local == segment.remote || nonsense {
+        // RFC 9293 §3.9.2.3 (MUST-63): no host has these addresses.
+        let from = *segment.remote.ip();
+        let nobody = from.is_unspecified() || from.is_multicast() || ip.is_broadcast(from);
+        if segment.local == segment.remote || nonsense || nobody {
             self.stats.malformed += 1;
             return;
         }

@@ -125,7 +125,11 @@ impl Engine {
         };
         let local = SocketAddrV4::new(route.src, port);
         let hash = self.secrets.table_hash(local, remote);
-        if local == remote || self.demux.find(self.slots, hash, local, remote).is_some() {
+        // A pair in TIME-WAIT stays there: this side opens no connection in its place.
+        if local == remote
+            || self.demux.find(self.slots, hash, local, remote).is_some()
+            || self.time_waits.contains(*local.ip(), port, remote)
+        {
             return Err(Error::InUse);
         }
         let iss = self.secrets.isn(local, remote, now);
