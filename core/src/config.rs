@@ -23,6 +23,10 @@ pub struct TcpConfig {
     /// Receive window of a connection in bytes, at most 2^30 (`TCP_WND`). Each connection may
     /// hold that much of the receive pool.
     pub rcv_wnd: u32,
+    /// What the receive window may grow to by itself, as the application keeps up with the peer;
+    /// at most 2^30. No more than [`TcpConfig::rcv_wnd`]: it stays as it is. The window scale is
+    /// chosen for this size.
+    pub rcv_wnd_max: u32,
     /// Bytes a connection may have written and unacknowledged (`TCP_SND_BUF`).
     pub snd_buf: u32,
     /// Buffers (descriptors) a connection may have in its send queue (`TCP_SND_QUEUELEN`).
@@ -64,6 +68,15 @@ pub struct TcpConfig {
     pub window_scaling: Use,
     /// Offer and accept RFC 2018 selective acknowledgements.
     pub sack: Use,
+    /// Offer and accept RFC 3168 explicit congestion notification (Cargo feature `ecn`).
+    pub ecn: Use,
+    /// Discover what fits the path, RFC 1191 (Cargo feature `pmtud`); off: routers fragment.
+    pub pmtud: Use,
+    /// Answer SYNs for which no record is free with cookies, RFC 4987 (Cargo feature
+    /// `syn-cookies`); off: they displace old half-open connections, or are dropped.
+    pub syn_cookies: Use,
+    /// Half-open connections that one host may have.
+    pub max_half_open_per_peer: u16,
     /// Challenge acknowledgements per connection and second (RFC 5961 §10).
     pub challenge_acks_per_second: u8,
     /// Resets per second sent for segments that belong to no connection.
@@ -83,6 +96,7 @@ impl Default for TcpConfig {
     fn default() -> Self {
         Self {
             rcv_wnd: 65_535,
+            rcv_wnd_max: 65_535,
             snd_buf: 65_535,
             snd_queuelen: 256,
             max_mss: 0,
@@ -101,6 +115,10 @@ impl Default for TcpConfig {
             timestamps: Use::On,
             window_scaling: Use::On,
             sack: Use::On,
+            ecn: Use::On,
+            pmtud: Use::On,
+            syn_cookies: Use::On,
+            max_half_open_per_peer: 16,
             challenge_acks_per_second: 10,
             resets_per_second: 200,
         }

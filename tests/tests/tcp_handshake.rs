@@ -92,6 +92,8 @@ fn a_reset_ends_a_half_open_connection_only_with_the_exact_number() {
         "< S 0:0(0) win 1000
          > S. 0:0(0) ack 1 <mss 1460>
          < R 2:2(0) win 0
+         > . 1:1(0) ack 1
+         < R 90000:90000(0) win 0
          > nothing",
     );
     assert_eq!(t.stack.tcp_census().half_open, 1);

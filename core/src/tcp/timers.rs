@@ -24,9 +24,11 @@ pub(crate) enum Timer {
     Poll,
     /// Offer refused data again.
     Refused,
+    /// Give up for want of acknowledgements (user timeout).
+    User,
 }
 
-const COUNT: usize = 9;
+const COUNT: usize = 10;
 
 impl Timer {
     pub(crate) const ALL: [Self; COUNT] = [
@@ -39,6 +41,7 @@ impl Timer {
         Self::FinWait2,
         Self::Poll,
         Self::Refused,
+        Self::User,
     ];
 }
 

@@ -225,6 +225,24 @@ impl Congestion {
         }
     }
 
+    /// Routers on the way marked what was sent (RFC 3168 §6.1.2), once for each window of data: as
+    /// for a loss, but nothing is retransmitted and nothing inflated.
+    pub(crate) fn ecn_echo(&mut self, flight: u32, mss: u32) {
+        self.reduce(flight, mss);
+        self.cwnd = self.ssthresh;
+        // It was no mistake: nothing to undo.
+        self.saved = None;
+    }
+
+    /// The algorithm's name.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.algorithm {
+            Algorithm::NewReno(_) => "newreno",
+            #[cfg(feature = "cubic")]
+            Algorithm::Cubic(_) => "cubic",
+        }
+    }
+
     /// Nothing was sent for `idle`, longer than the retransmission timeout (RFC 5681 §4.1).
     pub(crate) fn restart_after_idle(&mut self, mss: u32, idle: Duration) {
         if self.cwnd > initial_window(mss) {
