@@ -331,3 +331,6 @@ impl<'a> Iterator for Parts<'a> {
         Some(part.data())
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
