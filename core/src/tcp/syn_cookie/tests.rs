@@ -1,3 +1,5 @@
+//! Tests of SYN cookies.
+#![allow(unsafe_code, reason = "what `pbuf_pool!` expands to in its own crate")]
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use super::*;
