@@ -437,3 +437,59 @@ fn a_table_without_entries_sends_to_nobody() {
     assert_eq!(lan.stack.arp_stats().table_full, 1);
     lan.assert_at_rest();
 }
+
+#[test]
+fn whatever_is_said_nobody_is_asked_too_often_or_sent_what_is_anothers() {
+    let mut random = fastrand::Rng::with_seed(21);
+    let mut lan = Lan::new();
+    // Stations that have spoken for host n; and when the stack last asked for it.
+    let mut claimed = vec![Vec::new(); 12];
+    let mut asked = vec![None; 12];
+    let hosts = || [1, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+    for _ in 0..30_000 {
+        let n = hosts()[random.usize(..10)];
+        let station = hw(random.u8(100..103));
+        match random.u8(..8) {
+            0..=3 => lan.put_ip(&ping_from(host(n))),
+            4 => {
+                claimed[usize::from(n)].push(station);
+                lan.put_arp(STACK_HW, reply(host(n), station));
+            }
+            5 => {
+                claimed[usize::from(n)].push(station);
+                lan.put_arp(HwAddr::BROADCAST, request(host(n), station, host(n)));
+            }
+            6 => {
+                claimed[usize::from(n)].push(station);
+                lan.put_arp(HwAddr::BROADCAST, request(host(n), station, STACK));
+            }
+            _ => {
+                let most = if random.u8(..20) == 0 { 300_000 } else { 500 };
+                lan.now += Duration::from_millis(random.u64(..most));
+                lan.turn();
+            }
+        }
+        for frame in lan.sent() {
+            match frame {
+                Sent::Arp(_, arp) if arp.operation == Operation::Request => {
+                    let last = &mut asked[usize::from(arp.target_ip.octets()[3])];
+                    let ago = last.map(|last| lan.now.saturating_since(last));
+                    assert!(
+                        ago.is_none_or(|ago| ago >= Duration::from_secs(1)),
+                        "{ago:?}"
+                    );
+                    *last = Some(lan.now);
+                }
+                Sent::Arp(dst, arp) => assert_eq!((dst, arp.sender_ip), (arp.target_hw, STACK)),
+                Sent::Ip(dst, packet) => {
+                    let n = usize::from(packet.dst.octets()[3]);
+                    assert!(claimed[n].contains(&dst), "{packet:?} to {dst}");
+                }
+            }
+        }
+        assert!(lan.pools.in_use()[0] <= Sizes::default().pending);
+    }
+    lan.wait(Duration::from_secs(10));
+    lan.sent();
+    lan.assert_at_rest();
+}

@@ -92,7 +92,11 @@ fn groups_have_hardware_addresses_of_their_own() {
 
 #[test]
 fn long_packets_are_cut_without_copying_and_with_a_checksum() {
-    for tx in [Checksums::NONE, Checksums::ALL] {
+    let udp = Checksums {
+        udp: true,
+        ..Checksums::NONE
+    };
+    for tx in [Checksums::NONE, udp] {
         let mut ip = new_ip();
         let (lan, device) = attach(&mut ip, (US, 24), tx);
         meet(&mut ip, lan, PEER);
@@ -122,6 +126,22 @@ fn long_packets_are_cut_without_copying_and_with_a_checksum() {
                 );
             }
             assert!((8..whole.len()).all(|i| whole[i] == ((i - 8) * 3 + ((i - 8) >> 8)) as u8));
+        }
+    }
+}
+
+#[test]
+fn the_device_finds_the_fields_it_fills_in_zero() {
+    let mut ip = new_ip();
+    let (lan, device) = attach(&mut ip, (US, 24), Checksums::ALL);
+    meet(&mut ip, lan, PEER);
+    let route = ip.route(PEER.into(), None).expect("a route");
+    let out = outgoing(PEER, Fragmentation::Allowed);
+    for len in [10, 2000] {
+        let packet = datagram(&ip, len);
+        ip.send(NOW, &route, &out, packet).expect("sent");
+        for frame in device.sent() {
+            assert_eq!(frame[24..26], [0, 0], "the header checksum");
         }
     }
 }
