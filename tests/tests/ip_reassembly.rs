@@ -1,10 +1,10 @@
 //! Fragments through the whole stack: pings that are put together and answered.
 use std::time::Duration;
 
-use gannet_core::wire::icmpv4::{Exceeded, Kind};
+use gannet_core::wire::icmpv4::{Exceeded, Kind, Unreachable};
 use gannet_core::wire::ipv4::Protocol;
 use gannet_core::{Config, HwAddr};
-use gannet_tests::frames::{ECHO, Packet, Sent, echo_request, frame};
+use gannet_tests::frames::{ECHO, Packet, Sent, echo_request, frame, icmp};
 use gannet_tests::lan::{Lan, PEER, PEER_HW, STACK, capabilities};
 use gannet_tests::storage::Sizes;
 
@@ -144,6 +144,22 @@ fn fragments_to_many_time_out_in_silence() {
     ));
     lan.wait(Duration::from_secs(20));
     assert_eq!(lan.sent(), []);
+    assert_eq!(lan.stack.icmp_stats().out_suppressed, 1);
+    lan.assert_at_rest();
+}
+
+#[test]
+fn errors_in_fragments_time_out_in_silence() {
+    let mut lan = Lan::acquainted();
+    let unreachable = Kind::DestinationUnreachable(Unreachable::Host);
+    let quoted = Packet::new(STACK, PEER, Protocol::UDP, vec![0; 8]).bytes();
+    for (kind, told) in [(unreachable, 0), (Kind::EchoReply(ECHO), 1)] {
+        let mut message = Packet::new(PEER, STACK, Protocol::ICMP, icmp(kind, &quoted));
+        message.ident += told;
+        lan.put_ip(&message.fragments(16)[0]);
+        lan.wait(Duration::from_secs(20));
+        assert_eq!(lan.sent().len(), usize::from(told), "{kind:?}");
+    }
     assert_eq!(lan.stack.icmp_stats().out_suppressed, 1);
     lan.assert_at_rest();
 }

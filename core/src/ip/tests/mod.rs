@@ -1,4 +1,6 @@
 //! Tests of what IP offers its transports: routes, sending, fragments, errors, without a transport.
+#![allow(unsafe_code, reason = "what `pbuf_pool!` expands to in its own crate")]
+
 mod output;
 mod route;
 

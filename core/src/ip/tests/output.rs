@@ -2,7 +2,7 @@
 use super::*;
 use crate::error::Error;
 use crate::wire::checksum::Checksum;
-use crate::wire::{ethernet, ipv4, udp};
+use crate::wire::{ethernet, icmpv4, ipv4, udp};
 
 const US: [u8; 4] = [10, 0, 0, 2];
 const PEER: [u8; 4] = [10, 0, 0, 9];
@@ -271,4 +271,39 @@ fn a_received_packet_can_be_quoted_even_if_its_header_was_moved() {
     assert_eq!(device.sent().len(), 0);
     assert_eq!(ip.icmp_stats.out_errors, 1);
     drop(other);
+}
+
+#[test]
+fn a_ping_in_a_buffer_that_somebody_else_views_is_answered_and_not_changed() {
+    let mut ip = new_ip();
+    let (lan, device) = attach(&mut ip, (US, 24), Checksums::NONE);
+    meet(&mut ip, lan, PEER);
+    let mut packet = vec![0x45, 0, 0, 48, 0, 1, 0, 0, 9, 1, 0, 0];
+    packet.extend(PEER);
+    packet.extend(US);
+    let sum = crate::wire::checksum::checksum(&packet);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    let mut message = [0; 28];
+    let echo = icmpv4::Echo { ident: 3, seq: 4 };
+    let request = icmpv4::Kind::EchoRequest(echo);
+    request.emit_with(&[0x55; 20], &mut message).expect("room");
+    packet.extend(message);
+    let mut whole = Pbuf::alloc(&DATA, 0, 14 + packet.len()).expect("a buffer");
+    let header = ethernet::Header::new(hw(2), hw(9), ethernet::EtherType::IPV4);
+    let room = whole.data_mut().expect("ours");
+    header.emit(room).expect("room");
+    room[14..].copy_from_slice(&packet);
+    let view = whole.slice(14, packet.len()).expect("a descriptor");
+    // In one part, and with the Ethernet header apart.
+    let mut apart = whole.slice(0, 14).expect("a descriptor");
+    apart.cat(whole.slice(14, packet.len()).expect("a descriptor"));
+    for frame in [whole, apart] {
+        assert!(ip.input(NOW, lan, frame).is_none());
+        let sent = device.sent();
+        let (_, payload) = ip_packet(&sent[0]);
+        assert_eq!(payload[0], 0, "a reply");
+        assert_eq!(payload[4..], message[4..]);
+        assert_eq!(crate::wire::checksum::checksum(payload), 0);
+        assert_eq!(view.data(), packet, "the request is as it was");
+    }
 }

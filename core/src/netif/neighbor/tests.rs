@@ -1,4 +1,6 @@
 //! Tests of the neighbour cache.
+#![allow(unsafe_code, reason = "what `pbuf_pool!` expands to in its own crate")]
+
 use super::*;
 use crate::pbuf_pool;
 
