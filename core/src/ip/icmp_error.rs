@@ -119,9 +119,9 @@ impl Ip {
         };
         // RFC 792: the header and 64 bits are enough to find the transport's endpoint.
         let quote = quoted.header_len() + 8;
-        let message = self.error_message(kind, packet, quote).and_then(|message| {
-            let len = u16::try_from(message.tot_len()).map_err(|_| Error::TooLong)?;
-            self.with_ip_header(message, &out, ipv4::Fragmentation::Forbidden, 0, len)
+        let message = self.route(src, Some(src)).and_then(|route| {
+            let message = self.error_message(kind, packet, quote)?;
+            self.with_ip_header(message, &route, &out, ipv4::Fragmentation::Forbidden, 0)
         });
         let queued = message.is_ok_and(|message| self.loopback.push(message).is_ok());
         if !queued {

@@ -39,6 +39,7 @@ pub(crate) use route::Route;
 use limit::Bucket;
 use output::Idents;
 use reassembly::Reassembly;
+use stats::count;
 
 /// IP's share of a stack's storage.
 #[derive(Debug)]
@@ -298,4 +299,5 @@ impl Ip {
     }
 }
 
-use stats::count;
+#[cfg(test)]
+mod tests;
