@@ -32,7 +32,9 @@ pub(crate) fn ticks_until(deadline: Instant) -> Tick {
     if now() >= deadline {
         return 0;
     }
-    let since_zero = deadline.as_micros().saturating_sub(source::tick_zero_micros());
+    let since_zero = deadline
+        .as_micros()
+        .saturating_sub(source::tick_zero_micros());
     let due = since_zero.div_ceil(tick_micros());
     // A tick that came since `now` above: one more look at the clock for the caller.
     let left = due.saturating_sub(ticks()).max(1);
