@@ -294,3 +294,12 @@ fn an_event_of_ones_own() {
         assert!(!event.wait(NONE));
     });
 }
+
+#[test]
+fn an_event_of_an_earlier_run_is_refused() {
+    let (old, own) = run(|| (event(), Event::new().unwrap()));
+    let panic = std::panic::catch_unwind(|| run(move || FreeRtos.event_signal(old))).unwrap_err();
+    assert!(panic.downcast_ref::<&str>().unwrap().contains("earlier run"));
+    run(move || drop(own));
+    run(|| assert!(Event::new().is_ok()));
+}
