@@ -67,9 +67,11 @@ fn beside<T: Send + 'static>(
     end: HostEnd,
     peer: impl FnOnce(HostEnd) -> T + Send + 'static,
 ) -> std::thread::JoinHandle<T> {
-    std::thread::spawn(move || {
-        host::block_signals();
-        peer(end)
+    host::masked(|| {
+        std::thread::spawn(move || {
+            host::block_signals();
+            peer(end)
+        })
     })
 }
 

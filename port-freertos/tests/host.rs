@@ -28,14 +28,16 @@ fn critical_sections_exclude_tasks_and_host_threads() {
     let outside = run(move || {
         let threads: Vec<_> = (0..2)
             .map(|_| {
-                std::thread::spawn(|| {
-                    host::block_signals();
-                    let mut added = 0;
-                    while !STOP.load(Relaxed) {
-                        add();
-                        added += 1;
-                    }
-                    added
+                host::masked(|| {
+                    std::thread::spawn(|| {
+                        host::block_signals();
+                        let mut added = 0;
+                        while !STOP.load(Relaxed) {
+                            add();
+                            added += 1;
+                        }
+                        added
+                    })
                 })
             })
             .collect();

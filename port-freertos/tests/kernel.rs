@@ -279,10 +279,12 @@ fn host_threads_in_the_way_of_signals_do_no_harm() {
 #[test]
 fn std_works_in_a_task() {
     run(|| {
-        let thread = std::thread::spawn(|| {
-            host::block_signals();
-            std::thread::sleep(Duration::from_millis(10));
-            7
+        let thread = host::masked(|| {
+            std::thread::spawn(|| {
+                host::block_signals();
+                std::thread::sleep(Duration::from_millis(10));
+                7
+            })
         });
         host::masked(|| println!("from a task"));
         assert_eq!(thread.join().unwrap(), 7);
