@@ -4,6 +4,8 @@
 //! scheduler first started, and the tick count is derived from the same clock: they never disagree,
 //! and time goes on from one start of the scheduler to the next. Elsewhere it is the kernel's tick
 //! count, extended to 64 bits by the kernel's own count of overflows.
+use core::time::Duration;
+
 use gannet_core::Instant;
 
 use crate::ffi::{self, MAX_DELAY, Tick};
@@ -13,6 +15,13 @@ use crate::ffi::{self, MAX_DELAY, Tick};
 #[doc(alias = "sys_now")]
 pub fn now() -> Instant {
     source::now()
+}
+
+/// When `time` has passed from now on; a fraction of a microsecond counts as one.
+pub(crate) fn deadline(time: Duration) -> Instant {
+    let fraction = time.subsec_nanos() % 1_000;
+    let round_up = Duration::from_nanos(if fraction == 0 { 0 } else { 1_000 });
+    now() + time + round_up
 }
 
 /// The finest step of [`now`] in microseconds.

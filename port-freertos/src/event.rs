@@ -58,7 +58,7 @@ impl Sys for FreeRtos {
             while !take(event, MAX_DELAY) {}
             return true;
         };
-        let deadline = clock::now() + timeout;
+        let deadline = clock::deadline(timeout);
         // Again when the kernel can't wait that long, or something else woke the task.
         loop {
             if take(event, clock::ticks_until(deadline)) {

@@ -68,8 +68,10 @@ fn a_signal_wakes_one_of_two_waiters() {
 fn a_wait_is_never_shorter_than_its_timeout() {
     run(|| {
         let event = event();
-        for micros in [1, 300, 999, 1_000, 1_001, 1_500, 7_777] {
-            let timeout = Duration::from_micros(micros);
+        for nanos in [
+            1, 300_001, 999_999, 1_000_000, 1_001_000, 1_500_000, 7_777_777,
+        ] {
+            let timeout = Duration::from_nanos(nanos);
             let start = now();
             assert!(!FreeRtos.event_wait(event, Some(timeout)));
             assert!(now().saturating_since(start) >= timeout);
@@ -135,7 +137,7 @@ fn delays_last_at_least_as_long() {
             (3_000, (|| Delay.delay_ms(3)) as fn()),
             (2_500, || Delay.delay_us(2_500)),
             (1_000, || Delay.delay_ns(1_000_000)),
-            (1, || Delay.delay_ns(1)),
+            (2, || Delay.delay_ns(1_001)),
             (0, || Delay.delay_ns(0)),
         ] {
             let (seam, host) = (now(), std::time::Instant::now());
