@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use gannet_core::Instant;
 
-use crate::ffi::{self, MAX_DELAY, Tick};
+use crate::ffi::{self, INITIAL_TICKS, MAX_DELAY, Tick};
 
 /// The time now, in microseconds since the scheduler was started; never goes back. Call it in
 /// tasks only.
@@ -55,7 +55,7 @@ pub(crate) fn ticks() -> u64 {
     let mut now = ffi::TimeOut::default();
     // SAFETY: writes the two fields, in a critical section of its own.
     unsafe { ffi::vTaskSetTimeOutState(&mut now) };
-    extend(now)
+    extend(now).saturating_sub(INITIAL_TICKS)
 }
 
 #[cfg(not(feature = "stock-port"))]

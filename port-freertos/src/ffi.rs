@@ -32,6 +32,12 @@ pub(crate) type TaskFunction = extern "C-unwind" fn(*mut c_void);
 
 /// `portMAX_DELAY`: for ever.
 pub(crate) const MAX_DELAY: Tick = Tick::MAX;
+/// `configINITIAL_TICK_COUNT` of the simulator (simulator/config/FreeRTOSConfig.h).
+#[cfg(unix)]
+pub(crate) const INITIAL_TICKS: u64 = 0xffff_ffff - 300;
+/// Firmware starts at 0; if not, its time just starts later.
+#[cfg(not(unix))]
+pub(crate) const INITIAL_TICKS: u64 = 0;
 /// `pdTRUE`, `pdPASS`.
 pub(crate) const TRUE: Base = 1;
 /// `queueQUEUE_TYPE_BINARY_SEMAPHORE`.

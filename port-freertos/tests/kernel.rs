@@ -110,7 +110,7 @@ fn delay_lasts_as_many_ticks() {
     run(|| {
         let start = FreeRtosUtils::get_tick_count();
         CurrentTask::delay(Ticks::ms(50));
-        assert!(FreeRtosUtils::get_tick_count() - start >= 50);
+        assert!(FreeRtosUtils::get_tick_count().wrapping_sub(start) >= 50);
     });
 }
 
@@ -140,6 +140,21 @@ fn two_thousand_tasks_come_and_go() {
             }
         }
         assert_eq!(RAN.load(Relaxed), 2_000);
+    });
+}
+
+#[test]
+fn waits_go_on_when_the_tick_count_overflows() {
+    run(|| {
+        let never = Event::new().unwrap();
+        // It starts 300 before.
+        while FreeRtosUtils::get_tick_count() > u32::MAX / 2 {
+            for millis in [1, 2, 3, 50] {
+                let (start, timeout) = (now(), Duration::from_millis(millis));
+                assert!(!never.wait(Some(timeout)));
+                assert!(now().saturating_since(start) >= timeout);
+            }
+        }
     });
 }
 
@@ -214,7 +229,7 @@ fn ticks_follow_the_clock_idle_and_busy() {
                 }
             }
             let end = ticks_between();
-            let passed = u128::from(end.1 - first);
+            let passed = u128::from(end.1.wrapping_sub(first));
             assert!(
                 passed + 1 >= end.0.duration_since(latest).as_millis(),
                 "slow"
@@ -281,7 +296,7 @@ fn host_threads_in_the_way_of_signals_do_no_harm() {
         let (_, first, latest) = ticks_between();
         delay(Duration::from_millis(200));
         let (end, last, _) = ticks_between();
-        assert!(u128::from(last - first) + 1 >= end.duration_since(latest).as_millis());
+        assert!(u128::from(last.wrapping_sub(first)) + 1 >= end.duration_since(latest).as_millis());
     });
     STOP.store(true, Relaxed);
     for thread in threads {
