@@ -177,16 +177,17 @@ impl Capture {
 
     /// Writes what is in the ring and closes the file; waits for the capture's task, and hence for
     /// a moment when nothing else runs. Frames that come later are not captured. Without it the file
-    /// lacks the last frames.
+    /// lacks the last frames. Returns how many frames it has.
     ///
     /// # Errors
     ///
     /// The first one of writing the file; from there on it has no more frames.
-    pub fn finish(self) -> io::Result<()> {
+    pub fn finish(self) -> io::Result<u32> {
         self.0.stop.store(true, Ordering::Release);
         self.0.work.signal();
         self.0.done.wait(None);
-        critical_section::with(|cs| self.0.error.borrow(cs).take()).map_or(Ok(()), Err)
+        let error = critical_section::with(|cs| self.0.error.borrow(cs).take());
+        error.map_or_else(|| Ok(self.written()), Err)
     }
 }
 

@@ -4,15 +4,24 @@
 //! scheduler first started, and the tick count is derived from the same clock: they never disagree,
 //! and time goes on from one start of the scheduler to the next. Elsewhere it is the kernel's tick
 //! count, extended to 64 bits by the kernel's own count of overflows.
+use core::time::Duration;
+
 use gannet_core::Instant;
 
-use crate::ffi::{self, MAX_DELAY, Tick};
+use crate::ffi::{self, INITIAL_TICKS, MAX_DELAY, Tick};
 
 /// The time now, in microseconds since the scheduler was started; never goes back. Call it in
 /// tasks only.
 #[doc(alias = "sys_now")]
 pub fn now() -> Instant {
     source::now()
+}
+
+/// When `time` has passed from now on; a fraction of a microsecond counts as one.
+pub(crate) fn deadline(time: Duration) -> Instant {
+    let fraction = time.subsec_nanos() % 1_000;
+    let round_up = Duration::from_nanos(if fraction == 0 { 0 } else { 1_000 });
+    now() + time + round_up
 }
 
 /// The finest step of [`now`] in microseconds.
@@ -23,7 +32,7 @@ pub(crate) fn granularity() -> u64 {
 /// Microseconds of a tick.
 pub(crate) fn tick_micros() -> u64 {
     // `configTICK_RATE_HZ` above 1000 gives 0 here, which freertos-next does not support either.
-    u64::from(ffi::freertos_rs_get_portTICK_PERIOD_MS().max(1)) * 1_000
+    wide(ffi::freertos_rs_get_portTICK_PERIOD_MS().max(1)) * 1_000
 }
 
 /// How many ticks to wait from now so that [`now`] is `deadline` or later; 0 if it is already.
@@ -46,17 +55,27 @@ pub(crate) fn ticks() -> u64 {
     let mut now = ffi::TimeOut::default();
     // SAFETY: writes the two fields, in a critical section of its own.
     unsafe { ffi::vTaskSetTimeOutState(&mut now) };
-    extend(now)
+    extend(now).saturating_sub(INITIAL_TICKS)
 }
 
 #[cfg(not(feature = "stock-port"))]
 fn extend(now: ffi::TimeOut) -> u64 {
-    u64::from(now.overflows.cast_unsigned()) << 32 | u64::from(now.ticks)
+    u64::from(now.overflows.cast_unsigned()) << 32 | wide(now.ticks)
+}
+
+#[cfg(not(feature = "stock-port"))]
+fn wide(ticks: Tick) -> u64 {
+    ticks.into()
 }
 
 #[cfg(feature = "stock-port")]
 fn extend(now: ffi::TimeOut) -> u64 {
     now.ticks
+}
+
+#[cfg(feature = "stock-port")]
+fn wide(ticks: Tick) -> u64 {
+    ticks
 }
 
 #[cfg(all(unix, not(feature = "stock-port")))]

@@ -34,7 +34,7 @@ pub fn delay(time: Duration) {
         return;
     }
     // The clock shows up to one step less than the time that it is.
-    let deadline = clock::now() + time + Duration::from_micros(clock::granularity());
+    let deadline = clock::deadline(time) + Duration::from_micros(clock::granularity());
     loop {
         let ticks = clock::ticks_until(deadline);
         if ticks == 0 {

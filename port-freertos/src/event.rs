@@ -1,7 +1,6 @@
 //! [`FreeRtos`], the OS seam: the clock, and events as binary semaphores. A notification of the
 //! task would be cheaper, but any task may wait for an event, and the application's own
 //! notifications stay untouched.
-use core::ffi::c_void;
 use core::ptr;
 use core::time::Duration;
 
@@ -27,7 +26,7 @@ impl Sys for FreeRtos {
     fn event_new(&self) -> Option<EventId> {
         // SAFETY: a binary semaphore is a queue of one item without bytes.
         let queue = unsafe { ffi::xQueueGenericCreate(1, 0, BINARY_SEMAPHORE) };
-        (!queue.is_null()).then(|| EventId(queue.expose_provenance()))
+        (!queue.is_null()).then(|| id::new(queue))
     }
 
     fn event_signal(&self, event: EventId) {
@@ -59,7 +58,7 @@ impl Sys for FreeRtos {
             while !take(event, MAX_DELAY) {}
             return true;
         };
-        let deadline = clock::now() + timeout;
+        let deadline = clock::deadline(timeout);
         // Again when the kernel can't wait that long, or something else woke the task.
         loop {
             if take(event, clock::ticks_until(deadline)) {
@@ -75,12 +74,7 @@ impl Sys for FreeRtos {
 /// An event of its own, outside the stack: for tasks of an application or a driver to wait for one
 /// another.
 #[derive(Debug)]
-pub struct Event {
-    id: EventId,
-    /// The simulator's run that it belongs to.
-    #[cfg(unix)]
-    run: u32,
-}
+pub struct Event(EventId);
 
 impl Event {
     /// A new event, not signalled.
@@ -89,57 +83,35 @@ impl Event {
     ///
     /// [`OutOfMemory`](crate::OutOfMemory) if FreeRTOS's heap has no room for a semaphore.
     pub fn new() -> Result<Self, crate::OutOfMemory> {
-        let id = FreeRtos.event_new().ok_or(crate::OutOfMemory)?;
-        Ok(Self {
-            id,
-            #[cfg(unix)]
-            run: crate::scheduler::run_number(),
-        })
+        FreeRtos.event_new().map(Self).ok_or(crate::OutOfMemory)
     }
 
     /// Signals; remembered until somebody waits, a second signal merges. Call it in tasks only.
     ///
     /// # Panics
     ///
-    /// On the simulator, as all functions here, if the run that made the event has ended.
+    /// On the simulator, as all functions here but `drop`, if the run that made the event has ended.
     pub fn signal(&self) {
-        give(self.id());
+        give(self.0);
     }
 
     /// Signals from an interrupt handler.
     pub fn signal_from_isr(&self) {
-        FreeRtos.event_signal_from_isr(self.id());
+        FreeRtos.event_signal_from_isr(self.0);
     }
 
     /// Waits for a signal and consumes it; `false` after `timeout` (`None`: for ever).
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
-        FreeRtos.event_wait(self.id(), timeout)
-    }
-
-    fn id(&self) -> EventId {
-        assert!(
-            self.is_alive(),
-            "the event belongs to an earlier run of the scheduler"
-        );
-        self.id
-    }
-
-    #[cfg(unix)]
-    fn is_alive(&self) -> bool {
-        self.run == crate::scheduler::run_number()
-    }
-
-    #[cfg(not(unix))]
-    fn is_alive(&self) -> bool {
-        true
+        FreeRtos.event_wait(self.0, timeout)
     }
 }
 
 impl Drop for Event {
     fn drop(&mut self) {
-        if self.is_alive() {
+        // An event of an earlier run went with FreeRTOS's heap.
+        if id::is_alive(self.0) {
             // SAFETY: the semaphore is this event's, and with `&mut self` nobody waits for it.
-            unsafe { ffi::vQueueDelete(handle(self.id)) };
+            unsafe { ffi::vQueueDelete(handle(self.0)) };
         }
     }
 }
@@ -156,5 +128,54 @@ fn take(event: EventId, ticks: Tick) -> bool {
 
 /// Ids are made in `event_new` alone; the stack never deletes one, and [`Event`] only its own.
 fn handle(event: EventId) -> Handle {
-    ptr::with_exposed_provenance_mut::<c_void>(event.0)
+    assert!(
+        id::is_alive(event),
+        "the event belongs to an earlier run of the scheduler"
+    );
+    id::handle(event)
+}
+
+/// On a microcontroller an id is the semaphore's address.
+#[cfg(not(unix))]
+mod id {
+    use super::{EventId, Handle, ptr};
+
+    pub(super) fn new(handle: Handle) -> EventId {
+        EventId(handle.expose_provenance())
+    }
+
+    pub(super) fn is_alive(_: EventId) -> bool {
+        true
+    }
+
+    pub(super) fn handle(event: EventId) -> Handle {
+        ptr::with_exposed_provenance_mut(event.0)
+    }
+}
+
+/// On the simulator the id says in the upper bits, which are zero in a host's address, which run
+/// of the scheduler it belongs to: using it in the next would corrupt FreeRTOS's heap.
+#[cfg(unix)]
+mod id {
+    use super::{EventId, Handle, ptr};
+    use crate::scheduler::run_number;
+
+    const ADDRESS_BITS: u32 = 48;
+    const ADDRESS: usize = (1 << ADDRESS_BITS) - 1;
+
+    pub(super) fn new(handle: Handle) -> EventId {
+        EventId(handle.expose_provenance() | tag())
+    }
+
+    pub(super) fn is_alive(event: EventId) -> bool {
+        event.0 & !ADDRESS == tag()
+    }
+
+    pub(super) fn handle(event: EventId) -> Handle {
+        ptr::with_exposed_provenance_mut(event.0 & ADDRESS)
+    }
+
+    fn tag() -> usize {
+        (run_number() as usize) << ADDRESS_BITS
+    }
 }

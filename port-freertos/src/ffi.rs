@@ -32,6 +32,12 @@ pub(crate) type TaskFunction = extern "C-unwind" fn(*mut c_void);
 
 /// `portMAX_DELAY`: for ever.
 pub(crate) const MAX_DELAY: Tick = Tick::MAX;
+/// `configINITIAL_TICK_COUNT` of the simulator (simulator/config/FreeRTOSConfig.h).
+#[cfg(unix)]
+pub(crate) const INITIAL_TICKS: u64 = 0xffff_ffff - 300;
+/// Firmware starts at 0; if not, its time just starts later.
+#[cfg(not(unix))]
+pub(crate) const INITIAL_TICKS: u64 = 0;
 /// `pdTRUE`, `pdPASS`.
 pub(crate) const TRUE: Base = 1;
 /// `queueQUEUE_TYPE_BINARY_SEMAPHORE`.
@@ -119,6 +125,7 @@ mod simulator {
         pub(crate) fn vPortSimRaiseIrq(line: c_uint);
         pub(crate) fn vPortSimYieldFromIsr(woken: c_int);
         pub(crate) safe fn xPortSimOnTask() -> c_int;
+        #[cfg(feature = "stock-port")]
         pub(crate) safe fn xPortSimInIsr() -> c_int;
         #[cfg(not(feature = "stock-port"))]
         pub(crate) safe fn ullPortSimMicros() -> u64;

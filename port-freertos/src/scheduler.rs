@@ -49,7 +49,7 @@ mod simulator {
     ///
     /// # Panics
     ///
-    /// With the panic of the first task that panicked.
+    /// With the panic of the first task that panicked; if called in a task.
     ///
     /// ```
     /// gannet_port_freertos::host!();
@@ -65,6 +65,7 @@ mod simulator {
     /// # }
     /// ```
     pub fn run<T: Send + 'static>(main: impl FnOnce() -> T + Send + 'static) -> T {
+        assert!(ffi::xPortSimOnTask() == 0, "the scheduler runs already");
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         host::init();

@@ -28,14 +28,16 @@ fn critical_sections_exclude_tasks_and_host_threads() {
     let outside = run(move || {
         let threads: Vec<_> = (0..2)
             .map(|_| {
-                std::thread::spawn(|| {
-                    host::block_signals();
-                    let mut added = 0;
-                    while !STOP.load(Relaxed) {
-                        add();
-                        added += 1;
-                    }
-                    added
+                host::masked(|| {
+                    std::thread::spawn(|| {
+                        host::block_signals();
+                        let mut added = 0;
+                        while !STOP.load(Relaxed) {
+                            add();
+                            added += 1;
+                        }
+                        added
+                    })
                 })
             })
             .collect();
@@ -101,7 +103,7 @@ fn tasks_of_all_priorities_allocate_and_print_without_a_deadlock() {
         }
     });
     run(|| {
-        for i in 0..TASKS {
+        for (i, rounds) in ROUNDS.iter().enumerate() {
             spawn("allocates", Priority(1 + i as u8 % 5), 512, move || {
                 let mut random = i as u32 * 7_919 + 1;
                 loop {
@@ -116,8 +118,8 @@ fn tasks_of_all_priorities_allocate_and_print_without_a_deadlock() {
                         drop(old);
                     }
                     log::debug!("task {i}");
-                    host::masked(|| eprint!("{}", if random % 512 == 0 { "." } else { "" }));
-                    ROUNDS[i].fetch_add(1, Relaxed);
+                    host::masked(|| eprint!("")); // takes the lock
+                    rounds.fetch_add(1, Relaxed);
                     delay(Duration::from_millis(1 + u64::from(random % 3)));
                 }
             })

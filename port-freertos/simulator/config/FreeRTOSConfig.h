@@ -20,6 +20,10 @@ extern void vGannetAssertFailed(uint32_t ulLine, const char *pcFileName);
 #define configTICK_RATE_HZ 1000
 #define configUSE_16_BIT_TICKS 0
 
+/* The 32-bit count overflows 300 ticks after each start, so that every test of some length goes
+ * through what a device does after 49 days. src/ffi.rs (INITIAL_TICKS) has it too. */
+#define configINITIAL_TICK_COUNT (0xffffffffu - 300u)
+
 /* As the bindings of freertos-next assume. */
 #define configSTACK_DEPTH_TYPE uint16_t
 #define configRUN_TIME_COUNTER_TYPE uint32_t

@@ -26,7 +26,8 @@
  * it can be started again.
  *
  * Threads of the host program may live beside the tasks. They should block the signals above; one
- * that doesn't and gets an interrupt blocks it from then on and passes it on.
+ * that doesn't and gets an interrupt blocks it from then on and passes it on. They must not call
+ * the kernel, but may raise interrupts.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -91,9 +92,6 @@ static _Atomic uint64_t start_ns; /* this start */
 static uint64_t ticks_done;       /* (CPU) */
 static atomic_bool running;
 static atomic_int ended; /* futex */
-
-/* Interrupts that hit a thread of the host program and were passed on. */
-_Atomic uint64_t ullPortSimForeignSignals;
 
 /* ---- helpers ---- */
 
@@ -204,7 +202,6 @@ static void on_signal(int sig, siginfo_t *info, void *context) {
         sigaddset(&u->uc_sigmask, SIG_TICK);
         sigaddset(&u->uc_sigmask, SIG_LINE);
         sigaddset(&u->uc_sigmask, SIG_DEVICE);
-        atomic_fetch_add(&ullPortSimForeignSignals, 1);
         if (atomic_load(&running)) kill(getpid(), sig);
     } else {
         unsigned work = sig == SIG_TICK ? TICK : LINES;
@@ -237,6 +234,8 @@ static void install_handlers(void) {
 /* ---- what the kernel calls ---- */
 
 void vPortEnterCritical(void) {
+    /* A kernel function on a thread that has not the CPU; it should raise an interrupt instead. */
+    configASSERT(self != NULL || !atomic_load_explicit(&running, memory_order_relaxed));
     critical_nesting++;
     portMEMORY_BARRIER();
 }

@@ -25,8 +25,9 @@ macro_rules! host {
     };
 }
 
-/// Runs `f` without being preempted: for whatever takes a lock of the host's libraries. Takes part
-/// in no scheduling, so `f` must be short and must not wait for another task.
+/// Runs `f` without being preempted: for whatever takes a lock of the host's libraries, such as
+/// printing or starting a thread (which allocates in C). No other task runs meanwhile, so `f` must
+/// be short and must not wait for one.
 ///
 /// On threads that are not tasks it only calls `f`.
 ///
