@@ -35,13 +35,11 @@ impl Pcb {
         let flight = self.snd.in_flight();
         // RFC 7661 §4.2 in spirit: a window that was not used is not made larger.
         let cwnd = self.congestion.cwnd();
-        let window_limited =
-            flight + 3 * mss >= cwnd || (cwnd < self.congestion.ssthresh() && 2 * flight >= cwnd);
-        let window_limited = window_limited && !self.is_marked(segment);
+        let window_limited = !self.ecn.echoed
+            && (flight + 3 * mss >= cwnd
+                || (cwnd < self.congestion.ssthresh() && 2 * flight >= cwnd));
         let acked = ack.since(self.snd.una);
         let bytes = self.snd.acknowledge(ack);
-        self.path_acked();
-        self.restart_user_timer(cx.now);
         self.pending.acked = self.pending.acked.saturating_add(bytes as usize);
         self.measure(segment, cx);
         self.on_new_ack(acked, window_limited);
