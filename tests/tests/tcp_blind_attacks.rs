@@ -90,11 +90,35 @@ fn resets() {
         );
     }
     check(|nxt, _| format!("R {nxt}:{nxt}(0) win 0"), Answer::Dead);
+    // RFC 9293 §3.5.3 (SHLD-2): it may carry data, an explanation.
+    check(
+        |nxt, _| format!("R {nxt}:{}(10) win 0", nxt + 10),
+        Answer::Dead,
+    );
     // The acknowledgement in a reset does not count.
     check(
         |nxt, _| format!("R. {nxt}:{nxt}(0) ack 999999 win 0"),
         Answer::Dead,
     );
+}
+
+#[test]
+fn a_closed_window_takes_resets() {
+    // RFC 9293 §3.10.7.4 (MUST-66).
+    let mut config = plain_config();
+    config.tcp.rcv_wnd = 1000;
+    let mut app = Recorder {
+        hold_window: true,
+        ..Recorder::default()
+    };
+    let mut t = Script::accepted(config, &mut app);
+    t.put(&mut app, "P. 1:1001(1000) ack 1");
+    t.wait(&mut app, Duration::from_millis(100));
+    assert_eq!(t.sent(), [". 1:1(0) ack 1001 win 0"]);
+    t.put(&mut app, "R 1002:1002(0) win 0");
+    assert_eq!(app.take(), ["accept", "recv 1000"]);
+    t.put(&mut app, "R 1001:1001(0) win 0");
+    assert_eq!(app.take(), ["err Reset"]);
 }
 
 #[test]
