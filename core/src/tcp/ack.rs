@@ -55,11 +55,9 @@ impl Pcb {
 
     fn take_new_ack(&mut self, ack: SeqNum, segment: &Arrived, cx: &mut Context<'_>) {
         let window_limited =
-            self.is_window_limited(self.snd.in_flight()) && !self.is_marked(segment);
+            self.is_window_limited(self.snd.in_flight()) && !self.ecn.echoed;
         let old_una = self.snd.una;
         let bytes = self.snd.acknowledge(ack);
-        self.path_acked();
-        self.restart_user_timer(cx.now);
         self.pending.acked = self.pending.acked.saturating_add(bytes as usize);
         let rtt = self.measure(segment, cx);
         let acked = Acked {

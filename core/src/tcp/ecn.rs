@@ -24,6 +24,9 @@ pub(crate) struct Ecn {
     pub(crate) agreed: bool,
     /// A mark arrived, and the peer has not said that it slowed down.
     echo: bool,
+    /// The segment being processed echoes a mark: the congestion window does not grow by it
+    /// (RFC 3168 §6.1.2).
+    pub(crate) echoed: bool,
     /// We slowed down: the next new data says so.
     reduced: bool,
     /// Echoes of what was sent before this number mean the reduction already made.
@@ -36,6 +39,7 @@ impl Ecn {
     pub(crate) const OFF: Self = Self {
         agreed: false,
         echo: false,
+        echoed: false,
         reduced: false,
         recover: None,
         marks: 0,
@@ -105,10 +109,8 @@ impl Pcb {
         if self.ecn.recover.is_some_and(|recover| ack.after(recover)) {
             self.ecn.recover = None;
         }
-        if segment.flags.contains(Flags::ECE)
-            && self.ecn.recover.is_none()
-            && self.snd.in_flight() > 0
-        {
+        self.ecn.echoed = segment.flags.contains(Flags::ECE);
+        if self.ecn.echoed && self.ecn.recover.is_none() && self.snd.in_flight() > 0 {
             if !self.recovery.in_recovery() {
                 let (flight, mss) = (self.snd.in_flight(), self.effective_mss());
                 self.congestion.ecn_echo(flight, mss);
@@ -116,12 +118,6 @@ impl Pcb {
             self.ecn.recover = Some(self.snd.nxt);
             self.ecn.reduced = true;
         }
-    }
-
-    /// Whether `segment` echoes a mark: then the congestion window does not grow by it
-    /// (RFC 3168 §6.1.2).
-    pub(super) fn is_marked(&self, segment: &Arrived) -> bool {
-        self.ecn.agreed && segment.flags.contains(Flags::ECE)
     }
 
     /// The flags and the ECN bits of a segment to send.

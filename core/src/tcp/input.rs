@@ -96,6 +96,7 @@ impl Pcb {
         self.snd.acknowledge(ack);
         (self.snd.wl1, self.snd.wl2) = (segment.seq, ack);
         self.establish(cx);
+        self.restart_user_timer(cx.now);
         self.measure(&segment, cx);
         self.rcv.acknowledge(AckDue::Now);
         // Data and FIN may come with the SYN.
@@ -162,7 +163,12 @@ impl Pcb {
         self.heard(&segment, cx);
         let fin_was_acked = self.snd.fin == Fin::Acked;
         self.take_ecn(ack, &segment);
+        let una = self.snd.una;
         self.take_ack(ack, &segment, cx);
+        if self.snd.una != una {
+            self.path_acked();
+            self.restart_user_timer(cx.now);
+        }
         if !fin_was_acked && self.snd.fin == Fin::Acked {
             match self.state {
                 State::FinWait1 => self.enter_fin_wait_2(cx.now, cx.config),

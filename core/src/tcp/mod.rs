@@ -198,7 +198,7 @@ pub enum State {
     /// Both closed, the last FIN not acknowledged.
     LastAck,
     /// Waiting for old segments to die out. No control block is in this state; see
-    /// [`Tcp::time_waits`].
+    /// [`Stack::tcp_census`].
     TimeWait,
 }
 
