@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use gannet_core::tcp::{Data, More, Shutdown};
+use gannet_core::tcp::{Data, More, Shutdown, State};
 use gannet_core::udp::Datagram;
 use gannet_core::{
     Error, Handler, Instant, Owner, Pbuf, Pool, Refused, Stack, Tcp, TcpListener, TcpPcb, Udp,
@@ -119,6 +119,13 @@ impl App {
         self.clients.clear();
         drop(ledger);
         self.echo.rebooted();
+    }
+
+    /// The clock went forward.
+    pub fn jumped(&mut self, by: Duration) {
+        for conn in &mut self.conns {
+            conn.progress += by;
+        }
     }
 
     /// Whether everything this application wanted is over.
@@ -325,7 +332,9 @@ impl App {
         let over = conn.eof || (all_sent && all_got && conn.side == 0 && side.end != End::HalfClose);
         // At the end of the stream the server has all it will ever get.
         let idle = conn.sent >= allowed;
-        if over && idle && !conn.closed {
+        // An attempt to connect that nobody wants any more is given up.
+        let early = tcp.state(conn.pcb) == Ok(State::SynSent);
+        if over && idle && !conn.closed && !(early && side.end == End::Orphan) {
             if side.end == End::Orphan && conn.held.is_empty() {
                 let _ = tcp.orphan(conn.pcb);
                 self.conclude(at, Fate::Done, now);

@@ -18,6 +18,8 @@ use super::plan::{HostPlan, Plan, Which};
 
 /// Turns in a row a stack may ask for without a frame to receive.
 const REPEATS: u32 = 200;
+/// As many when the host talks to itself: a whole transfer takes no time then.
+const LOOPED: u32 = 1_000_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -37,6 +39,9 @@ pub struct Host {
     deadline: Option<Instant>,
     hoard: [Vec<Pbuf>; 3],
     repeats: u32,
+    most_repeats: u32,
+    /// What the stack was lent.
+    arena: Arena,
 }
 
 impl Host {
@@ -45,15 +50,15 @@ impl Host {
         n: usize,
         plan: &Rc<Plan>,
         ledger: &Rc<RefCell<Ledger>>,
-        arena: &mut Arena,
         pools: Pools,
         seed: u64,
         now: Instant,
     ) -> Self {
+        let mut arena = Arena::default();
         let of = &plan.hosts[n];
         let wire = Wire::default();
         wire.set_part(of.part);
-        let stack = stack(n, of, arena, pools, &wire, seed);
+        let stack = stack(n, of, &mut arena, pools, &wire, seed);
         let app = App::new(n, plan, ledger, pools.tx, now);
         let mut host = Self {
             stack,
@@ -65,6 +70,11 @@ impl Host {
             deadline: None,
             hoard: Default::default(),
             repeats: 0,
+            most_repeats: match plan.flows.iter().any(|f| f.client == n && f.server == n) {
+                true => LOOPED,
+                false => REPEATS,
+            },
+            arena,
         };
         host.app.listen(&mut host.stack, now);
         host
@@ -108,7 +118,7 @@ impl Host {
         } else {
             0
         };
-        if self.repeats > REPEATS {
+        if self.repeats > self.most_repeats {
             return Err("the stack asks for turns without an end".into());
         }
         Ok(())
@@ -120,14 +130,34 @@ impl Host {
         n: usize,
         plan: &Rc<Plan>,
         ledger: &Rc<RefCell<Ledger>>,
-        arena: &mut Arena,
         seed: u64,
         now: Instant,
     ) {
         self.give_back();
-        let mut new = Self::new(n, plan, ledger, arena, self.pools, seed, now);
-        std::mem::swap(self, &mut new);
-        self.app.rebooted(new.app);
+        let mut other = Self::new(n, plan, ledger, self.pools, seed, now);
+        std::mem::swap(self, &mut other);
+        self.ahead = other.ahead;
+        self.app.rebooted(other.put_away());
+    }
+
+    /// Ends the host; what it was lent is free again. Its application is left.
+    #[allow(unsafe_code, reason = "gives back what the stack was lent")]
+    pub fn put_away(self) -> App {
+        let Self {
+            stack, arena, app, ..
+        } = self;
+        drop(stack);
+        // SAFETY: the stack is dropped, and with it all that refers to the storage; the driver it
+        // had is storage of its own.
+        unsafe { arena.release() };
+        app
+    }
+
+    /// Its clock goes forward; its application does not lose patience for that.
+    pub fn jump(&mut self, by: Duration) {
+        self.ahead += by;
+        self.app.jumped(by);
+        self.kicked = true;
     }
 
     /// Somebody takes all but `leave` blocks of a pool, or gives back what was taken.

@@ -88,7 +88,7 @@ impl Shape {
                 (Size::Ample, false) => leak_pool::<2400, 512>("tx", 6000),
             },
             header: match self.header {
-                Size::Tiny => leak_pool::<2, 128>("header", 2),
+                Size::Tiny => leak_pool::<6, 128>("header", 6),
                 Size::Small => leak_pool::<16, 128>("header", 16),
                 Size::Ample => leak_pool::<512, 128>("header", 512),
             },

@@ -3,10 +3,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use gannet_core::Instant;
+use gannet_core::{Error, Instant};
 use gannet_core::netif::Link;
-
-use crate::arena::Arena;
 
 use super::host::Host;
 use super::ledger::{Fate, Ledger};
@@ -45,10 +43,8 @@ pub struct Report {
 pub struct World {
     plan: Rc<Plan>,
     ledger: Rc<RefCell<Ledger>>,
-    // The stacks go before what they were lent.
     hosts: Vec<Host>,
     net: Net,
-    arena: Arena,
     now: Instant,
     next_fault: usize,
     random: Rng,
@@ -64,7 +60,6 @@ impl World {
             forged: plan.forged,
             ..Ledger::default()
         }));
-        let mut arena = Arena::default();
         let mut net = Net::new(plan.medium, plan.seed ^ 0x6e65_7477);
         net.capture = capture.then(Vec::new);
         let mut random = Rng::with_seed(plan.seed ^ 0x776f_726c);
@@ -72,7 +67,7 @@ impl World {
             .map(|n| {
                 let pools = plan.hosts[n].shape.take();
                 let seed = random.u64(..);
-                let host = Host::new(n, &plan, &ledger, &mut arena, pools, seed, START);
+                let host = Host::new(n, &plan, &ledger, pools, seed, START);
                 net.join(host.wire.clone());
                 host
             })
@@ -82,7 +77,6 @@ impl World {
             ledger,
             hosts,
             net,
-            arena,
             now: START,
             next_fault: 0,
             random,
@@ -127,19 +121,12 @@ impl World {
     }
 
     /// Gives everything back that later runs can use.
-    #[allow(unsafe_code, reason = "gives back what the stacks were lent")]
     pub fn put_away(self) {
-        let Self {
-            hosts, arena, plan, ..
-        } = self;
-        let pools: Vec<_> = hosts.iter().map(|host| host.pools).collect();
-        drop(hosts);
-        for (of, pools) in plan.hosts.iter().zip(pools) {
+        for (host, of) in self.hosts.into_iter().zip(&self.plan.hosts) {
+            let pools = host.pools;
+            drop(host.put_away());
             of.shape.give(pools);
         }
-        // SAFETY: the stacks are dropped, and with them all that refers to the storage: the
-        // drivers they had are storage of their own.
-        unsafe { arena.release() };
     }
 
     fn is_finished(&self) -> bool {
@@ -205,19 +192,16 @@ impl World {
             Fault::Reboot(n) => {
                 let seed = self.random.u64(..);
                 let host = &mut self.hosts[n];
-                let ahead = host.ahead;
                 let clock = host.clock(self.now);
                 let (plan, ledger) = (&self.plan, &self.ledger);
-                host.reboot(n, plan, ledger, &mut self.arena, seed, clock);
-                host.ahead = ahead;
+                host.reboot(n, plan, ledger, seed, clock);
                 self.net.replace(n, host.wire.clone());
                 // The new device's cable is in.
                 self.net.set_up(n, true);
             }
             Fault::Hog(host, which, leave) => self.hosts[host].hog(which, leave),
             Fault::Jump(host, by) => {
-                self.hosts[host].ahead += by;
-                self.hosts[host].kicked = true;
+                self.hosts[host].jump(by);
             }
             Fault::Room(host, room) => {
                 self.hosts[host].wire.set_room(room);
@@ -247,6 +231,10 @@ impl World {
                 plan.server_side.bytes * plan.rounds,
             ];
             for record in records() {
+                // Nobody answered ARP for some seconds.
+                if record.fate[0] == Fate::Failed(Error::Unreachable) && record.got == [0; 2] {
+                    continue;
+                }
                 if record.got != [wanted[1], wanted[0]] || record.fate.contains(&Fate::GivenUp) {
                     return Err(format!(
                         "flow {n}: {record:?}, but client and server were to send {wanted:?}"
