@@ -310,6 +310,7 @@ impl App {
             match write(tcp, conn.pcb, side.writes, &bytes, self.tx) {
                 Ok(()) => {
                     conn.sent += n as u64;
+                    conn.piece = conn.piece.saturating_mul(2);
                     conn.progress = now;
                     self.ledger.borrow_mut().records[id as usize].sent[conn.side] = conn.sent;
                 }
