@@ -48,6 +48,8 @@ impl Pcb {
                 self.pending.poll = true;
                 self.start_poll_timer(cx.now);
             }
+            // The output that follows sends it.
+            Timer::Pacing => {}
             Timer::Refused => self.pending.refused = false,
         }
         Verdict::Done

@@ -8,6 +8,8 @@ mod calls;
 mod conclude;
 mod congestion;
 mod data;
+#[cfg(feature = "bbr")]
+mod delivery_rate;
 mod demux;
 mod engine;
 mod expire;
@@ -21,6 +23,8 @@ mod listen;
 mod min_rtt;
 mod out_of_order;
 mod output;
+#[cfg(feature = "bbr")]
+mod pacing;
 mod pcb;
 mod ports;
 #[cfg(feature = "sack")]

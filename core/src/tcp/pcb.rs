@@ -85,6 +85,8 @@ pub(crate) struct Pcb {
     pub(crate) recovery: Recovery,
     #[cfg(feature = "sack")]
     pub(crate) selective: Selective,
+    #[cfg(feature = "bbr")]
+    pub(crate) pacing: super::pacing::Pacing,
     pub(crate) timers: TimerTable,
     pub(crate) negotiated: Negotiated,
     pub(crate) nagle: Nagle,
@@ -140,6 +142,8 @@ impl Pcb {
         recovery: Recovery::NONE,
         #[cfg(feature = "sack")]
         selective: Selective::OFF,
+        #[cfg(feature = "bbr")]
+        pacing: super::pacing::Pacing::OFF,
         timers: TimerTable::STOPPED,
         negotiated: Negotiated {
             timestamps: None,

@@ -28,9 +28,9 @@ impl Engine {
         handle: TcpPcb,
         algorithm: CongestionControl,
     ) -> Result<(), Error> {
-        let pcb = self.pcb_mut(handle)?;
-        pcb.algorithm = algorithm;
-        pcb.congestion.switch(algorithm);
+        let index = self.index(handle)?;
+        self.pcb_mut(handle)?.follow(algorithm);
+        self.settle(index);
         Ok(())
     }
 

@@ -24,9 +24,11 @@ pub(crate) enum Timer {
     Poll,
     /// Offer refused data again.
     Refused,
+    /// Send what pacing holds back.
+    Pacing,
 }
 
-const COUNT: usize = 9;
+const COUNT: usize = 10;
 
 impl Timer {
     pub(crate) const ALL: [Self; COUNT] = [
@@ -39,6 +41,7 @@ impl Timer {
         Self::FinWait2,
         Self::Poll,
         Self::Refused,
+        Self::Pacing,
     ];
 }
 
@@ -52,6 +55,11 @@ impl TimerTable {
 
     pub(crate) fn start(&mut self, timer: Timer, now: Instant, after: Duration) {
         self.0[timer as usize] = now + after;
+    }
+
+    #[cfg(feature = "bbr")]
+    pub(crate) fn start_at(&mut self, timer: Timer, at: Instant) {
+        self.0[timer as usize] = at;
     }
 
     /// `timer` expires no later than `other`.

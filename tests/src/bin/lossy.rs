@@ -46,6 +46,7 @@ fn algorithms() -> Vec<(&'static str, Config)> {
     vec![
         with("NewReno", CongestionControl::NewReno),
         with("CUBIC", CongestionControl::Cubic),
+        with("BBR", CongestionControl::Bbr),
     ]
 }
 
@@ -84,7 +85,9 @@ fn lwip(bench: &Bench, seeds: u64) {
         config.tcp.timestamps = Use::Off;
     }
     println!("## 100 Mbit/s, drop-tail queue of 100 frames\n");
-    println!("Without timestamps, as lwIP. Mbit/s, in brackets lwIP 2.2.1; silence: the longest at 1 % in ms.\n");
+    println!(
+        "Without timestamps, as lwIP. Mbit/s, in brackets lwIP 2.2.1; silence: the longest at 1 % in ms.\n"
+    );
     println!("| | window | RTT | 0 % | 0.1 % | 1 % | 3 % | silence 0 % | silence 1 % |");
     println!("|---|---|---|---|---|---|---|---|---|");
     for (name, config) in algorithms {
