@@ -416,7 +416,7 @@ fn info_tells_how_a_connection_is_doing() {
     assert_eq!(fresh.state, State::Established);
     assert_eq!((fresh.srtt, fresh.in_flight), (Some(Duration::ZERO), 0));
     assert!(!fresh.timestamps && !fresh.sack && fresh.window_scales.is_none());
-    assert!(!fresh.congestion.is_empty());
+    assert_eq!(fresh.congestion, Config::default().tcp.congestion);
     assert_eq!(fresh.since_data_sent, None);
     t.write(pcb, 1, 1500);
     t.run(

@@ -55,6 +55,7 @@ impl Pcb {
             _ => {}
         }
         let data = match self.to_resend() {
+            _ if self.is_paced() => None,
             Some((from, until)) => self.plan_again(from, until),
             None => self.plan_new(),
         };
@@ -320,6 +321,7 @@ impl Pcb {
     pub(crate) fn before_output(&mut self, now: Instant, config: &TcpConfig, sends: &SentStore) {
         self.ask_path_again(now);
         self.refresh_records(sends);
+        self.refresh_pacing(now);
         let idle = now.saturating_since(self.last_sent);
         if self.snd.in_flight() == 0
             && self.snd.unsent() > 0
@@ -336,6 +338,7 @@ impl Pcb {
         if self.force == Force::Flush {
             self.force = Force::No;
         }
+        self.settle_pacing();
         if self.rcv.ack == AckDue::Delayed && !self.timers.is_running(Timer::DelayedAck) {
             self.timers
                 .start(Timer::DelayedAck, now, config.delayed_ack);

@@ -90,6 +90,8 @@ pub(crate) struct Pcb {
     pub(crate) recovery: Recovery,
     #[cfg(feature = "sack")]
     pub(crate) selective: Selective,
+    #[cfg(feature = "bbr")]
+    pub(crate) pacing: super::pacing::Pacing,
     pub(crate) timers: TimerTable,
     pub(crate) negotiated: Negotiated,
     pub(crate) settings: Settings,
@@ -147,6 +149,8 @@ impl Pcb {
         recovery: Recovery::NONE,
         #[cfg(feature = "sack")]
         selective: Selective::OFF,
+        #[cfg(feature = "bbr")]
+        pacing: super::pacing::Pacing::OFF,
         timers: TimerTable::STOPPED,
         negotiated: Negotiated {
             timestamps: None,

@@ -8,6 +8,8 @@ use crate::wire::tcp::SeqNum;
 use crate::wire::tcp_options::{SackBlock, SackBlocks};
 
 use super::congestion::Acked;
+#[cfg(feature = "bbr")]
+use super::delivery_rate::DeliveryRate;
 use super::frto::{Evidence, Finding, Frto, NewData};
 use super::input::Context;
 use super::pcb::Pcb;
@@ -34,6 +36,8 @@ pub(crate) struct Selective {
     pub(super) repair_probes: u8,
     /// New segments to send before anything is sent again (RFC 5682 §3.1, step 2b).
     pub(super) new_first: u8,
+    #[cfg(feature = "bbr")]
+    pub(super) rate: DeliveryRate,
 }
 
 impl Selective {
@@ -46,6 +50,8 @@ impl Selective {
         tail: TailProbe::NONE,
         repair_probes: 0,
         new_first: 0,
+        #[cfg(feature = "bbr")]
+        rate: DeliveryRate::NEW,
     };
 
     /// The handshake is complete; `sack`: both sides permit it.
@@ -64,31 +70,46 @@ impl Selective {
         *self = Self::OFF;
     }
 
-    /// `start..end` was sent for the first time.
+    /// `range` was sent for the first time, with `flight` bytes before it.
     pub(crate) fn sent_new(
         &mut self,
         store: &mut SentStore,
-        start: SeqNum,
-        end: SeqNum,
+        range: (SeqNum, SeqNum),
+        flight: u32,
         mss: u32,
         now: Instant,
     ) {
-        self.board.push(store, start, Record::new(end, now), mss);
-        self.prr.sent(end.since(start));
+        let record = self.record(range, flight, now);
+        self.board.push(store, range.0, record, mss);
         self.new_first = self.new_first.saturating_sub(1);
     }
 
-    /// `start..end` was sent again.
+    /// `range` was sent again, with `flight` bytes unacknowledged.
     pub(crate) fn sent_again(
         &mut self,
         store: &mut SentStore,
-        start: SeqNum,
-        end: SeqNum,
+        range: (SeqNum, SeqNum),
+        flight: u32,
         now: Instant,
     ) {
-        self.board
-            .sent_again(store, start, end, Record::new(end, now));
-        self.prr.sent(end.since(start));
+        let record = self.record(range, flight, now);
+        self.board.sent_again(store, range.0, range.1, record);
+    }
+
+    #[cfg_attr(
+        not(feature = "bbr"),
+        expect(unused_variables, reason = "for the delivery rate")
+    )]
+    fn record(&mut self, (start, end): (SeqNum, SeqNum), flight: u32, now: Instant) -> Record {
+        let len = end.since(start);
+        self.prr.sent(len);
+        #[cfg(feature = "bbr")]
+        return Record {
+            snapshot: self.rate.sent(now, self.board.pipe(flight), len),
+            ..Record::new(end, now)
+        };
+        #[cfg(not(feature = "bbr"))]
+        Record::new(end, now)
     }
 }
 
@@ -150,6 +171,8 @@ impl Pcb {
         let missing_before = self.selective.board.missing();
         self.detect_losses(cx);
         let lost = self.selective.board.missing() > missing_before;
+        #[cfg(feature = "bbr")]
+        self.take_sample(&delivery, missing_before, cx.now);
         let acked = Acked {
             now: cx.now,
             bytes: self.snd.una.since(old_una),
@@ -301,11 +324,15 @@ impl Pcb {
                 self.congestion.set_cwnd(self.congestion.ssthresh());
                 self.selective.rack.on_recovery_end();
                 self.recovery.phase = Phase::Open;
+                #[cfg(feature = "bbr")]
+                self.congestion.recovered();
             }
             Phase::Timeout { recover } if !una.before(recover) => {
                 self.selective.rack.on_recovery_end();
                 self.selective.frto = Frto::Idle;
                 self.recovery.phase = Phase::Open;
+                #[cfg(feature = "bbr")]
+                self.congestion.recovered();
             }
             _ => {}
         }
@@ -356,6 +383,28 @@ impl Pcb {
     /// Bytes believed to be in the network.
     pub(super) fn pipe(&self) -> u32 {
         self.selective.board.pipe(self.snd.in_flight())
+    }
+
+    /// Shows what was delivered and lost to an algorithm that models the path.
+    #[cfg(feature = "bbr")]
+    fn take_sample(&mut self, delivery: &Delivery, missing_before: u32, now: Instant) {
+        let (mss, pipe) = (self.effective_mss(), self.pipe());
+        let sel = &mut self.selective;
+        let newly_lost = sel.board.missing().saturating_sub(missing_before);
+        sel.rate.lost(newly_lost);
+        let Some(newest) = &delivery.rated else {
+            return;
+        };
+        let min_rtt = sel.rack.min_rtt();
+        let sample = super::delivery_rate::Sample {
+            newly_lost,
+            rtt: delivery.shortest,
+            in_flight: pipe,
+            mss,
+            ..sel.rate.acked(now, delivery.bytes, newest, min_rtt)
+        };
+        self.congestion.on_sample(&sample);
+        self.pacing.set_rate(self.congestion.pacing_rate());
     }
 
     /// The last reduction was for nothing.
