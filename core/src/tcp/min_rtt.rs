@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn the_minimum_holds_for_five_minutes() {
         let mut min = MinRtt::NEW;
-        let at = |seconds| Instant::from_millis(seconds * 1_000);
+        let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
         let ms = Duration::from_millis;
         min.measured(ms(10), at(0));
         min.measured(ms(20), at(1));
