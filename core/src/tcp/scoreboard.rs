@@ -217,6 +217,14 @@ impl Scoreboard {
         store.at(self.head).map(|slot| slot.record)
     }
 
+    /// The last record and where it starts.
+    #[cfg(test)]
+    pub(crate) fn last(&self, store: &SentStore) -> Option<(SeqNum, Record)> {
+        store
+            .at(self.tail)
+            .map(|slot| (self.tail_start, slot.record))
+    }
+
     /// The records in order, each with its start.
     pub(crate) fn records<'a>(
         &self,
