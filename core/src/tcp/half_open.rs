@@ -61,12 +61,7 @@ impl Engine {
             return;
         }
         let says_something = segment.len > 0 || segment.fin();
-        if !says_something
-            && self
-                .syns
-                .at(record)
-                .is_some_and(|slot| slot.defers(now, settings.defer_accept))
-        {
+        if !says_something && self.syns.defers(record, now, settings.defer_accept) {
             return;
         }
         if self.complete(ip, now, &slot, segment) {
@@ -159,9 +154,7 @@ impl Engine {
         };
         self.answer_syn(ip, now, &slot, None);
         // Not sent for want of a buffer is like lost: the timer sends it again.
-        if let Some(slot) = self.syns.at(record) {
-            slot.transmitted(now, &self.config);
-        }
+        self.syns.transmitted(record, now, &self.config);
     }
 
     /// Sends the SYN,ACK that belongs to `slot`; `extras` go into its timestamp.

@@ -130,7 +130,9 @@ impl Pcb {
             let may = (self.usable() > 0 || self.snd.in_flight() == 0) && self.record_room() > 0;
             return (fin && may).then_some(bare_fin);
         }
-        let mss = self.segment_room();
+        let mss = self
+            .path_probe_room()
+            .unwrap_or_else(|| self.segment_room());
         let wanted = unsent.min(mss);
         let usable = match self.force {
             // RFC 9293 §3.8.6.1: a probe carries one byte beyond the window.
