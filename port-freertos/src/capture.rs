@@ -60,7 +60,9 @@ pub fn capture<D: Driver>(
         },
         ..PcapHeader::default()
     };
-    let buffer = Buffer(Arc::new(std::sync::Mutex::new(BufWriter::new(File::create(path)?))));
+    let buffer = Buffer(Arc::new(std::sync::Mutex::new(BufWriter::new(
+        File::create(path)?,
+    ))));
     let writer = PcapWriter::with_header(buffer.clone(), header).map_err(to_io)?;
     // A frame lies in one piece: with less than twice its size, an empty ring could refuse it for
     // ever, because there is too little room on either side of where the ring stands.
@@ -175,16 +177,17 @@ impl Capture {
 
     /// Writes what is in the ring and closes the file; waits for the capture's task, and hence for
     /// a moment when nothing else runs. Frames that come later are not captured. Without it the file
-    /// lacks the last frames.
+    /// lacks the last frames. Returns how many frames it has.
     ///
     /// # Errors
     ///
     /// The first one of writing the file; from there on it has no more frames.
-    pub fn finish(self) -> io::Result<()> {
+    pub fn finish(self) -> io::Result<u32> {
         self.0.stop.store(true, Ordering::Release);
         self.0.work.signal();
         self.0.done.wait(None);
-        critical_section::with(|cs| self.0.error.borrow(cs).take()).map_or(Ok(()), Err)
+        let error = critical_section::with(|cs| self.0.error.borrow(cs).take());
+        error.map_or_else(|| Ok(self.written()), Err)
     }
 }
 
@@ -245,7 +248,9 @@ impl CaptureFile {
             let time = u64::from_le_bytes(time.try_into().expect("split at 8"));
             let len = u32::from_le_bytes(len.try_into().expect("the rest of 12"));
             let timestamp = self.boot + Duration::from_micros(time);
-            let written = self.writer.write_packet(&PcapPacket::new(timestamp, len, data));
+            let written = self
+                .writer
+                .write_packet(&PcapPacket::new(timestamp, len, data));
             record.release();
             written.map_err(to_io)?;
             self.shared.written.fetch_add(1, Ordering::Relaxed);
@@ -276,7 +281,9 @@ impl Write for Buffer {
 }
 
 fn boot_time() -> Duration {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     since_epoch.saturating_sub(Duration::from_micros(clock::now().as_micros()))
 }
 

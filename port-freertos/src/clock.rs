@@ -23,7 +23,7 @@ pub(crate) fn granularity() -> u64 {
 /// Microseconds of a tick.
 pub(crate) fn tick_micros() -> u64 {
     // `configTICK_RATE_HZ` above 1000 gives 0 here, which freertos-next does not support either.
-    u64::from(ffi::freertos_rs_get_portTICK_PERIOD_MS().max(1)) * 1_000
+    wide(ffi::freertos_rs_get_portTICK_PERIOD_MS().max(1)) * 1_000
 }
 
 /// How many ticks to wait from now so that [`now`] is `deadline` or later; 0 if it is already.
@@ -32,7 +32,9 @@ pub(crate) fn ticks_until(deadline: Instant) -> Tick {
     if now() >= deadline {
         return 0;
     }
-    let since_zero = deadline.as_micros().saturating_sub(source::tick_zero_micros());
+    let since_zero = deadline
+        .as_micros()
+        .saturating_sub(source::tick_zero_micros());
     let due = since_zero.div_ceil(tick_micros());
     // A tick that came since `now` above: one more look at the clock for the caller.
     let left = due.saturating_sub(ticks()).max(1);
@@ -49,12 +51,22 @@ pub(crate) fn ticks() -> u64 {
 
 #[cfg(not(feature = "stock-port"))]
 fn extend(now: ffi::TimeOut) -> u64 {
-    u64::from(now.overflows.cast_unsigned()) << 32 | u64::from(now.ticks)
+    u64::from(now.overflows.cast_unsigned()) << 32 | wide(now.ticks)
+}
+
+#[cfg(not(feature = "stock-port"))]
+fn wide(ticks: Tick) -> u64 {
+    ticks.into()
 }
 
 #[cfg(feature = "stock-port")]
 fn extend(now: ffi::TimeOut) -> u64 {
     now.ticks
+}
+
+#[cfg(feature = "stock-port")]
+fn wide(ticks: Tick) -> u64 {
+    ticks
 }
 
 #[cfg(all(unix, not(feature = "stock-port")))]

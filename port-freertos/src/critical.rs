@@ -27,7 +27,10 @@ unsafe impl critical_section::Impl for HostSection {
         if OWNER.load(Ordering::Relaxed) == me {
             return true;
         }
-        if LOCK.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        if LOCK
+            .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
             while LOCK.swap(2, Ordering::Acquire) != 0 {
                 futex(libc::FUTEX_WAIT, 2);
             }

@@ -117,7 +117,10 @@ impl Event {
     }
 
     fn id(&self) -> EventId {
-        assert!(self.is_alive(), "the event belongs to an earlier run of the scheduler");
+        assert!(
+            self.is_alive(),
+            "the event belongs to an earlier run of the scheduler"
+        );
         self.id
     }
 

@@ -119,6 +119,7 @@ mod simulator {
         pub(crate) fn vPortSimRaiseIrq(line: c_uint);
         pub(crate) fn vPortSimYieldFromIsr(woken: c_int);
         pub(crate) safe fn xPortSimOnTask() -> c_int;
+        #[cfg(feature = "stock-port")]
         pub(crate) safe fn xPortSimInIsr() -> c_int;
         #[cfg(not(feature = "stock-port"))]
         pub(crate) safe fn ullPortSimMicros() -> u64;

@@ -45,7 +45,7 @@ fn queue_passes_items_between_priorities() {
 fn semaphores_count_and_time_out() {
     run(|| {
         let binary = Semaphore::new_binary().unwrap();
-        assert!(!binary.take(Ticks::ms(2)).is_ok());
+        assert!(binary.take(Ticks::ms(2)).is_err());
         binary.give();
         binary.take(Ticks::zero()).unwrap();
         let counting = Semaphore::new_counting(10, 3).unwrap();

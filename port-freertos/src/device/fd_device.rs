@@ -57,7 +57,11 @@ impl FdDevice {
             let fd = fd.as_raw_fd();
             check(libc::fcntl(fd, libc::F_SETOWN, libc::getpid()))?;
             let flags = check(libc::fcntl(fd, libc::F_GETFL))?;
-            check(libc::fcntl(fd, libc::F_SETFL, flags | libc::O_ASYNC | libc::O_NONBLOCK))?;
+            check(libc::fcntl(
+                fd,
+                libc::F_SETFL,
+                flags | libc::O_ASYNC | libc::O_NONBLOCK,
+            ))?;
         }
         let frame_len = usize::from(setup.mtu) + HEADER_LEN;
         Ok(Self {
@@ -99,7 +103,9 @@ impl FdDevice {
     fn receive_once(&mut self) -> Received {
         let pool = self.setup.pool;
         let room = self.scratch.len();
-        let direct = Pbuf::alloc(pool, 0, room).ok().filter(|_| room <= pool.block_size());
+        let direct = Pbuf::alloc(pool, 0, room)
+            .ok()
+            .filter(|_| room <= pool.block_size());
         let (len, frame) = match direct {
             Some(mut frame) => match frame.data_mut().map(|data| read(self.fd.as_raw_fd(), data)) {
                 Some(len) => (len, Some(frame)),
@@ -200,7 +206,11 @@ fn copy(pool: &'static Pool, data: &[u8]) -> Option<Pbuf> {
 }
 
 pub(super) fn check(result: i32) -> io::Result<i32> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
 }
 
 fn check_len(result: isize) -> io::Result<usize> {

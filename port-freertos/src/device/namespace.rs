@@ -40,7 +40,9 @@ pub fn enter() -> Result<(), Unavailable> {
     match privileged {
         Ok(_) => Ok(()),
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => enter_as_user(),
-        Err(error) => Err(Unavailable(format!("a network namespace can't be made: {error}"))),
+        Err(error) => Err(Unavailable(format!(
+            "a network namespace can't be made: {error}"
+        ))),
     }
 }
 
@@ -61,7 +63,9 @@ fn enter_as_user() -> Result<(), Unavailable> {
         ("gid_map", format!("0 {group} 1")),
     ] {
         fs::write(format!("/proc/self/{file}"), text).map_err(|error| {
-            Unavailable(format!("/proc/self/{file} of a user namespace can't be written: {error}"))
+            Unavailable(format!(
+                "/proc/self/{file} of a user namespace can't be written: {error}"
+            ))
         })?;
     }
     Ok(())
@@ -80,7 +84,10 @@ pub fn configure(
     prefix_len: u8,
 ) -> Result<(), Unavailable> {
     // No IPv6 neighbour discovery of Linux's own on the wire, where that can be had.
-    drop(fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1"));
+    drop(fs::write(
+        format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"),
+        "1",
+    ));
     if let Some(HwAddr(bytes)) = hw {
         change(name, "hardware address", libc::SIOCSIFHWADDR, |request| {
             // SAFETY: plain data, for which zeros are a value.
@@ -95,7 +102,9 @@ pub fn configure(
     change(name, "address", libc::SIOCSIFADDR, |request| {
         request.ifr_ifru.ifru_addr = socket_address(address);
     })?;
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix_len.min(32))).unwrap_or(0);
+    let mask = u32::MAX
+        .checked_shl(32 - u32::from(prefix_len.min(32)))
+        .unwrap_or(0);
     change(name, "netmask", libc::SIOCSIFNETMASK, |request| {
         request.ifr_ifru.ifru_netmask = socket_address(mask.into());
     })?;

@@ -116,7 +116,11 @@ impl HostEnd {
                 let (data, len) = (frame.as_ptr().cast(), frame.len());
                 libc::send(self.fd.as_raw_fd(), data, len, libc::MSG_NOSIGNAL)
             };
-            if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+            if sent < 0 {
+                Err(io::Error::last_os_error())
+            } else {
+                Ok(())
+            }
         })
     }
 
@@ -142,7 +146,12 @@ impl HostEnd {
         let len = retry(|| {
             // SAFETY: writes at most the buffer's length.
             let len = unsafe {
-                libc::recv(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0)
+                libc::recv(
+                    self.fd.as_raw_fd(),
+                    buffer.as_mut_ptr().cast(),
+                    buffer.len(),
+                    0,
+                )
             };
             usize::try_from(len).map_err(|_| io::Error::last_os_error())
         })?;

@@ -39,7 +39,12 @@ impl Tap {
         check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) })?;
         Ok(Self {
             device: FdDevice::new(fd, setup)?,
-            name: request.ifr_name.iter().take_while(|c| **c != 0).map(|c| *c as u8 as char).collect(),
+            name: request
+                .ifr_name
+                .iter()
+                .take_while(|c| **c != 0)
+                .map(|c| *c as u8 as char)
+                .collect(),
         })
     }
 
