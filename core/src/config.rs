@@ -2,6 +2,8 @@
 //! default.
 use core::time::Duration;
 
+use crate::tcp::CongestionControl;
+
 /// Limits and defaults of one stack. Start from [`Config::default`].
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -42,6 +44,10 @@ pub struct TcpConfig {
     pub max_syn_retransmits: u8,
     /// Longest an acknowledgement is held back (RFC 9293 §3.8.6.3: below 0.5 s).
     pub delayed_ack: Duration,
+    /// Longest a peer is believed to hold an acknowledgement back (RFC 8985 §7.2).
+    pub max_ack_delay: Duration,
+    /// Congestion control of new connections (`TCP_CONGESTION`).
+    pub congestion: CongestionControl,
     /// How long a closed connection stays in TIME-WAIT: twice the maximum segment lifetime
     /// (RFC 9293 §3.4.2 suggests 4 min; 60 s as Linux).
     pub time_wait: Duration,
@@ -86,6 +92,8 @@ impl Default for TcpConfig {
             max_retransmits: 12,
             max_syn_retransmits: 6,
             delayed_ack: Duration::from_millis(100),
+            max_ack_delay: Duration::from_millis(200),
+            congestion: CongestionControl::default(),
             time_wait: Duration::from_secs(60),
             fin_wait_2: Duration::from_secs(20),
             max_out_of_order_runs: 16,

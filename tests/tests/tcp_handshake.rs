@@ -135,7 +135,7 @@ fn the_backlog_bounds_connections_not_yet_accepted() {
         delay_accept: true,
         ..Recorder::default()
     };
-    let mut handshake = |t: &mut Script, app: &mut Recorder, port: u16| {
+    let handshake = |t: &mut Script, app: &mut Recorder, port: u16| {
         t.peer.port = port;
         t.run(
             app,

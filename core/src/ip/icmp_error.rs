@@ -11,7 +11,7 @@ use super::stats::count;
 use super::{Destination, Fragmentation, Ip, Outgoing, Received};
 
 /// Nobody listens on the port.
-pub(crate) const PORT_UNREACHABLE: Kind = Kind::DestinationUnreachable(Unreachable::Port);
+const PORT_UNREACHABLE: Kind = Kind::DestinationUnreachable(Unreachable::Port);
 /// The protocol is not known here.
 pub(super) const PROTOCOL_UNREACHABLE: Kind = Kind::DestinationUnreachable(Unreachable::Protocol);
 /// Fragments are missing.
@@ -24,7 +24,6 @@ const MAX_QUOTE: usize = MAX_ERROR - ipv4::HEADER_LEN - HEADER_LEN;
 
 impl Ip {
     /// Tells the sender of a packet that nobody listens on the port, see [`Ip::send_icmp_error`].
-    #[allow(dead_code, reason = "UDP's")]
     pub(crate) fn port_unreachable(&mut self, now: Instant, about: Received) {
         self.send_icmp_error(now, PORT_UNREACHABLE, about);
     }

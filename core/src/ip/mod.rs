@@ -7,7 +7,7 @@
 mod calls;
 mod fragment;
 mod icmp;
-pub(crate) mod icmp_error;
+mod icmp_error;
 mod input;
 mod limit;
 pub(crate) mod output;

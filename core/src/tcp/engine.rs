@@ -19,6 +19,7 @@ use super::listen::ListenSlot;
 use super::out_of_order::{RunSlot, Runs};
 use super::pcb::{Attached, Life, Pcb};
 use super::ports::Secrets;
+use super::scoreboard::{SentSlot, SentStore};
 use super::stats::TcpStats;
 use super::syn_queue::{SynQueue, SynSlot};
 use super::time_wait::{TimeWaitSlot, TimeWaits};
@@ -84,6 +85,10 @@ pub struct TcpStorage {
     pub time_waits: &'static mut [TimeWaitSlot],
     /// Runs of out-of-order data of all connections.
     pub runs: &'static mut [RunSlot],
+    /// Segments in flight of all connections, for the sender's half of SACK: one for each
+    /// connection or more, else peers' selective acknowledgements are not used. A window of
+    /// 64 KiB is 45 segments.
+    pub sends: &'static mut [SentSlot],
 }
 
 /// TCP of one stack.
@@ -95,6 +100,7 @@ pub(crate) struct Engine {
     pub(super) syns: SynQueue,
     pub(super) time_waits: TimeWaits,
     pub(super) runs: Runs,
+    pub(super) sends: SentStore,
     output: IndexQueue,
     events: IndexQueue,
     pub(super) secrets: Secrets,
@@ -117,6 +123,7 @@ impl Engine {
         config: TcpConfig,
         entropy: Entropy<'_>,
     ) -> Self {
+        let sends = SentStore::new(storage.sends, storage.pcbs.len());
         Self {
             slots: storage.pcbs,
             demux: Demux::new(storage.buckets),
@@ -124,6 +131,7 @@ impl Engine {
             syns: SynQueue::new(storage.syns),
             time_waits: TimeWaits::new(storage.time_waits),
             runs: Runs::new(storage.runs),
+            sends,
             output: IndexQueue::EMPTY,
             events: IndexQueue::EMPTY,
             secrets: Secrets::new(entropy),
@@ -154,6 +162,7 @@ impl Engine {
         };
         slot.pcb.rcv.limit = self.config.rcv_wnd;
         slot.pcb.snd.limit = self.config.snd_buf;
+        slot.pcb.algorithm = self.config.congestion;
         Ok(free)
     }
 
@@ -182,6 +191,7 @@ impl Engine {
             return;
         };
         self.runs.clear(&mut slot.pcb.rcv.runs);
+        slot.pcb.stop_records(&mut self.sends);
         slot.generation = next_generation(slot.generation);
         slot.used = false;
         slot.bound = Bound::No;
@@ -294,6 +304,7 @@ impl Engine {
             .filter(|slot| slot.used);
         if let Some(slot) = slot {
             slot.bound = Bound::No;
+            slot.pcb.stop_records(&mut self.sends);
             slot.pcb.end(life, runs);
         }
     }
@@ -386,6 +397,7 @@ impl Engine {
             now,
             config: &self.config,
             runs: &mut self.runs,
+            sends: &mut self.sends,
             stats: &mut self.stats,
         };
         (self.slots, cx)

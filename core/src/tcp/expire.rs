@@ -26,7 +26,7 @@ impl Pcb {
         match timer {
             Timer::Retransmit => {
                 cx.stats.timeouts += 1;
-                if let Err(error) = self.on_retransmit_timeout(cx.now, cx.config) {
+                if let Err(error) = self.on_retransmit_timeout(cx) {
                     // RFC 9293 §3.8.3: tell the peer if it can still hear.
                     return match self.state {
                         State::SynSent => Verdict::End(Life::Failed(error)),
@@ -34,6 +34,12 @@ impl Pcb {
                     };
                 }
             }
+            #[cfg(feature = "sack")]
+            Timer::TailProbe => self.on_tail_probe_timeout(cx),
+            #[cfg(feature = "sack")]
+            Timer::Reorder => self.on_reorder_timeout(cx),
+            #[cfg(not(feature = "sack"))]
+            Timer::TailProbe | Timer::Reorder => {}
             Timer::DelayedAck => self.rcv.acknowledge(AckDue::Now),
             Timer::Persist => self.force = Force::Probe,
             Timer::Keepalive => return self.on_keepalive(cx),

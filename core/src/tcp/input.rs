@@ -9,6 +9,7 @@ use super::State;
 use super::out_of_order::Runs;
 use super::pcb::{Life, Pcb};
 use super::receive::AckDue;
+use super::scoreboard::SentStore;
 use super::segment::Arrived;
 use super::send::Fin;
 use super::stats::TcpStats;
@@ -19,6 +20,7 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Instant,
     pub(crate) config: &'a TcpConfig,
     pub(crate) runs: &'a mut Runs,
+    pub(crate) sends: &'a mut SentStore,
     pub(crate) stats: &'a mut TcpStats,
 }
 
@@ -251,7 +253,8 @@ impl Pcb {
         self.syn_due = false;
         self.recovery.attempts = 0;
         self.timers.stop(Timer::Retransmit);
-        self.congestion = super::congestion::Congestion::new(self.effective_mss());
+        self.congestion = super::congestion::Congestion::new(self.algorithm, self.effective_mss());
+        self.start_records(cx.sends);
         // An accepted connection is announced by `accept`.
         self.pending.connected = self.pending.accept.is_none();
         self.start_keepalive_timer(cx.now);

@@ -11,25 +11,46 @@ mod data;
 mod demux;
 mod engine;
 mod expire;
+#[cfg(feature = "sack")]
+mod frto;
 mod input;
 mod limit;
 mod list;
 mod listen;
+#[cfg(feature = "sack")]
+mod min_rtt;
 mod out_of_order;
 mod output;
 mod pcb;
 mod ports;
+#[cfg(feature = "sack")]
+mod prr;
+#[cfg(feature = "sack")]
+mod rack;
 mod receive;
+mod records;
 mod retransmit;
 mod rtt;
+#[cfg(feature = "sack")]
+mod scoreboard;
+#[cfg(not(feature = "sack"))]
+#[path = "scoreboard_none.rs"]
+mod scoreboard;
 mod segment;
+#[cfg(feature = "sack")]
+mod selective;
 mod send;
 mod settings;
+#[cfg(feature = "sack")]
+mod stamp;
 mod stats;
 mod syn_queue;
+#[cfg(feature = "sack")]
+mod tail_probe;
 mod time_wait;
 mod timers;
 mod transmit;
+mod undo;
 
 use crate::config::TcpConfig;
 use crate::error::Error;
@@ -39,11 +60,13 @@ use crate::pbuf::Pbuf;
 use crate::stack::Stack;
 use crate::time::Instant;
 
+pub use congestion::CongestionControl;
 pub use demux::Bucket;
 pub(crate) use engine::Engine;
 pub use engine::{PcbSlot, TcpStorage};
 pub use listen::ListenSlot;
 pub use out_of_order::RunSlot;
+pub use scoreboard::SentSlot;
 pub use stats::TcpStats;
 pub use syn_queue::SynSlot;
 pub use time_wait::TimeWaitSlot;
@@ -410,6 +433,12 @@ impl Tcp<'_> {
     #[doc(alias = "tcp_nagle_disabled")]
     pub fn nagle_disabled(&self, pcb: TcpPcb) -> Result<bool, Error> {
         Ok(self.engine().pcb(pcb)?.nagle == Nagle::Disabled)
+    }
+
+    /// Chooses the congestion control algorithm; while connected, the window stays as it is.
+    #[doc(alias = "TCP_CONGESTION")]
+    pub fn congestion(&mut self, pcb: TcpPcb, algorithm: CongestionControl) -> Result<(), Error> {
+        self.engine_mut().set_congestion(pcb, algorithm)
     }
 
     /// Switches keepalive probes on (with their times) or off (`None`).

@@ -8,12 +8,14 @@ use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 use crate::wire::tcp_options::{Options, SackBlock, Timestamps};
 
-use super::congestion::Congestion;
+use super::congestion::{Congestion, CongestionControl};
 use super::limit::Limiter;
 use super::out_of_order::Runs;
 use super::receive::{PeerFin, Receiver};
 use super::retransmit::Recovery;
 use super::rtt::Rtt;
+#[cfg(feature = "sack")]
+use super::selective::Selective;
 use super::send::{Fin, Sender};
 use super::timers::{Timer, TimerTable};
 use super::{Keepalive, Nagle, State};
@@ -78,7 +80,11 @@ pub(crate) struct Pcb {
     /// The segment being timed when timestamps are not in use: its end, and when it was sent.
     pub(crate) timed: Option<(SeqNum, Instant)>,
     pub(crate) congestion: Congestion,
+    /// The algorithm `congestion` follows, or will once the connection is established.
+    pub(crate) algorithm: CongestionControl,
     pub(crate) recovery: Recovery,
+    #[cfg(feature = "sack")]
+    pub(crate) selective: Selective,
     pub(crate) timers: TimerTable,
     pub(crate) negotiated: Negotiated,
     pub(crate) nagle: Nagle,
@@ -130,7 +136,10 @@ impl Pcb {
         rtt: Rtt::NEW,
         timed: None,
         congestion: Congestion::UNUSED,
+        algorithm: CongestionControl::NewReno,
         recovery: Recovery::NONE,
+        #[cfg(feature = "sack")]
+        selective: Selective::OFF,
         timers: TimerTable::STOPPED,
         negotiated: Negotiated {
             timestamps: None,

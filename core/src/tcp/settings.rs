@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::handle::{Owner, TcpListener, TcpPcb};
 use crate::time::Instant;
 
+use super::congestion::CongestionControl;
 use super::engine::Engine;
 use super::stats::TcpStats;
 use super::{Keepalive, Nagle};
@@ -19,6 +20,17 @@ impl Engine {
         let index = self.index(handle)?;
         self.pcb_mut(handle)?.nagle = nagle;
         self.settle(index);
+        Ok(())
+    }
+
+    pub(super) fn set_congestion(
+        &mut self,
+        handle: TcpPcb,
+        algorithm: CongestionControl,
+    ) -> Result<(), Error> {
+        let pcb = self.pcb_mut(handle)?;
+        pcb.algorithm = algorithm;
+        pcb.congestion.switch(algorithm);
         Ok(())
     }
 

@@ -45,6 +45,14 @@ pub struct TcpStats {
     pub accepts_deferred: u32,
     /// Expiries of the retransmission timer.
     pub timeouts: u32,
+    /// Timeouts that F-RTO found spurious (RFC 5682).
+    pub spurious_timeouts: u32,
+    /// Reductions of a congestion window that were taken back (RFC 4015, RFC 3708, RFC 5682).
+    pub undone: u32,
+    /// D-SACKs received: data that arrived twice (RFC 2883).
+    pub duplicates_reported: u32,
+    /// Probes for lost tails sent (RFC 8985 §7).
+    pub tail_probes: u32,
     /// Segments that waited because no buffer was free.
     pub no_buffers: u32,
     /// Payload bytes received, retransmissions included.

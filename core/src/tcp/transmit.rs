@@ -59,7 +59,7 @@ impl Engine {
             return Turn::Done;
         };
         let pcb = &mut slot.pcb;
-        pcb.before_output(now, &self.config);
+        pcb.before_output(now, &self.config, &self.sends);
         if pcb.plan().is_none() {
             pcb.after_output(now, &self.config);
             self.note_deadline(index);
@@ -106,7 +106,7 @@ impl Engine {
             return Turn::Done;
         };
         if let Some(plan) = slot.pcb.plan() {
-            slot.pcb.sent(plan, now, &self.config);
+            slot.pcb.sent(plan, now, &self.config, &mut self.sends);
         }
         slot.pcb.after_output(now, &self.config);
         self.note_deadline(index);
@@ -152,7 +152,7 @@ impl Engine {
             tos: 0,
         };
         emit.send(ip, now, route, payload)?;
-        pcb.sent(plan, now, &self.config);
+        pcb.sent(plan, now, &self.config, &mut self.sends);
         self.stats.segments_sent += 1;
         self.stats.bytes_sent = self.stats.bytes_sent.wrapping_add(u64::from(plan.len));
         let again =
