@@ -11,6 +11,7 @@
 //! gets into, and nothing of it is left when the host's side ends.
 
 pub mod board;
+pub mod classic;
 pub mod gateway;
 mod host;
 pub mod http;
