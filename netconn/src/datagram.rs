@@ -46,10 +46,11 @@ pub(crate) struct Queue {
     first: u16,
     last: u16,
     len: u16,
+    bytes: u32,
 }
 
 impl Queue {
-    pub(crate) const EMPTY: Self = Self { first: NONE, last: NONE, len: 0 };
+    pub(crate) const EMPTY: Self = Self { first: NONE, last: NONE, len: 0, bytes: 0 };
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
@@ -57,6 +58,11 @@ impl Queue {
 
     pub(crate) fn len(&self) -> u16 {
         self.len
+    }
+
+    /// Bytes of data.
+    pub(crate) fn bytes(&self) -> u32 {
+        self.bytes
     }
 }
 
@@ -87,6 +93,7 @@ impl Datagrams {
             return Err(datagram);
         };
         let Datagram { data, peer, local } = datagram;
+        queue.bytes = queue.bytes.saturating_add(bytes_of(&data));
         *slot.borrow_mut() = Entry { data: Some(data), peer, local, next: NONE };
         match self.at(cs, queue.last) {
             Some(last) => last.borrow_mut().next = index,
@@ -104,6 +111,7 @@ impl Datagrams {
         let data = slot.data.take()?;
         queue.first = slot.next;
         queue.len -= 1;
+        queue.bytes = queue.bytes.saturating_sub(bytes_of(&data));
         if queue.len == 0 {
             queue.last = NONE;
         }
@@ -138,4 +146,8 @@ impl Datagrams {
         fresh.set(index + 1);
         Some((index, slot))
     }
+}
+
+fn bytes_of(data: &Pbuf) -> u32 {
+    u32::try_from(data.tot_len()).unwrap_or(u32::MAX)
 }

@@ -19,8 +19,17 @@ pub struct Settings {
     pub keepalive: Option<Keepalive>,
     /// What closing does with data not yet sent (`SO_LINGER`).
     pub linger: Linger,
+    /// TCP: bytes that make a connection ready for reading (`SO_RCVLOWAT`). Receiving sleeps
+    /// until there are so many, or the stream has ended; at most half of the window counts.
+    pub recv_low_water: u32,
+    /// TCP: bytes that may be written and not acknowledged, at most what the engine gives
+    /// (`SO_SNDBUF`).
+    pub send_buffer: u32,
     /// UDP: datagrams that wait to be received, at most; more are dropped and counted.
     pub recv_queue: u16,
+    /// UDP: bytes that wait to be received, at most; a datagram that goes beyond is dropped and
+    /// counted, unless it is the only one (`SO_RCVBUF`).
+    pub recv_buffer: u32,
     /// UDP: sending to broadcast addresses is allowed (`SO_BROADCAST`).
     pub broadcast: bool,
     /// Binding to an address in use is allowed: UDP shares it (`SO_REUSEADDR`). TCP needs no such
@@ -35,6 +44,9 @@ pub enum Linger {
     Background,
     /// The connection is reset, the data dropped (`SO_LINGER` with a time of zero).
     Abort,
+    /// [`Netconn::release_lingering`](crate::Netconn::release_lingering) waits so long until it is
+    /// acknowledged; all other ways of closing do not wait (`SO_LINGER`).
+    Wait(Duration),
 }
 
 impl Settings {
@@ -46,7 +58,10 @@ impl Settings {
         nagle: Nagle::Enabled,
         keepalive: None,
         linger: Linger::Background,
+        recv_low_water: 1,
+        send_buffer: u32::MAX,
         recv_queue: 16,
+        recv_buffer: u32::MAX,
         broadcast: false,
         reuse_address: false,
     };

@@ -6,6 +6,7 @@ use gannet_core::Pbuf;
 use crate::control::{Control, Kind};
 use crate::datagram::Datagram;
 use crate::error::Error;
+use crate::gather::{Gather, scatter};
 use crate::netconn::Netconn;
 use crate::recv::Peek;
 use crate::send::PbufError;
@@ -46,21 +47,32 @@ impl Netconn {
         peek: Peek,
         patience: Patience,
     ) -> Result<Received, Error> {
+        self.recv_from_vectored(&mut [buf], peek, patience)
+    }
+
+    /// As [`Netconn::recv_from`], into several buffers, one after another.
+    #[doc(alias = "recvmsg")]
+    pub fn recv_from_vectored(
+        &self,
+        bufs: &mut [&mut [u8]],
+        peek: Peek,
+        patience: Patience,
+    ) -> Result<Received, Error> {
         if peek == Peek::Keep {
-            return self.peek_from(buf, patience);
+            return self.peek_from(bufs, patience);
         }
         let (data, from, to) = self.recv_pbuf_from(patience)?;
         let Some(data) = data else {
             return Ok(Received { len: 0, datagram_len: 0, from, to });
         };
-        Ok(Received { len: data.copy_to(0, buf), datagram_len: data.tot_len(), from, to })
+        Ok(Received { len: scatter(&data, bufs, 0), datagram_len: data.tot_len(), from, to })
     }
 
-    fn peek_from(&self, buf: &mut [u8], patience: Patience) -> Result<Received, Error> {
+    fn peek_from(&self, bufs: &mut [&mut [u8]], patience: Patience) -> Result<Received, Error> {
         self.sleep_until(Side::Read, patience, |shared, cs| {
             // Peeking is rare, and needs no descriptor when it copies here.
             let look = |data: &Pbuf, from, to| Received {
-                len: data.copy_to(0, buf),
+                len: scatter(data, bufs, 0),
                 datagram_len: data.tot_len(),
                 from,
                 to,
@@ -103,13 +115,20 @@ impl Netconn {
     /// [`Error::NoBuffers`]. [`Error::BrokenPipe`]: shut down.
     #[doc(alias = "netconn_sendto")]
     pub fn send_to(&self, data: &[u8], to: Option<SocketAddr>) -> Result<(), Error> {
-        if data.len() > MAX_DATAGRAM {
+        self.send_to_vectored(&[data], to)
+    }
+
+    /// As [`Netconn::send_to`]: the buffers, one after another, are one datagram.
+    #[doc(alias = "sendmsg")]
+    pub fn send_to_vectored(&self, bufs: &[&[u8]], to: Option<SocketAddr>) -> Result<(), Error> {
+        let mut data = Gather::new(bufs);
+        let len = data.len();
+        if len > MAX_DATAGRAM {
             return Err(Error::TooLong);
         }
         self.with(|shared, _| shared.destination(to))??;
-        let mut copy =
-            Pbuf::alloc(self.net.tx_pool, HEADROOM, data.len()).map_err(|_| Error::NoBuffers)?;
-        copy.copy_from(data);
+        let copy =
+            data.copy_out(self.net.tx_pool, HEADROOM, len).map_err(|_| Error::NoBuffers)?;
         self.send_pbuf_to(copy, to).map_err(|refused| refused.error)
     }
 

@@ -1,12 +1,12 @@
 //! UDP endpoints between slot and engine.
 use gannet_core::udp::{Broadcast, Datagram as CoreDatagram};
-use gannet_core::{Error as CoreError, Udp, UdpPcb};
+use gannet_core::{Error as CoreError, Pbuf, Udp, UdpPcb};
 
 use super::Service;
 use crate::datagram::Datagram;
 use crate::error::Error;
 use crate::settings::Settings;
-use crate::shared::{Attached, Requests};
+use crate::shared::{Attached, Requests, Shared};
 
 impl Service {
     /// Does what threads asked for the endpoint, closing apart.
@@ -82,7 +82,7 @@ impl Service {
             if shared.read_shut {
                 return Some(datagram);
             }
-            if shared.inbox.len() < shared.settings.recv_queue {
+            if shared.has_inbox_room(&datagram.data) {
                 match self.net.datagrams.push(cs, &mut shared.inbox, datagram) {
                     Ok(()) => return None,
                     Err(back) => {
@@ -107,5 +107,14 @@ impl Service {
     fn endpoint(&self, udp: &Udp<'_>, pcb: UdpPcb) -> Option<u16> {
         let index = udp.arg_of(pcb).ok().and_then(|arg| u16::try_from(arg).ok())?;
         (self.attached(index) == Attached::Udp(pcb)).then_some(index)
+    }
+}
+
+impl Shared {
+    /// Whether a datagram may wait to be received; the first one always may.
+    fn has_inbox_room(&self, data: &Pbuf) -> bool {
+        let bytes = u64::from(self.inbox.bytes()) + data.tot_len() as u64;
+        let fits = bytes <= u64::from(self.settings.recv_buffer) || self.inbox.is_empty();
+        fits && self.inbox.len() < self.settings.recv_queue
     }
 }
