@@ -214,8 +214,7 @@ impl Netconn {
         self.with(|shared, _| {
             let before = shared.settings;
             change(&mut shared.settings);
-            let engine = |s: &Settings| (s.nagle, s.keepalive, s.broadcast);
-            if engine(&before) != engine(&shared.settings) {
+            if before.engine_part() != shared.settings.engine_part() {
                 shared.request(Requests::SETTINGS);
             }
         })

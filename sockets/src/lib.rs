@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 
+pub mod bsd;
 pub mod io;
 mod listener;
 mod stream;

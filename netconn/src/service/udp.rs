@@ -1,4 +1,6 @@
 //! UDP endpoints between slot and engine.
+use core::num::NonZeroU8;
+
 use gannet_core::udp::{Broadcast, Datagram as CoreDatagram};
 use gannet_core::{Error as CoreError, Pbuf, Udp, UdpPcb};
 
@@ -25,8 +27,11 @@ impl Service {
     pub(super) fn apply_udp(&self, udp: &mut Udp<'_>, pcb: UdpPcb, settings: Settings) {
         let broadcast =
             if settings.broadcast { Broadcast::Allowed } else { Broadcast::Denied };
-        // Only a stale handle fails.
+        // Only a stale handle fails, or hops of 0, which change nothing.
         let _ = udp.broadcast(pcb, broadcast);
+        let _ = udp.ttl(pcb, settings.ttl.map(NonZeroU8::get));
+        let _ = udp.multicast_ttl(pcb, settings.multicast_ttl);
+        let _ = udp.tos(pcb, settings.tos);
     }
 
     /// Sends the datagrams queued now; the outcome of the last one.
