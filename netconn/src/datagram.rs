@@ -6,6 +6,7 @@ use critical_section::{CriticalSection, Mutex};
 use gannet_core::Pbuf;
 
 use crate::shared::NO_ADDR;
+use crate::udp::Received;
 
 const NONE: u16 = u16::MAX;
 
@@ -17,6 +18,8 @@ pub(crate) struct Datagram {
     pub(crate) peer: SocketAddr,
     /// The address it was sent to; unspecified in one to send.
     pub(crate) local: SocketAddr,
+    /// Type of service; 0 in one to send.
+    pub(crate) tos: u8,
 }
 
 /// Storage for one datagram.
@@ -28,6 +31,7 @@ struct Entry {
     data: Option<Pbuf>,
     peer: SocketAddr,
     local: SocketAddr,
+    tos: u8,
     next: u16,
 }
 
@@ -35,7 +39,7 @@ impl DatagramSlot {
     /// An unused slot.
     #[allow(clippy::new_without_default, reason = "for statics only")]
     pub const fn new() -> Self {
-        let entry = Entry { data: None, peer: NO_ADDR, local: NO_ADDR, next: NONE };
+        let entry = Entry { data: None, peer: NO_ADDR, local: NO_ADDR, tos: 0, next: NONE };
         Self(Mutex::new(RefCell::new(entry)))
     }
 }
@@ -92,9 +96,9 @@ impl Datagrams {
         let Some((index, slot)) = self.take_slot(cs) else {
             return Err(datagram);
         };
-        let Datagram { data, peer, local } = datagram;
+        let Datagram { data, peer, local, tos } = datagram;
         queue.bytes = queue.bytes.saturating_add(bytes_of(&data));
-        *slot.borrow_mut() = Entry { data: Some(data), peer, local, next: NONE };
+        *slot.borrow_mut() = Entry { data: Some(data), peer, local, tos, next: NONE };
         match self.at(cs, queue.last) {
             Some(last) => last.borrow_mut().next = index,
             None => queue.first = index,
@@ -116,7 +120,7 @@ impl Datagrams {
             queue.last = NONE;
         }
         slot.next = self.free.borrow(cs).replace(index);
-        Some(Datagram { data, peer: slot.peer, local: slot.local })
+        Some(Datagram { data, peer: slot.peer, local: slot.local, tos: slot.tos })
     }
 
     /// Runs `look` on the first datagram, which stays.
@@ -124,10 +128,17 @@ impl Datagrams {
         &self,
         cs: CriticalSection<'_>,
         queue: &Queue,
-        look: impl FnOnce(&Pbuf, SocketAddr, SocketAddr) -> R,
+        look: impl FnOnce(&Pbuf, Received) -> R,
     ) -> Option<R> {
         let slot = self.at(cs, queue.first)?.borrow();
-        Some(look(slot.data.as_ref()?, slot.peer, slot.local))
+        let about = Received {
+            len: 0,
+            datagram_len: slot.data.as_ref()?.tot_len(),
+            from: slot.peer,
+            to: slot.local,
+            tos: slot.tos,
+        };
+        Some(look(slot.data.as_ref()?, about))
     }
 
     fn at<'a>(&'a self, cs: CriticalSection<'a>, index: u16) -> Option<&'a RefCell<Entry>> {

@@ -159,7 +159,7 @@ impl Netconn {
             Kind::Tcp | Kind::Pair => shared.rx.len(),
             Kind::Event => 0,
             Kind::Udp => {
-                let len = |data: &Pbuf, _, _| data.tot_len();
+                let len = |data: &Pbuf, _| data.tot_len();
                 self.net.datagrams.peek(cs, &shared.inbox, len).unwrap_or(0)
             }
         })

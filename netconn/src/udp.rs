@@ -31,6 +31,8 @@ pub struct Received {
     pub from: SocketAddr,
     /// The local address it was sent to (`IP_PKTINFO`).
     pub to: SocketAddr,
+    /// Type of service: DSCP in the upper six bits, ECN in the lower two (`IP_RECVTOS`).
+    pub tos: u8,
 }
 
 impl Netconn {
@@ -61,22 +63,17 @@ impl Netconn {
         if peek == Peek::Keep {
             return self.peek_from(bufs, patience);
         }
-        let (data, from, to) = self.recv_pbuf_from(patience)?;
-        let Some(data) = data else {
-            return Ok(Received { len: 0, datagram_len: 0, from, to });
+        let Some((data, about)) = self.recv_datagram(patience)? else {
+            return Ok(nothing());
         };
-        Ok(Received { len: scatter(&data, bufs, 0), datagram_len: data.tot_len(), from, to })
+        Ok(Received { len: scatter(&data, bufs, 0), ..about })
     }
 
     fn peek_from(&self, bufs: &mut [&mut [u8]], patience: Patience) -> Result<Received, Error> {
         self.sleep_until(Side::Read, patience, |shared, cs| {
             // Peeking is rare, and needs no descriptor when it copies here.
-            let look = |data: &Pbuf, from, to| Received {
-                len: scatter(data, bufs, 0),
-                datagram_len: data.tot_len(),
-                from,
-                to,
-            };
+            let look =
+                |data: &Pbuf, about| Received { len: scatter(data, bufs, 0), ..about };
             match self.net.datagrams.peek(cs, &shared.inbox, look) {
                 Some(received) => Some(Ok(received)),
                 None => shared.nothing_received().map(|end| end.map(|()| nothing())),
@@ -93,11 +90,26 @@ impl Netconn {
         &self,
         patience: Patience,
     ) -> Result<(Option<Pbuf>, SocketAddr, SocketAddr), Error> {
+        Ok(match self.recv_datagram(patience)? {
+            Some((data, about)) => (Some(data), about.from, about.to),
+            None => (None, NO_ADDR, NO_ADDR),
+        })
+    }
+
+    /// A datagram and what is known of it; `None` after a shutdown.
+    fn recv_datagram(&self, patience: Patience) -> Result<Option<(Pbuf, Received)>, Error> {
         self.sleep_until(Side::Read, patience, |shared, cs| {
             if let Some(datagram) = self.net.datagrams.pop(cs, &mut shared.inbox) {
-                return Some(Ok((Some(datagram.data), datagram.peer, datagram.local)));
+                let about = Received {
+                    len: 0,
+                    datagram_len: datagram.data.tot_len(),
+                    from: datagram.peer,
+                    to: datagram.local,
+                    tos: datagram.tos,
+                };
+                return Some(Ok(Some((datagram.data, about))));
             }
-            shared.nothing_received().map(|end| end.map(|()| (None, NO_ADDR, NO_ADDR)))
+            shared.nothing_received().map(|end| end.map(|()| None))
         })?
     }
 
@@ -143,7 +155,7 @@ impl Netconn {
                 Ok(peer) => peer,
                 Err(error) => return Err(PbufError::new(error, data)),
             };
-            let datagram = Datagram { data, peer, local: NO_ADDR };
+            let datagram = Datagram { data, peer, local: NO_ADDR, tos: 0 };
             if let Err(back) = self.net.datagrams.push(cs, &mut shared.outbox, datagram) {
                 return Err(PbufError::new(Error::NoBuffers, back.data));
             }
@@ -171,7 +183,7 @@ enum Verdict {
 }
 
 fn nothing() -> Received {
-    Received { len: 0, datagram_len: 0, from: NO_ADDR, to: NO_ADDR }
+    Received { len: 0, datagram_len: 0, from: NO_ADDR, to: NO_ADDR, tos: 0 }
 }
 
 impl Shared {

@@ -81,7 +81,12 @@ impl Service {
     ) {
         let Some(index) = self.endpoint(udp, pcb) else { return };
         let datagram =
-            Datagram { data: datagram.data, peer: datagram.from, local: datagram.to };
+            Datagram {
+                data: datagram.data,
+                peer: datagram.from,
+                local: datagram.to,
+                tos: datagram.tos,
+            };
         // What does not fit is freed outside the critical section.
         let dropped = self.net.update(index, |shared, cs| {
             if shared.read_shut {

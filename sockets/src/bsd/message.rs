@@ -29,13 +29,15 @@ pub struct ReceivedMsg {
     pub from: Option<SocketAddr>,
     /// The local address a datagram was sent to (`IP_PKTINFO`); always there, needs no option.
     pub to: Option<IpAddr>,
+    /// Type of service of a datagram (`IP_RECVTOS`); always there, needs no option.
+    pub tos: Option<u8>,
     /// [`MSG_TRUNC`](super::MSG_TRUNC): the datagram was longer (`msg_flags`).
     pub flags: MsgFlags,
 }
 
 impl ReceivedMsg {
     pub(super) const NOTHING: Self =
-        Self { len: 0, from: None, to: None, flags: MsgFlags::NONE };
+        Self { len: 0, from: None, to: None, tos: None, flags: MsgFlags::NONE };
 }
 
 impl Default for ReceivedMsg {

@@ -171,11 +171,13 @@ pub(super) fn receive_on(
     }
     let received = conn.recv_from_vectored(bufs, peek, patience)?;
     let is_cut = received.datagram_len > received.len;
+    // After a shutdown there is no sender.
+    let is_one = received.from.port() != 0 || received.datagram_len > 0;
     Ok(ReceivedMsg {
         len: if flags.contains(MSG_TRUNC) { received.datagram_len } else { received.len },
         flags: if is_cut { MSG_TRUNC } else { MsgFlags::NONE },
-        // After a shutdown there is no sender.
-        from: Some(received.from).filter(|from| from.port() != 0),
-        to: Some(received.to.ip()).filter(|to| !to.is_unspecified()),
+        from: is_one.then_some(received.from),
+        to: is_one.then(|| received.to.ip()),
+        tos: is_one.then_some(received.tos),
     })
 }

@@ -1,5 +1,8 @@
 //! A stack on its loopback interface, in a thread of std.
 #![allow(dead_code, reason = "each test uses a part")]
+pub(crate) mod bsd;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Once;
 use std::time::Duration;
 
@@ -38,6 +41,16 @@ pub(crate) fn net() -> &'static Net {
         });
     });
     &NET
+}
+
+/// An address of loopback.
+pub(crate) fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// Bytes that a shifted copy of is not equal to.
+pub(crate) fn pattern(n: usize) -> Vec<u8> {
+    (0..n).map(|i| (i * 7 + i / 251) as u8).collect()
 }
 
 /// Runs `body` in a thread; panics if it is not done within [`LIMIT`].

@@ -97,6 +97,26 @@ options! {
             change(conn, |settings| settings.send_timeout = time)
         };
 
+    /// UDP: bytes that may wait to be received; a datagram that goes beyond is dropped, unless it
+    /// waits alone.
+    #[doc(alias = "SO_RCVBUF")]
+    RcvBuf: u32,
+        get |conn, kind| {
+            super::only(Kind::Udp, kind)?;
+            Ok(conn.settings()?.recv_buffer)
+        },
+        set |conn, kind, bytes| {
+            super::only(Kind::Udp, kind)?;
+            change(conn, |settings| settings.recv_buffer = bytes)
+        };
+
+    /// TCP: bytes that may be written and not acknowledged; what the stack gives a connection is
+    /// the most.
+    #[doc(alias = "SO_SNDBUF")]
+    SndBuf: u32,
+        get |conn, _| Ok(conn.settings()?.send_buffer),
+        set |conn, _, bytes| change(conn, |settings| settings.send_buffer = bytes.max(1));
+
     /// UDP: a local address may be shared with others that say so too; set before
     /// [`bind`](crate::bsd::bind). TCP: accepted and without effect, because connections in
     /// TIME-WAIT never keep a listener from its port.
