@@ -15,7 +15,7 @@ pbuf_pool! { pub(crate) static HEADERS: [128; 512] + refs 64 }
 stack_storage! {
     static STORAGE: {
         connections: 64, listeners: 16, half_open: 32, time_wait: 64, out_of_order: 64,
-        udp: 32, datagrams: 64, interfaces: 1, neighbors: 4, pending: 4, routes: 2,
+        udp: 80, datagrams: 64, interfaces: 1, neighbors: 4, pending: 4, routes: 2,
         reassembly: 4, loopback: 256,
     }
 }
