@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::shared::{Holder, Shared};
 use crate::snapshot::SnapshotCell;
 use crate::sys;
-use crate::wait::{WaitSet, Waiters};
+use crate::wait::{Waiters, Wake};
 
 /// Storage, for [`net!`](crate::net).
 pub mod storage {
@@ -260,18 +260,18 @@ impl Net {
         index: u16,
         f: impl FnOnce(&mut Shared, CriticalSection<'_>) -> R,
     ) -> Option<R> {
-        let (result, set) = self.with(index, |shared, cs| {
+        let (result, wake) = self.with(index, |shared, cs| {
             let result = f(shared, cs);
             (result, shared.take_waiters())
         })?;
-        self.signal(set);
+        self.signal(wake);
         Some(result)
     }
 
     /// Wakes all who wait for slot `index`.
     pub(crate) fn wake_all(&self, index: u16) {
-        let set = self.with(index, |shared, _| shared.take_all_waiters());
-        self.signal(set.unwrap_or(WaitSet::EMPTY));
+        let wake = self.with(index, |shared, _| shared.take_all_waiters());
+        self.signal(wake.unwrap_or(Wake::NONE));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::net::Net;
 use crate::send::PbufError;
 use crate::settings::Settings;
 use crate::shared::{Holder, Phase, Ready, Requests, Shared, Side};
-use crate::wait::Patience;
+use crate::wait::{Callback, Patience};
 
 /// A TCP connection, TCP listener or UDP endpoint (lwIP's `struct netconn *`).
 ///
@@ -86,6 +86,17 @@ impl Netconn {
                 data,
             }),
         }
+    }
+
+    /// Runs `f` on the slot in a critical section that is for several connections. `None`: the
+    /// name is stale.
+    pub(crate) fn in_section<R>(
+        &self,
+        cs: CriticalSection<'_>,
+        f: impl FnOnce(&mut Shared) -> R,
+    ) -> Option<R> {
+        let run = |shared: &mut Shared| self.checked(shared, cs, |shared, _| f(shared)).ok();
+        self.net.in_section(self.index, cs, run).flatten()
     }
 
     fn checked<R>(
@@ -184,6 +195,17 @@ impl Netconn {
         self.with(|shared, _| shared.error.take())
     }
 
+    /// Has `call` called with `arg` and what the connection is ready for whenever there may be
+    /// news of it; the call may come without any. An application hangs its own event of the
+    /// operating system here. `None`: no call any more.
+    ///
+    /// It runs in the thread that causes the news, which is the tcpip thread except for events and
+    /// local pairs; it may be an interrupt handler that posts an event. It must not sleep.
+    #[doc(alias = "netconn_new_with_callback")]
+    pub fn on_event(&self, call: Option<fn(usize, Ready)>, arg: usize) -> Result<(), Error> {
+        self.with(|shared, _| shared.callback = call.map(|call| Callback { call, arg }))
+    }
+
     /// What would not sleep now.
     pub fn ready(&self) -> Result<Ready, Error> {
         self.with(|shared, _| shared.ready())
@@ -205,15 +227,14 @@ impl Netconn {
         self.with(|shared, _| {
             let before = shared.settings;
             change(&mut shared.settings);
-            let engine = |s: &Settings| (s.nagle, s.keepalive, s.broadcast);
-            if engine(&before) != engine(&shared.settings) {
+            if before.engine_part() != shared.settings.engine_part() {
                 shared.request(Requests::SETTINGS);
             }
         })
     }
 
-    /// How long a receiving call may sleep.
-    pub(crate) fn recv_patience(&self) -> Result<Patience, Error> {
+    /// How long a receiving call may sleep by the settings.
+    pub fn recv_patience(&self) -> Result<Patience, Error> {
         let settings = self.settings()?;
         if settings.nonblocking {
             return Ok(Patience::Never);
@@ -224,8 +245,8 @@ impl Netconn {
         ))
     }
 
-    /// How long a sending call may sleep.
-    pub(crate) fn send_patience(&self) -> Result<Patience, Error> {
+    /// How long a sending call may sleep by the settings.
+    pub fn send_patience(&self) -> Result<Patience, Error> {
         let settings = self.settings()?;
         if settings.nonblocking {
             return Ok(Patience::Never);

@@ -9,7 +9,7 @@ use gannet_core::{ArpStats, IcmpStats, IpStats, Stack, TcpCensus};
 use crate::error::Error;
 use crate::net::Net;
 use crate::service::Service;
-use crate::wait::{Patience, WaitSet};
+use crate::wait::{Patience, WaitSet, Wake};
 
 /// The counters of a stack at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +109,6 @@ impl Service {
             net.snapshot.latest.borrow(cs).set(Some(snapshot));
             net.snapshot.waiting.borrow(cs).set(WaitSet::EMPTY);
         });
-        net.signal(set);
+        net.signal(Wake { set, ..Wake::NONE });
     }
 }

@@ -20,6 +20,7 @@ impl Service {
         };
         let result = match (what, kind) {
             (Control::Idle | Control::Done(_), _) => return,
+            (_, Kind::Pair | Kind::Event) => Err(Error::NotSupported),
             (Control::Bind(addr), Kind::Tcp) => self.bind_tcp(stack, index, addr),
             (Control::Bind(addr), Kind::Udp) => self.bind_udp(stack, index, addr),
             (Control::Connect(addr), Kind::Tcp) => self.connect_tcp(stack, index, addr),

@@ -42,7 +42,8 @@ impl Service {
     pub(super) fn apply_tcp(&self, tcp: &mut Tcp<'_>, pcb: TcpPcb, settings: Settings) {
         // Only a stale handle fails, and its connection is over.
         let _ = tcp.nagle(pcb, settings.nagle);
-        let _ = tcp.keepalive(pcb, settings.keepalive);
+        let keepalive = settings.keepalive.then_some(settings.keepalive_times);
+        let _ = tcp.keepalive(pcb, keepalive);
     }
 
     /// Tells the engine what was read.
