@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use gannet_core::config::Use;
 use gannet_core::{Config, Handler, HwAddr, Instant, NetifId, Stack, Subnet};
-use gannet_tests::storage::{Pools, Sizes, leak_storage};
+use gannet_tests::storage::{Pools, Sizes, leak_pool, leak_storage};
 
 use crate::cell::{Arrival, Bench, Cell, Made, Timestamps, Work};
 use crate::clock::TICK_US;
@@ -69,7 +69,7 @@ impl<A: Client, B: Server> Pair<A, B> {
         B: 'static,
     {
         let now = Instant::from_millis(1_000);
-        let pools = [Pools::leak(), Pools::leak()];
+        let pools = [pools(), pools()];
         let batch = match cell.work {
             Work::Bulk {
                 arrival: Arrival::InPairs,
@@ -92,7 +92,7 @@ impl<A: Client, B: Server> Pair<A, B> {
         self.now += TICK_US;
         self.a.turn(self.now);
         self.b.turn(self.now);
-        if before == self.frames() {
+        if before == self.frames() && !self.a.app.is_done() {
             // Nothing moved: a timer is waited for.
             let next = [self.a.deadline, self.b.deadline].into_iter().flatten().min();
             let next = next.expect("nothing will ever happen again");
@@ -156,6 +156,16 @@ fn host<H: Handler>(
         app,
         netif,
         deadline: None,
+    }
+}
+
+/// Pools of a host: the last response of each of a thousand connections waits in the transmit pool
+/// for its acknowledgement.
+fn pools() -> Pools {
+    Pools {
+        rx: leak_pool::<512, 1536>("rx", 0),
+        tx: leak_pool::<2048, 1536>("tx", 2048),
+        header: leak_pool::<512, 128>("header", 0),
     }
 }
 
