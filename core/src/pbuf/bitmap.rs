@@ -3,7 +3,10 @@
 //! (`tests/loom.rs`); what a slot or block *is* belongs to `pool`.
 #![cfg_attr(
     not(loom),
-    allow(unreachable_pub, reason = "public for the models, where this module is")
+    allow(
+        unreachable_pub,
+        reason = "public for the models, where this module is"
+    )
 )]
 use super::sync::{AtomicU16, AtomicU32, Ordering, fence};
 
