@@ -41,7 +41,11 @@ impl Netconn {
     #[doc(alias = "netconn_bind")]
     pub fn bind(&self, addr: SocketAddr) -> Result<(), Error> {
         self.ask(Control::Bind(addr), |shared| {
-            if shared.phase == Phase::Idle { Ok(()) } else { Err(Error::Invalid) }
+            if shared.phase == Phase::Idle {
+                Ok(())
+            } else {
+                Err(Error::Invalid)
+            }
         })
     }
 
@@ -59,11 +63,13 @@ impl Netconn {
     /// port 0, or not the address of a host. [`Error::InUse`]: no local port is free.
     #[doc(alias = "netconn_connect")]
     pub fn connect(&self, addr: SocketAddr, patience: Patience) -> Result<(), Error> {
-        self.ask(Control::Connect(addr), |shared| match (shared.kind, shared.phase) {
-            (Kind::Udp, _) | (Kind::Tcp, Phase::Idle) => Ok(()),
-            (Kind::Tcp, Phase::Connecting) => Err(Error::AlreadyInProgress),
-            (Kind::Tcp, Phase::Connected) => Err(Error::AlreadyConnected),
-            (Kind::Tcp, Phase::Listening | Phase::Dead) => Err(Error::Invalid),
+        self.ask(Control::Connect(addr), |shared| {
+            match (shared.kind, shared.phase) {
+                (Kind::Udp, _) | (Kind::Tcp, Phase::Idle) => Ok(()),
+                (Kind::Tcp, Phase::Connecting) => Err(Error::AlreadyInProgress),
+                (Kind::Tcp, Phase::Connected) => Err(Error::AlreadyConnected),
+                (Kind::Tcp, Phase::Listening | Phase::Dead) => Err(Error::Invalid),
+            }
         })?;
         let outcome = self.sleep_until(Side::Write, patience, |shared, _| match shared.phase {
             Phase::Connecting => None,
@@ -96,10 +102,12 @@ impl Netconn {
     /// [`Error::NoBuffers`]: the stack has no listener free.
     #[doc(alias = "netconn_listen_with_backlog")]
     pub fn listen(&self, backlog: u16) -> Result<(), Error> {
-        self.ask(Control::Listen(backlog), |shared| match (shared.kind, shared.phase) {
-            (Kind::Udp, _) => Err(Error::NotSupported),
-            (Kind::Tcp, Phase::Idle) => Ok(()),
-            (Kind::Tcp, _) => Err(Error::Invalid),
+        self.ask(Control::Listen(backlog), |shared| {
+            match (shared.kind, shared.phase) {
+                (Kind::Udp, _) => Err(Error::NotSupported),
+                (Kind::Tcp, Phase::Idle) => Ok(()),
+                (Kind::Tcp, _) => Err(Error::Invalid),
+            }
         })
     }
 

@@ -35,7 +35,12 @@ impl DatagramSlot {
     /// An unused slot.
     #[allow(clippy::new_without_default, reason = "for statics only")]
     pub const fn new() -> Self {
-        let entry = Entry { data: None, peer: NO_ADDR, local: NO_ADDR, next: NONE };
+        let entry = Entry {
+            data: None,
+            peer: NO_ADDR,
+            local: NO_ADDR,
+            next: NONE,
+        };
         Self(Mutex::new(RefCell::new(entry)))
     }
 }
@@ -49,7 +54,11 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) const EMPTY: Self = Self { first: NONE, last: NONE, len: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        first: NONE,
+        last: NONE,
+        len: 0,
+    };
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
@@ -73,7 +82,11 @@ pub(crate) struct Datagrams {
 impl Datagrams {
     pub(crate) const fn new(slots: &'static [DatagramSlot]) -> Self {
         assert!(slots.len() < NONE as usize, "at most 65,534 datagrams");
-        Self { slots, free: Mutex::new(Cell::new(NONE)), fresh: Mutex::new(Cell::new(0)) }
+        Self {
+            slots,
+            free: Mutex::new(Cell::new(NONE)),
+            fresh: Mutex::new(Cell::new(0)),
+        }
     }
 
     /// Appends `datagram` to `queue`; gives it back if no slot is free.
@@ -87,7 +100,12 @@ impl Datagrams {
             return Err(datagram);
         };
         let Datagram { data, peer, local } = datagram;
-        *slot.borrow_mut() = Entry { data: Some(data), peer, local, next: NONE };
+        *slot.borrow_mut() = Entry {
+            data: Some(data),
+            peer,
+            local,
+            next: NONE,
+        };
         match self.at(cs, queue.last) {
             Some(last) => last.borrow_mut().next = index,
             None => queue.first = index,
@@ -108,7 +126,11 @@ impl Datagrams {
             queue.last = NONE;
         }
         slot.next = self.free.borrow(cs).replace(index);
-        Some(Datagram { data, peer: slot.peer, local: slot.local })
+        Some(Datagram {
+            data,
+            peer: slot.peer,
+            local: slot.local,
+        })
     }
 
     /// Runs `look` on the first datagram, which stays.
@@ -123,7 +145,9 @@ impl Datagrams {
     }
 
     fn at<'a>(&'a self, cs: CriticalSection<'a>, index: u16) -> Option<&'a RefCell<Entry>> {
-        self.slots.get(usize::from(index)).map(|slot| slot.0.borrow(cs))
+        self.slots
+            .get(usize::from(index))
+            .map(|slot| slot.0.borrow(cs))
     }
 
     fn take_slot<'a>(&'a self, cs: CriticalSection<'a>) -> Option<(u16, &'a RefCell<Entry>)> {

@@ -68,8 +68,14 @@ impl Net {
         waiters: &'static [storage::Waiter],
         tx_pool: &'static Pool,
     ) -> Self {
-        assert!(slots.len() <= u16::MAX as usize, "at most 65,535 connections");
-        assert!(dirty.len() >= storage::dirty_words(slots.len()), "too few dirty words");
+        assert!(
+            slots.len() <= u16::MAX as usize,
+            "at most 65,535 connections"
+        );
+        assert!(
+            dirty.len() >= storage::dirty_words(slots.len()),
+            "too few dirty words"
+        );
         Self {
             slots,
             datagrams: Datagrams::new(datagrams),
@@ -169,7 +175,10 @@ impl Net {
     pub(crate) fn find(&self, is_wanted: impl Fn(&Shared) -> bool) -> Option<u16> {
         let wanted =
             |slot: &storage::Slot| critical_section::with(|cs| is_wanted(&slot.0.borrow_ref(cs)));
-        (0u16..).zip(self.slots).find(|(_, slot)| wanted(slot)).map(|(index, _)| index)
+        (0u16..)
+            .zip(self.slots)
+            .find(|(_, slot)| wanted(slot))
+            .map(|(index, _)| index)
     }
 
     /// Threads that sleep in a call.
@@ -194,7 +203,12 @@ impl Net {
                     return None;
                 }
                 let generation = shared.generation;
-                *shared = Shared { holder, generation, kind, ..Shared::new() };
+                *shared = Shared {
+                    holder,
+                    generation,
+                    kind,
+                    ..Shared::new()
+                };
                 Some(generation)
             });
             if let Some(generation) = generation {

@@ -20,7 +20,12 @@ pub struct PollEntry {
 impl PollEntry {
     /// Waits for `interest` of `conn`.
     pub const fn new(conn: Netconn, interest: Ready) -> Self {
-        Self { conn: Some(conn), interest, ready: Ready::NONE, stale: false }
+        Self {
+            conn: Some(conn),
+            interest,
+            ready: Ready::NONE,
+            stale: false,
+        }
     }
 
     /// Looks once; leaves `waiter` in the slot if nothing is ready.
@@ -58,7 +63,10 @@ pub fn poll(entries: &mut [PollEntry], patience: Patience) -> Result<usize, Erro
     if ready > 0 || patience == Patience::Never {
         return Ok(ready);
     }
-    let mut nets = entries.iter().filter_map(|entry| entry.conn).map(|conn| conn.net);
+    let mut nets = entries
+        .iter()
+        .filter_map(|entry| entry.conn)
+        .map(|conn| conn.net);
     let net = nets.next().ok_or(Error::Invalid)?;
     if nets.any(|other| !core::ptr::eq(other, net)) {
         return Err(Error::Invalid);
@@ -84,5 +92,8 @@ pub fn poll(entries: &mut [PollEntry], patience: Patience) -> Result<usize, Erro
 
 /// Looks at all entries; how many are ready.
 fn look(entries: &mut [PollEntry], waiter: Option<u8>) -> usize {
-    entries.iter_mut().map(|entry| usize::from(entry.look(waiter))).sum()
+    entries
+        .iter_mut()
+        .map(|entry| usize::from(entry.look(waiter)))
+        .sum()
 }

@@ -85,9 +85,15 @@ impl Netconn {
             if let Some(outcome) = shared.nothing_to_read() {
                 return outcome.map(|end| end.map(|()| None));
             }
-            Some(shared.rx.take_front(max.max(1)).map_err(|_| Error::NoBuffers).inspect(|data| {
-                shared.count_read(data.as_ref().map_or(0, Pbuf::tot_len));
-            }))
+            Some(
+                shared
+                    .rx
+                    .take_front(max.max(1))
+                    .map_err(|_| Error::NoBuffers)
+                    .inspect(|data| {
+                        shared.count_read(data.as_ref().map_or(0, Pbuf::tot_len));
+                    }),
+            )
         })?
     }
 

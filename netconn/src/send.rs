@@ -42,7 +42,10 @@ pub struct PbufError {
 
 impl PbufError {
     pub(crate) const fn new(error: Error, data: Pbuf) -> Self {
-        Self { error, data: Some(data) }
+        Self {
+            error,
+            data: Some(data),
+        }
     }
 }
 
@@ -63,12 +66,7 @@ impl Netconn {
     }
 
     /// As [`Netconn::send`], with a patience of its own.
-    pub fn send_within(
-        &self,
-        data: &[u8],
-        flow: Flow,
-        patience: Patience,
-    ) -> Result<usize, Error> {
+    pub fn send_within(&self, data: &[u8], flow: Flow, patience: Patience) -> Result<usize, Error> {
         let mut done = 0;
         loop {
             let rest = data.get(done..).unwrap_or(&[]);
@@ -111,12 +109,16 @@ impl Netconn {
         loop {
             if let Ok(mut copy) = Pbuf::alloc(self.net.tx_pool, 0, data.len()) {
                 copy.copy_from(data);
-                return self.with(|shared, _| shared.push_reserved(copy, flow)).map(|()| data.len());
+                return self
+                    .with(|shared, _| shared.push_reserved(copy, flow))
+                    .map(|()| data.len());
             }
             // All of the pool is under way, or this write is larger than the whole pool.
             if data.len() > self.net.tx_pool.block_size() {
                 let (one, rest) = data.split_at(self.net.tx_pool.block_size());
-                self.with(|shared, _| shared.queued = shared.queued.saturating_sub(rest.len() as u32))?;
+                self.with(|shared, _| {
+                    shared.queued = shared.queued.saturating_sub(rest.len() as u32)
+                })?;
                 return self.fill(one, flow, patience);
             }
             let pause = self.sleep_for_pool(patience);
@@ -183,9 +185,9 @@ impl Netconn {
         flow: Flow,
         patience: Patience,
     ) -> Result<(), Error> {
-        let data =
-            Pbuf::from_static(self.net.tx_pool, data).map_err(|_| Error::NoBuffers)?;
-        self.send_pbuf(data, flow, patience).map_err(|refused| refused.error)
+        let data = Pbuf::from_static(self.net.tx_pool, data).map_err(|_| Error::NoBuffers)?;
+        self.send_pbuf(data, flow, patience)
+            .map_err(|refused| refused.error)
     }
 
     /// Bytes written and not acknowledged by the peer (`SIOCOUTQ`).

@@ -12,8 +12,7 @@ use crate::settings::Settings;
 use crate::wait::WaitSet;
 
 /// "Not bound", "not connected".
-pub(crate) const NO_ADDR: SocketAddr =
-    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+pub(crate) const NO_ADDR: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 
 /// Who uses a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,15 +103,31 @@ pub struct Ready {
 
 impl Ready {
     /// Waits for reading.
-    pub const READ: Self =
-        Self { read: true, write: false, error: false, peer_closed: false, hang_up: false };
+    pub const READ: Self = Self {
+        read: true,
+        write: false,
+        error: false,
+        peer_closed: false,
+        hang_up: false,
+    };
     /// Waits for writing.
-    pub const WRITE: Self =
-        Self { read: false, write: true, error: false, peer_closed: false, hang_up: false };
+    pub const WRITE: Self = Self {
+        read: false,
+        write: true,
+        error: false,
+        peer_closed: false,
+        hang_up: false,
+    };
     /// Waits for both.
-    pub const BOTH: Self = Self { read: true, ..Self::WRITE };
+    pub const BOTH: Self = Self {
+        read: true,
+        ..Self::WRITE
+    };
     /// Nothing.
-    pub const NONE: Self = Self { read: false, ..Self::READ };
+    pub const NONE: Self = Self {
+        read: false,
+        ..Self::READ
+    };
 
     /// Whether anything is set.
     pub fn any(self) -> bool {

@@ -33,7 +33,10 @@ pub(crate) struct SnapshotCell {
 
 impl SnapshotCell {
     pub(crate) const fn new() -> Self {
-        Self { latest: Mutex::new(Cell::new(None)), waiting: Mutex::new(Cell::new(WaitSet::EMPTY)) }
+        Self {
+            latest: Mutex::new(Cell::new(None)),
+            waiting: Mutex::new(Cell::new(WaitSet::EMPTY)),
+        }
     }
 }
 

@@ -51,9 +51,19 @@ impl Netconn {
         }
         let (data, from, to) = self.recv_pbuf_from(patience)?;
         let Some(data) = data else {
-            return Ok(Received { len: 0, datagram_len: 0, from, to });
+            return Ok(Received {
+                len: 0,
+                datagram_len: 0,
+                from,
+                to,
+            });
         };
-        Ok(Received { len: data.copy_to(0, buf), datagram_len: data.tot_len(), from, to })
+        Ok(Received {
+            len: data.copy_to(0, buf),
+            datagram_len: data.tot_len(),
+            from,
+            to,
+        })
     }
 
     fn peek_from(&self, buf: &mut [u8], patience: Patience) -> Result<Received, Error> {
@@ -85,7 +95,9 @@ impl Netconn {
             if let Some(datagram) = self.net.datagrams.pop(cs, &mut shared.inbox) {
                 return Some(Ok((Some(datagram.data), datagram.peer, datagram.local)));
             }
-            shared.nothing_received().map(|end| end.map(|()| (None, NO_ADDR, NO_ADDR)))
+            shared
+                .nothing_received()
+                .map(|end| end.map(|()| (None, NO_ADDR, NO_ADDR)))
         })?
     }
 
@@ -124,7 +136,11 @@ impl Netconn {
                 Ok(peer) => peer,
                 Err(error) => return Err(PbufError::new(error, data)),
             };
-            let datagram = Datagram { data, peer, local: NO_ADDR };
+            let datagram = Datagram {
+                data,
+                peer,
+                local: NO_ADDR,
+            };
             if let Err(back) = self.net.datagrams.push(cs, &mut shared.outbox, datagram) {
                 return Err(PbufError::new(Error::NoBuffers, back.data));
             }
@@ -152,7 +168,12 @@ enum Verdict {
 }
 
 fn nothing() -> Received {
-    Received { len: 0, datagram_len: 0, from: NO_ADDR, to: NO_ADDR }
+    Received {
+        len: 0,
+        datagram_len: 0,
+        from: NO_ADDR,
+        to: NO_ADDR,
+    }
 }
 
 impl Shared {

@@ -4,6 +4,8 @@ pub mod apps;
 pub mod frames;
 pub mod lan;
 pub mod link;
+pub mod lossy;
+pub mod matrix;
 pub mod network;
 pub mod recorder;
 pub mod script;

@@ -11,7 +11,7 @@ use super::stats::count;
 use super::{Destination, Fragmentation, Ip, Outgoing, Received};
 
 /// Nobody listens on the port.
-pub(crate) const PORT_UNREACHABLE: Kind = Kind::DestinationUnreachable(Unreachable::Port);
+const PORT_UNREACHABLE: Kind = Kind::DestinationUnreachable(Unreachable::Port);
 /// The protocol is not known here.
 pub(super) const PROTOCOL_UNREACHABLE: Kind = Kind::DestinationUnreachable(Unreachable::Protocol);
 /// Fragments are missing.
@@ -24,7 +24,6 @@ const MAX_QUOTE: usize = MAX_ERROR - ipv4::HEADER_LEN - HEADER_LEN;
 
 impl Ip {
     /// Tells the sender of a packet that nobody listens on the port, see [`Ip::send_icmp_error`].
-    #[allow(dead_code, reason = "UDP's")]
     pub(crate) fn port_unreachable(&mut self, now: Instant, about: Received) {
         self.send_icmp_error(now, PORT_UNREACHABLE, about);
     }
@@ -120,9 +119,9 @@ impl Ip {
         };
         // RFC 792: the header and 64 bits are enough to find the transport's endpoint.
         let quote = quoted.header_len() + 8;
-        let message = self.error_message(kind, packet, quote).and_then(|message| {
-            let len = u16::try_from(message.tot_len()).map_err(|_| Error::TooLong)?;
-            self.with_ip_header(message, &out, ipv4::Fragmentation::Forbidden, 0, len)
+        let message = self.route(src, Some(src)).and_then(|route| {
+            let message = self.error_message(kind, packet, quote)?;
+            self.with_ip_header(message, &route, &out, ipv4::Fragmentation::Forbidden, 0)
         });
         let queued = message.is_ok_and(|message| self.loopback.push(message).is_ok());
         if !queued {

@@ -7,7 +7,7 @@
 mod calls;
 mod fragment;
 mod icmp;
-pub(crate) mod icmp_error;
+mod icmp_error;
 mod input;
 mod limit;
 pub(crate) mod output;
@@ -39,6 +39,7 @@ pub(crate) use route::Route;
 use limit::Bucket;
 use output::Idents;
 use reassembly::Reassembly;
+use stats::count;
 
 /// IP's share of a stack's storage.
 #[derive(Debug)]
@@ -299,4 +300,5 @@ impl Ip {
     }
 }
 
-use stats::count;
+#[cfg(test)]
+mod tests;

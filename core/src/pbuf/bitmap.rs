@@ -20,7 +20,7 @@ pub const fn words(slots: usize) -> usize {
     slots.div_ceil(WORD_BITS)
 }
 
-/// 32 slots of a [`Bitmap`]: a set bit is a slot in use.
+/// 32 slots of a bitmap: a set bit is a slot in use.
 #[derive(Debug)]
 pub struct Word(AtomicU32);
 

@@ -337,3 +337,6 @@ impl<'a> Iterator for Parts<'a> {
         Some(part.data())
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -390,7 +390,6 @@ macro_rules! pbuf_pool {
             static __GANNET_SLOT_WORDS: [__gannet::Word; __gannet::words(($n) $(+ ($r))?)] =
                 [const { __gannet::Word::new() }; __gannet::words(($n) $(+ ($r))?)];
             // SAFETY: the statics are private to this block.
-            #[allow(unsafe_code)]
             unsafe {
                 $crate::pbuf::Pool::new(
                     ::core::stringify!($name),

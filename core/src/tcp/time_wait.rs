@@ -121,15 +121,18 @@ impl TimeWaits {
         if segment.rst() {
             return Some(Reply::Ignore);
         }
-        let newer_stamp = match (slot.ts_recent, segment.options.timestamps) {
-            (Some(last), Some(new)) => SeqNum(new.value).after(SeqNum(last)),
-            _ => false,
-        };
         // RFC 6191 §2 and RFC 9293 §3.6.1 (MAY-2): a SYN that is provably not an old duplicate.
-        if segment.syn()
-            && segment.ack.is_none()
-            && (newer_stamp || segment.seq.after(slot.rcv_nxt))
-        {
+        let beyond = segment.seq.after(slot.rcv_nxt);
+        let fresh = match (slot.ts_recent, segment.options.timestamps) {
+            (Some(last), Some(new)) => {
+                let (last, new) = (SeqNum(last), SeqNum(new.value));
+                new.after(last) || (new == last && beyond)
+            }
+            // Timestamps are new: no segment of the old connection had them.
+            (None, Some(_)) => true,
+            (_, None) => beyond,
+        };
+        if segment.syn() && segment.ack.is_none() && fresh {
             let beyond = slot.snd_nxt;
             *slot = TimeWaitSlot::new();
             return Some(Reply::Reuse { beyond });

@@ -12,8 +12,9 @@ use crate::shared::{Attached, NO_ADDR, Phase};
 impl Service {
     /// Carries out the control call of connection `index` and wakes whoever asked.
     pub(super) fn control(&mut self, stack: &mut Stack, index: u16) {
-        let Some((what, kind)) =
-            self.net.with(index, |shared, _| (shared.control, shared.kind))
+        let Some((what, kind)) = self
+            .net
+            .with(index, |shared, _| (shared.control, shared.kind))
         else {
             return;
         };
@@ -33,7 +34,8 @@ impl Service {
                 }
             },
         };
-        self.net.with(index, |shared, _| shared.control = Control::Done(result));
+        self.net
+            .with(index, |shared, _| shared.control = Control::Done(result));
         self.net.wake_all(index);
     }
 
@@ -45,7 +47,8 @@ impl Service {
         let mut tcp = stack.tcp_now();
         let pcb = tcp.new(self.owner)?;
         tcp.arg(pcb, usize::from(index))?;
-        self.net.with(index, |shared, _| shared.attached = Attached::Tcp(pcb));
+        self.net
+            .with(index, |shared, _| shared.attached = Attached::Tcp(pcb));
         Ok(pcb)
     }
 
@@ -83,7 +86,9 @@ impl Service {
         if udp.local_addr(pcb)?.port() != 0 {
             return Err(Error::Invalid);
         }
-        let reuse = self.net.with(index, |shared, _| shared.settings.reuse_address);
+        let reuse = self
+            .net
+            .with(index, |shared, _| shared.settings.reuse_address);
         if reuse == Some(true) {
             udp.reuse(pcb, Reuse::Shared)?;
         }
@@ -96,7 +101,10 @@ impl Service {
     fn connect_tcp(&self, stack: &mut Stack, index: u16, addr: SocketAddr) -> Result<(), Error> {
         let pcb = self.tcp_pcb(stack, index)?;
         let mut tcp = stack.tcp_now();
-        let settings = self.net.with(index, |shared, _| shared.settings).unwrap_or_default();
+        let settings = self
+            .net
+            .with(index, |shared, _| shared.settings)
+            .unwrap_or_default();
         self.apply_tcp(&mut tcp, pcb, settings);
         tcp.connect(pcb, addr)?;
         let local = tcp.local_addr(pcb)?;
@@ -142,7 +150,10 @@ impl Service {
     fn listen(&self, stack: &mut Stack, index: u16, backlog: u16) -> Result<(), Error> {
         let pcb = self.tcp_pcb(stack, index)?;
         let mut tcp = stack.tcp_now();
-        let settings = self.net.with(index, |shared, _| shared.settings).unwrap_or_default();
+        let settings = self
+            .net
+            .with(index, |shared, _| shared.settings)
+            .unwrap_or_default();
         self.apply_tcp(&mut tcp, pcb, settings);
         if tcp.local_addr(pcb)?.port() == 0 {
             tcp.bind(pcb, NO_ADDR).map_err(bind_error)?;

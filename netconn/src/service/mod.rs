@@ -64,7 +64,9 @@ impl Service {
     }
 
     fn attached(&self, index: u16) -> Attached {
-        self.net.with(index, |shared, _| shared.attached).unwrap_or(Attached::Nothing)
+        self.net
+            .with(index, |shared, _| shared.attached)
+            .unwrap_or(Attached::Nothing)
     }
 
     /// The slot is nobody's any more.
@@ -73,8 +75,18 @@ impl Service {
             while self.net.datagrams.pop(cs, &mut shared.inbox).is_some() {}
             while self.net.datagrams.pop(cs, &mut shared.outbox).is_some() {}
             let generation = shared.generation;
-            let old = core::mem::replace(shared, Shared { generation, ..Shared::new() });
-            debug_assert_ne!(old.holder, Holder::Application, "freed under the application");
+            let old = core::mem::replace(
+                shared,
+                Shared {
+                    generation,
+                    ..Shared::new()
+                },
+            );
+            debug_assert_ne!(
+                old.holder,
+                Holder::Application,
+                "freed under the application"
+            );
             (old.rx, old.tx)
         });
         // The buffers go back outside the critical section.
@@ -87,17 +99,14 @@ impl Handler for Service {
         self.publish_snapshot(stack);
         // Each connection at most once: threads that keep ringing wait for the next turn.
         for _ in 0..self.net.capacity() {
-            let Some(index) = self.net.doorbell.next_dirty() else { return };
+            let Some(index) = self.net.doorbell.next_dirty() else {
+                return;
+            };
             self.serve(stack, index);
         }
     }
 
-    fn accept(
-        &mut self,
-        tcp: &mut Tcp<'_>,
-        _: TcpListener,
-        pcb: TcpPcb,
-    ) -> Result<(), CoreError> {
+    fn accept(&mut self, tcp: &mut Tcp<'_>, _: TcpListener, pcb: TcpPcb) -> Result<(), CoreError> {
         self.accepted(tcp, pcb)
     }
 

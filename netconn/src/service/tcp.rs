@@ -19,15 +19,12 @@ enum Moved {
 
 impl Service {
     /// Does what threads asked for the connection, closing apart.
-    pub(super) fn serve_tcp(
-        &self,
-        tcp: &mut Tcp<'_>,
-        index: u16,
-        pcb: TcpPcb,
-        asked: Requests,
-    ) {
+    pub(super) fn serve_tcp(&self, tcp: &mut Tcp<'_>, index: u16, pcb: TcpPcb, asked: Requests) {
         if asked.contains(Requests::SETTINGS) {
-            let settings = self.net.with(index, |shared, _| shared.settings).unwrap_or_default();
+            let settings = self
+                .net
+                .with(index, |shared, _| shared.settings)
+                .unwrap_or_default();
             self.apply_tcp(tcp, pcb, settings);
         }
         if asked.contains(Requests::ACCEPTED) {
@@ -50,7 +47,9 @@ impl Service {
 
     /// Tells the engine what was read.
     fn recved(&self, tcp: &mut Tcp<'_>, index: u16, pcb: TcpPcb) {
-        let read = self.net.with(index, |shared, _| core::mem::take(&mut shared.consumed));
+        let read = self
+            .net
+            .with(index, |shared, _| core::mem::take(&mut shared.consumed));
         if let Some(read) = read.filter(|read| *read > 0) {
             let _ = tcp.recved(pcb, read as usize);
         }
@@ -96,22 +95,27 @@ impl Service {
             return Ok(u32::MAX);
         }
         // RFC 9293 §3.7.4: less than a segment waits for the acknowledgement.
-        let full = if tcp.nagle_disabled(pcb)? { 1 } else { u32::from(tcp.mss(pcb)?) };
+        let full = if tcp.nagle_disabled(pcb)? {
+            1
+        } else {
+            u32::from(tcp.mss(pcb)?)
+        };
         Ok(full)
     }
 
     /// The handshake of a connection made with `connect` is complete.
     pub(super) fn established(&self, tcp: &mut Tcp<'_>, pcb: TcpPcb) {
-        let Some(index) = index_of(tcp, pcb) else { return };
+        let Some(index) = index_of(tcp, pcb) else {
+            return;
+        };
         self.open(tcp, index, pcb);
         self.net.update(index, |_, _| {});
     }
 
     /// Fills in what a connected slot knows of its engine.
     fn open(&self, tcp: &Tcp<'_>, index: u16, pcb: TcpPcb) {
-        let room = |bytes: Result<usize, CoreError>| {
-            u32::try_from(bytes.unwrap_or(0)).unwrap_or(u32::MAX)
-        };
+        let room =
+            |bytes: Result<usize, CoreError>| u32::try_from(bytes.unwrap_or(0)).unwrap_or(u32::MAX);
         let (snd_buf, rcv_buf) = (room(tcp.sndbuf(pcb)), room(tcp.rcvbuf(pcb)));
         let local = tcp.local_addr(pcb);
         let remote = tcp.peer_addr(pcb);
@@ -130,7 +134,10 @@ impl Service {
     pub(super) fn accepted(&self, tcp: &mut Tcp<'_>, pcb: TcpPcb) -> Result<(), CoreError> {
         // The new connection inherited its listener's number.
         let listener = index_of(tcp, pcb).ok_or(CoreError::Closed)?;
-        let settings = self.net.with(listener, |shared, _| shared.settings).unwrap_or_default();
+        let settings = self
+            .net
+            .with(listener, |shared, _| shared.settings)
+            .unwrap_or_default();
         let Ok((index, _)) = self.net.allocate(Kind::Tcp, Holder::Queue) else {
             log::warn!("all connections are taken: a new one is reset");
             return Err(CoreError::NoMemory);
@@ -140,10 +147,14 @@ impl Service {
         tcp.arg(pcb, usize::from(index))?;
         self.net.with(index, |shared, _| {
             // POSIX: `O_NONBLOCK` is not inherited.
-            shared.settings = Settings { nonblocking: false, ..settings };
+            shared.settings = Settings {
+                nonblocking: false,
+                ..settings
+            };
         });
         self.open(tcp, index, pcb);
-        self.net.update(listener, |shared, cs| self.net.enqueue(shared, cs, index));
+        self.net
+            .update(listener, |shared, cs| self.net.enqueue(shared, cs, index));
         Ok(())
     }
 
@@ -180,7 +191,9 @@ impl Service {
     }
 
     pub(super) fn acknowledged(&self, tcp: &mut Tcp<'_>, pcb: TcpPcb, len: usize) {
-        let Some(index) = index_of(tcp, pcb) else { return };
+        let Some(index) = index_of(tcp, pcb) else {
+            return;
+        };
         let moved = self.fetch(tcp, index, pcb);
         self.recved(tcp, index, pcb);
         self.publish(tcp, index, pcb);
@@ -197,7 +210,10 @@ impl Service {
     /// The connection is over; its control block is gone.
     pub(super) fn failed(&self, pcb: TcpPcb, error: CoreError) {
         // The handle is stale, so the slot is found by it.
-        let Some(index) = self.net.find(|shared| shared.attached == Attached::Tcp(pcb)) else {
+        let Some(index) = self
+            .net
+            .find(|shared| shared.attached == Attached::Tcp(pcb))
+        else {
             return;
         };
         let (holder, unsent) = self
@@ -242,8 +258,9 @@ impl Service {
     /// The application closed a listener: what it did not accept is reset.
     pub(super) fn close_listener(&self, tcp: &mut Tcp<'_>, index: u16, listener: TcpListener) {
         let _ = tcp.close_listener(listener);
-        while let Some(Some(waiting)) =
-            self.net.with(index, |shared, cs| self.net.unqueue(shared, cs))
+        while let Some(Some(waiting)) = self
+            .net
+            .with(index, |shared, cs| self.net.unqueue(shared, cs))
         {
             if let Attached::Tcp(pcb) = self.attached(waiting) {
                 let _ = tcp.abort(pcb);

@@ -1,4 +1,6 @@
 //! Tests of reassembly: against a naive model, and its limits one by one.
+#![allow(unsafe_code, reason = "what `pbuf_pool!` expands to in its own crate")]
+
 use super::*;
 use crate::pbuf_pool;
 use proptest::prelude::*;
