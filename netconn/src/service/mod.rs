@@ -35,6 +35,10 @@ impl Service {
         let Some(asked) = self.net.with(index, |shared, _| shared.requests.take()) else {
             return;
         };
+        // In the order in which a thread asks: what it chose holds for what it then does.
+        if asked.contains(Requests::SETTINGS) {
+            self.apply_settings(stack, index);
+        }
         if asked.contains(Requests::CONTROL) {
             self.control(stack, index);
         }
@@ -45,6 +49,18 @@ impl Service {
         }
         if asked.contains(Requests::CLOSE) {
             self.close(stack, index);
+        }
+    }
+
+    /// Carries changed options to the engine; a connection that has no engine yet gets them with
+    /// it.
+    fn apply_settings(&self, stack: &mut Stack, index: u16) {
+        let settings = self.net.with(index, |shared, _| shared.settings);
+        let settings = settings.unwrap_or_default();
+        match self.attached(index) {
+            Attached::Tcp(pcb) => self.apply_tcp(&mut stack.tcp_now(), pcb, settings),
+            Attached::Udp(pcb) => self.apply_udp(&mut stack.udp_now(), pcb, settings),
+            Attached::Listener(_) | Attached::Nothing => {}
         }
     }
 

@@ -20,13 +20,6 @@ enum Moved {
 impl Service {
     /// Does what threads asked for the connection, closing apart.
     pub(super) fn serve_tcp(&self, tcp: &mut Tcp<'_>, index: u16, pcb: TcpPcb, asked: Requests) {
-        if asked.contains(Requests::SETTINGS) {
-            let settings = self
-                .net
-                .with(index, |shared, _| shared.settings)
-                .unwrap_or_default();
-            self.apply_tcp(tcp, pcb, settings);
-        }
         if asked.contains(Requests::ACCEPTED) {
             let _ = tcp.accepted(pcb);
         }

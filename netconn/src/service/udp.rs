@@ -13,13 +13,6 @@ use crate::shared::{Attached, Requests, Shared};
 impl Service {
     /// Does what threads asked for the endpoint, closing apart.
     pub(super) fn serve_udp(&self, udp: &mut Udp<'_>, index: u16, pcb: UdpPcb, asked: Requests) {
-        if asked.contains(Requests::SETTINGS) {
-            let settings = self
-                .net
-                .with(index, |shared, _| shared.settings)
-                .unwrap_or_default();
-            self.apply_udp(udp, pcb, settings);
-        }
         if asked.contains(Requests::SEND)
             && let Err(error) = self.send_all(udp, index, pcb)
         {
