@@ -8,5 +8,6 @@ pub mod network;
 pub mod recorder;
 pub mod script;
 pub mod segment;
+pub mod sender;
 pub mod storage;
 pub mod wire;

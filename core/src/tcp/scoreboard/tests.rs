@@ -118,7 +118,9 @@ fn run(ops: &[Op], slots: usize) -> (Model, Scoreboard, SentStore) {
                     let bytes = model.range(from, to);
                     let fresh = bytes.iter().filter(|b| b.is != Whereabouts::Sacked).count();
                     assert!(told as usize <= fresh || slots <= 1000);
-                    bytes.iter_mut().for_each(|byte| byte.is = Whereabouts::Sacked);
+                    bytes
+                        .iter_mut()
+                        .for_each(|byte| byte.is = Whereabouts::Sacked);
                 }
             }
             Op::Again(from, len) => {
@@ -186,7 +188,10 @@ fn check(board: &Scoreboard, store: &SentStore, model: &Model, slots: usize) {
     }
     assert_eq!(at, model.nxt(), "records cover what is in flight");
     assert_eq!((board.sacked, board.missing), (sacked, missing));
-    assert_eq!((board.sacked_segments, board.repeated), (segments, repeated));
+    assert_eq!(
+        (board.sacked_segments, board.repeated),
+        (segments, repeated)
+    );
     assert_eq!(board.resend(), first_missing);
     assert_eq!(
         board.pipe(model.bytes.len() as u32),
@@ -242,7 +247,10 @@ fn every_connection_gets_one_record_however_many_another_wants() {
     }
     // Two records of its own; the last grew up to a segment.
     assert_eq!(greedy.records(&store).count(), 2);
-    assert_eq!(greedy.last(&store).map(|(_, record)| record.end), Some(seq(100)));
+    assert_eq!(
+        greedy.last(&store).map(|(_, record)| record.end),
+        Some(seq(100))
+    );
     late.push(&mut store, seq(0), record(10, 1), 100);
     assert_eq!(late.records(&store).count(), 1);
     assert_eq!(late.room(), 90);
