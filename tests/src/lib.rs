@@ -10,6 +10,7 @@ pub mod network;
 pub mod recorder;
 pub mod script;
 pub mod segment;
+pub mod sender;
 pub mod storage;
 pub mod udp;
 pub mod wire;

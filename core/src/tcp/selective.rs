@@ -18,6 +18,7 @@ use super::rack::{Delivery, Rack, Repair, TICK};
 use super::retransmit::Phase;
 use super::scoreboard::{Record, Scoreboard, SentStore, Whereabouts};
 use super::segment::Arrived;
+use super::send::Fin;
 use super::tail_probe::TailProbe;
 use super::timers::Timer;
 use super::undo::Undo;
@@ -261,7 +262,9 @@ impl Pcb {
             _ if advanced => Evidence::Advance,
             _ => Evidence::Duplicate,
         };
-        let may_send = self.snd.una.before(recover) && self.snd.unsent() > 0 && self.usable() > 0;
+        // The application, told of the room, may write before anything is sent.
+        let more = self.snd.unsent() > 0 || self.snd.fin == Fin::Open;
+        let may_send = self.snd.una.before(recover) && more && self.usable() > 0;
         let new_data = if may_send {
             NewData::Ready
         } else {
@@ -317,36 +320,39 @@ impl Pcb {
 
     /// Moves recovery on after the scoreboard has changed.
     fn advance_recovery(&mut self, acked: &Acked, step: Step) {
-        let una = self.snd.una;
-        match self.recovery.phase {
-            Phase::Fast { recover } if !una.before(recover) => {
-                // RFC 9937 §6: at the end the window is what the algorithm asked for.
-                self.congestion.set_cwnd(self.congestion.ssthresh());
-                self.selective.rack.on_recovery_end();
-                self.recovery.phase = Phase::Open;
-                #[cfg(feature = "bbr")]
-                self.congestion.recovered();
-            }
-            Phase::Timeout { recover } if !una.before(recover) => {
-                self.selective.rack.on_recovery_end();
-                self.selective.frto = Frto::Idle;
-                self.recovery.phase = Phase::Open;
-                #[cfg(feature = "bbr")]
-                self.congestion.recovered();
-            }
-            _ => {}
-        }
+        let recovered = self.end_recovery();
         match self.recovery.phase {
             Phase::Open if self.selective.board.missing() > 0 => {
                 self.enter_selective_recovery(step.flight, acked.bytes);
                 self.reduce_window(step);
             }
-            Phase::Open if step.window_limited => self.congestion.acked(acked),
+            // What ends a recovery ends it with the window the algorithm asked for.
+            Phase::Open if step.window_limited && !recovered => self.congestion.acked(acked),
             Phase::Open => {}
             Phase::Fast { .. } => self.reduce_window(step),
             Phase::Timeout { .. } if acked.bytes > 0 => self.congestion.acked(acked),
             Phase::Timeout { .. } => {}
         }
+    }
+
+    /// Ends a recovery all of whose data is acknowledged; whether it did.
+    fn end_recovery(&mut self) -> bool {
+        let una = self.snd.una;
+        match self.recovery.phase {
+            Phase::Fast { recover } if !una.before(recover) => {
+                // RFC 9937 §6.
+                self.congestion.set_cwnd(self.congestion.ssthresh());
+            }
+            Phase::Timeout { recover } if !una.before(recover) => {
+                self.selective.frto = Frto::Idle;
+            }
+            _ => return false,
+        }
+        self.selective.rack.on_recovery_end();
+        self.recovery.phase = Phase::Open;
+        #[cfg(feature = "bbr")]
+        self.congestion.recovered();
+        true
     }
 
     /// Something is lost: `flight` bytes were in flight before `acked` of them were acknowledged.
@@ -412,6 +418,8 @@ impl Pcb {
         cx.stats.undone += 1;
         self.congestion.undo();
         self.selective.board.forgive(cx.sends);
+        // Without timestamps the retransmission seemed to arrive, and early.
+        self.selective.rack.forget_newest();
         self.recovery.phase = Phase::Open;
         self.recovery.undo = Undo::NOTHING;
         self.recovery.stop_resending();
