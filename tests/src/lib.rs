@@ -1,6 +1,7 @@
 //! The test rig: stacks on virtual clocks, links with seeded faults, and a scripted peer that
 //! compares every segment. Nothing here uses a real clock or a real network.
 pub mod apps;
+pub mod flows;
 pub mod frames;
 pub mod lan;
 pub mod link;

@@ -85,7 +85,7 @@ fn a_recovery_reported_as_needless_is_undone() {
          wait 1
          < . 1:1(0) ack 10001 win 60000",
     );
-    assert_eq!(s.t.tcp().sendable(s.pcb).expect("alive"), 5_000);
+    assert_eq!(s.t.tcp().sendable(s.pcb).expect("alive"), 6_000);
     s.run("wait 100\n< . 1:1(0) ack 10001 win 60000 <sack 1:1001>");
     assert_eq!(s.t.tcp().sendable(s.pcb).expect("alive"), 10_000);
     assert_eq!(s.stats().undone, 1);

@@ -309,7 +309,7 @@ impl Pcb {
             return;
         }
         if self.recovery.phase == Phase::Open {
-            self.enter_selective_recovery(self.snd.in_flight(), 0);
+            self.enter_selective_recovery(self.snd.in_flight(), 0, 0);
         }
         // Without an acknowledgement to be proportional to: one segment.
         if let Phase::Fast { .. } = self.recovery.phase {
@@ -323,11 +323,16 @@ impl Pcb {
         let recovered = self.end_recovery();
         match self.recovery.phase {
             Phase::Open if self.selective.board.missing() > 0 => {
-                self.enter_selective_recovery(step.flight, acked.bytes);
+                self.enter_selective_recovery(step.flight, acked.bytes, step.delivered);
                 self.reduce_window(step);
             }
-            // What ends a recovery ends it with the window the algorithm asked for.
-            Phase::Open if step.window_limited && !recovered => self.congestion.acked(acked),
+            // The round trip that ends with a recovery counts like any other (RFC 3465 §2.1), but
+            // not for more than its window.
+            Phase::Open if recovered => {
+                let bytes = acked.bytes.min(self.congestion.cwnd());
+                self.congestion.acked(&Acked { bytes, ..*acked });
+            }
+            Phase::Open if step.window_limited => self.congestion.acked(acked),
             Phase::Open => {}
             Phase::Fast { .. } => self.reduce_window(step),
             Phase::Timeout { .. } if acked.bytes > 0 => self.congestion.acked(acked),
@@ -355,15 +360,17 @@ impl Pcb {
         true
     }
 
-    /// Something is lost: `flight` bytes were in flight before `acked` of them were acknowledged.
-    fn enter_selective_recovery(&mut self, flight: u32, acked: u32) {
+    /// Something is lost: `flight` bytes were in flight before `acked` of them were acknowledged
+    /// and `delivered` of them, those included, arrived.
+    fn enter_selective_recovery(&mut self, flight: u32, acked: u32, delivered: u32) {
         let mss = self.effective_mss();
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         self.congestion.reduce(flight, mss);
-        // RFC 9937 §6 "RecoverFS": what will be delivered from now on.
-        let sacked = self.selective.board.sacked();
+        // RFC 9937 §6 "RecoverFS": what is delivered from this acknowledgement on.
+        let newly_sacked = delivered.saturating_sub(acked);
+        let sacked = self.selective.board.sacked().saturating_sub(newly_sacked);
         let recover_fs = self.snd.in_flight().saturating_sub(sacked) + acked;
-        self.selective.prr = Prr::start(recover_fs.max(flight.saturating_sub(sacked)));
+        self.selective.prr = Prr::start(recover_fs);
         self.recovery.phase = Phase::Fast { recover: nxt };
         self.recovery.undo = Undo::start(una, nxt);
         self.selective.tail.cancel();
