@@ -114,6 +114,7 @@ impl Ip {
 
 /// `packet` with `len` bytes in front that `write` fills: in place if there is room and nobody
 /// else views the block, else in a block of `pool` with `headroom` for further headers.
+#[inline]
 pub(crate) fn with_header(
     pool: &'static Pool,
     mut packet: Pbuf,
