@@ -150,19 +150,19 @@ impl Pbuf {
     /// Copies from offset `off` on into `dst`; returns how many bytes there were to copy.
     #[doc(alias = "pbuf_copy_partial")]
     pub fn copy_to(&self, off: usize, dst: &mut [u8]) -> usize {
-        let (mut skip, mut done) = (off, 0);
+        let wanted = dst.len();
+        let (mut skip, mut left) = (off, dst);
         for part in self.parts() {
             let from = part.get(skip..).unwrap_or(&[]);
             skip = skip.saturating_sub(part.len());
-            for (to, from) in dst.iter_mut().skip(done).zip(from) {
-                *to = *from;
-            }
-            done += from.len().min(dst.len() - done);
-            if done == dst.len() {
+            let (now, later) = left.split_at_mut(from.len().min(left.len()));
+            copy(from, now);
+            left = later;
+            if left.is_empty() {
                 break;
             }
         }
-        done
+        wanted - left.len()
     }
 
     /// Writes `data` over the bytes of the packet, from the first on; returns how much fitted.
@@ -174,7 +174,7 @@ impl Pbuf {
         while let Some(part) = next {
             let Some(room) = part.data_mut() else { break };
             let (now, later) = left.split_at(room.len().min(left.len()));
-            room.iter_mut().zip(now).for_each(|(to, from)| *to = *from);
+            copy(now, room);
             left = later;
             if left.is_empty() {
                 break;
@@ -182,5 +182,13 @@ impl Pbuf {
             next = part.0.next.as_mut();
         }
         data.len() - left.len()
+    }
+}
+
+/// Copies as much as both hold, by the platform's routine.
+fn copy(from: &[u8], to: &mut [u8]) {
+    let len = from.len().min(to.len());
+    if let (Some(from), Some(to)) = (from.get(..len), to.get_mut(..len)) {
+        to.copy_from_slice(from);
     }
 }
