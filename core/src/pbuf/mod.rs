@@ -287,6 +287,12 @@ impl Pbuf {
         core::iter::successors(Some(self), |part| part.0.next.as_ref()).map(|part| &*part.0)
     }
 
+    #[cfg(test)]
+    fn nodes_with_address(&self) -> impl Iterator<Item = (NodeRef, usize)> {
+        core::iter::successors(Some(self), |part| part.0.next.as_ref())
+            .map(|part| (part.0.address(), part.0.len()))
+    }
+
     fn last_mut(&mut self) -> &mut Self {
         let mut part = self;
         while part.0.next.is_some() {

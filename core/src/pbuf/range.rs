@@ -1,5 +1,13 @@
 //! Byte ranges of a [`Pbuf`] across its parts: share, split, drop, copy.
+use super::pool::NodeRef;
 use super::{NoBufs, Pbuf};
+
+/// A part that is not empty, and how many bytes are in front of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) part: NodeRef,
+    pub(super) start: usize,
+}
 
 /// What [`Pbuf::cut`] did.
 pub(super) struct Cut {
@@ -22,7 +30,17 @@ impl Pbuf {
     /// [`NoBufs`] without a free descriptor, or if the range is not inside the packet.
     #[doc(alias = "pbuf_ref")]
     pub fn slice(&self, off: usize, len: usize) -> Result<Self, NoBufs> {
+        Ok(self.slice_and_place(off, len)?.0)
+    }
+
+    /// As [`Pbuf::slice`]; says also where the last part is that the slice has bytes of.
+    pub(super) fn slice_and_place(
+        &self,
+        off: usize,
+        len: usize,
+    ) -> Result<(Self, Option<Place>), NoBufs> {
         let (mut skip, mut left) = (off, len);
+        let (mut start, mut place) = (0, None);
         let mut out = None;
         let mut end = &mut out;
         let mut next = Some(self);
@@ -35,17 +53,24 @@ impl Pbuf {
                 let n = left.min(here - skip);
                 let view = part.0.view(skip, n).ok_or(NoBufs)?;
                 end = &mut end.insert(Self::from_node(part.0.pool(), view)?).0.next;
+                let part = part.0.address();
+                place = Some(Place { part, start });
                 left -= n;
                 skip = 0;
             } else {
                 skip -= here;
             }
+            start += here;
             next = part.0.next.as_ref();
         }
         if left > 0 || skip > 0 && next.is_none() {
             return Err(NoBufs);
         }
-        out.map_or_else(|| Self::empty(self.0.pool()), Ok)
+        let out = match out {
+            Some(out) => out,
+            None => Self::empty(self.0.pool())?,
+        };
+        Ok((out, place))
     }
 
     /// Splits the packet: `self` keeps the first `at` bytes, the rest is returned. `None` if there
