@@ -5,6 +5,7 @@ use core::time::Duration;
 use gannet_core::tcp::{Keepalive, Nagle};
 
 use crate::event::Take;
+use crate::wait::Patience;
 
 /// The options of a connection. Those of a listener are inherited by what it accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,24 @@ impl Settings {
         broadcast: false,
         reuse_address: false,
     };
+
+    /// How long a receiving call may sleep.
+    pub fn recv_patience(&self) -> Patience {
+        self.patience(self.recv_timeout)
+    }
+
+    /// How long a sending call may sleep.
+    pub fn send_patience(&self) -> Patience {
+        self.patience(self.send_timeout)
+    }
+
+    fn patience(&self, timeout: Option<Duration>) -> Patience {
+        if self.nonblocking {
+            return Patience::Never;
+        }
+        // A time-out of zero means none, as for SO_RCVTIMEO.
+        Patience::from_timeout(timeout.filter(|time| !time.is_zero()))
+    }
 
     /// What the engine has to hear of.
     pub(crate) fn engine_part(&self) -> impl PartialEq + use<> {
