@@ -2,6 +2,8 @@
 //! default.
 use core::time::Duration;
 
+use crate::tcp::CongestionControl;
+
 /// Limits and defaults of one stack. Start from [`Config::default`].
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -21,6 +23,10 @@ pub struct TcpConfig {
     /// Receive window of a connection in bytes, at most 2^30 (`TCP_WND`). Each connection may
     /// hold that much of the receive pool.
     pub rcv_wnd: u32,
+    /// What the receive window may grow to by itself, as the application keeps up with the peer;
+    /// at most 2^30. No more than [`TcpConfig::rcv_wnd`]: it stays as it is. The window scale is
+    /// chosen for this size.
+    pub rcv_wnd_max: u32,
     /// Bytes a connection may have written and unacknowledged (`TCP_SND_BUF`).
     pub snd_buf: u32,
     /// Buffers (descriptors) a connection may have in its send queue (`TCP_SND_QUEUELEN`).
@@ -42,6 +48,10 @@ pub struct TcpConfig {
     pub max_syn_retransmits: u8,
     /// Longest an acknowledgement is held back (RFC 9293 §3.8.6.3: below 0.5 s).
     pub delayed_ack: Duration,
+    /// Longest a peer is believed to hold an acknowledgement back (RFC 8985 §7.2).
+    pub max_ack_delay: Duration,
+    /// Congestion control of new connections (`TCP_CONGESTION`).
+    pub congestion: CongestionControl,
     /// How long a closed connection stays in TIME-WAIT: twice the maximum segment lifetime
     /// (RFC 9293 §3.4.2 suggests 4 min; 60 s as Linux).
     pub time_wait: Duration,
@@ -58,6 +68,15 @@ pub struct TcpConfig {
     pub window_scaling: Use,
     /// Offer and accept RFC 2018 selective acknowledgements.
     pub sack: Use,
+    /// Offer and accept RFC 3168 explicit congestion notification (Cargo feature `ecn`).
+    pub ecn: Use,
+    /// Discover what fits the path, RFC 1191 (Cargo feature `pmtud`); off: routers fragment.
+    pub pmtud: Use,
+    /// Answer SYNs for which no record is free with cookies, RFC 4987 (Cargo feature
+    /// `syn-cookies`); off: they displace old half-open connections, or are dropped.
+    pub syn_cookies: Use,
+    /// Half-open connections that one host may have.
+    pub max_half_open_per_peer: u16,
     /// Challenge acknowledgements per connection and second (RFC 5961 §10).
     pub challenge_acks_per_second: u8,
     /// Resets per second sent for segments that belong to no connection.
@@ -77,6 +96,7 @@ impl Default for TcpConfig {
     fn default() -> Self {
         Self {
             rcv_wnd: 65_535,
+            rcv_wnd_max: 65_535,
             snd_buf: 65_535,
             snd_queuelen: 256,
             max_mss: 0,
@@ -86,6 +106,8 @@ impl Default for TcpConfig {
             max_retransmits: 12,
             max_syn_retransmits: 6,
             delayed_ack: Duration::from_millis(100),
+            max_ack_delay: Duration::from_millis(200),
+            congestion: CongestionControl::default(),
             time_wait: Duration::from_secs(60),
             fin_wait_2: Duration::from_secs(20),
             max_out_of_order_runs: 16,
@@ -93,6 +115,10 @@ impl Default for TcpConfig {
             timestamps: Use::On,
             window_scaling: Use::On,
             sack: Use::On,
+            ecn: Use::On,
+            pmtud: Use::On,
+            syn_cookies: Use::On,
+            max_half_open_per_peer: 16,
             challenge_acks_per_second: 10,
             resets_per_second: 200,
         }
@@ -124,14 +150,17 @@ pub struct IpConfig {
     /// How long the fragments of a packet are waited for. RFC 1122 §3.3.2 suggests 60 to 120 s;
     /// 15 s as lwIP bounds the memory (`IP_REASS_MAXAGE`).
     pub reassembly_timeout: Duration,
-    /// Bytes of receive buffers that all packets in reassembly may hold together.
+    /// Bytes of receive buffers that all packets in reassembly may hold together. Whole buffers
+    /// count, however little of them is used; so this also bounds the longest packet.
     pub reassembly_max_bytes: usize,
-    /// How long a neighbour is believed without confirmation (`ARP_MAXAGE`).
+    /// How long a neighbour is believed without confirmation (`ARP_MAXAGE`). One that is sent to
+    /// in the last quarter of that time is asked whether it is still there.
     pub neighbor_lifetime: Duration,
-    /// Packets that wait for one neighbour to be resolved (`ARP_QUEUE_LEN`).
+    /// Packets that wait for one neighbour to be resolved (`ARP_QUEUE_LEN`), at least one; the
+    /// oldest makes room for the next.
     pub neighbor_queue: u8,
-    /// ICMP messages sent per second at most, errors and echo replies counted apart (RFC 1812
-    /// §4.3.2.8).
+    /// ICMP errors sent per second, on average and in one burst (RFC 1812 §4.3.2.8). The exact
+    /// number is random, so that nobody can count with it (CVE-2020-25705).
     pub icmp_errors_per_second: u16,
     /// Echo replies per second at most.
     pub echo_replies_per_second: u16,

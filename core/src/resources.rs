@@ -17,11 +17,7 @@ impl StorageCell {
     }
 
     /// The storage, with the pools for data to send and for headers. `None`: it was taken before.
-    pub fn take(
-        &self,
-        tx_pool: &'static Pool,
-        header_pool: &'static Pool,
-    ) -> Option<Storage> {
+    pub fn take(&self, tx_pool: &'static Pool, header_pool: &'static Pool) -> Option<Storage> {
         (self.take)(tx_pool, header_pool)
     }
 }
@@ -39,6 +35,9 @@ impl core::fmt::Debug for StorageCell {
 /// * `half_open`: TCP handshakes under way; beyond them SYN cookies serve.
 /// * `time_wait`: TCP connections in TIME-WAIT; the oldest gives way.
 /// * `out_of_order`: runs of out-of-order TCP data, for all connections together.
+/// * `in_flight`: segments in flight, for all connections together; one for each connection or
+///   more. A window of 64 KiB is 45 segments; with fewer, segments share a record and losses are
+///   found less precisely.
 /// * `udp`: UDP endpoints (`MEMP_NUM_UDP_PCB`).
 /// * `datagrams`: UDP datagrams received in one turn and not yet delivered; 64 is plenty.
 /// * `interfaces`: network devices, loopback apart.
@@ -55,7 +54,7 @@ impl core::fmt::Debug for StorageCell {
 /// stack_storage! {
 ///     static STORAGE: {
 ///         connections: 8, listeners: 2, half_open: 8, time_wait: 8, out_of_order: 16,
-///         udp: 4, datagrams: 64, interfaces: 1, neighbors: 8, pending: 8, routes: 2,
+///         in_flight: 64, udp: 4, datagrams: 64, interfaces: 1, neighbors: 8, pending: 8, routes: 2,
 ///         reassembly: 2, loopback: 16,
 ///     }
 /// }
@@ -73,6 +72,7 @@ macro_rules! stack_storage {
         half_open: $half_open:expr,
         time_wait: $time_wait:expr,
         out_of_order: $out_of_order:expr,
+        in_flight: $in_flight:expr,
         udp: $udp:expr,
         datagrams: $datagrams:expr,
         interfaces: $interfaces:expr,
@@ -93,6 +93,7 @@ macro_rules! stack_storage {
                     syns: $crate::__static_slots!(__tcp::SynSlot, $half_open),
                     time_waits: $crate::__static_slots!(__tcp::TimeWaitSlot, $time_wait),
                     runs: $crate::__static_slots!(__tcp::RunSlot, $out_of_order),
+                    sends: $crate::__static_slots!(__tcp::SentSlot, $in_flight),
                 },
                 udp: __udp::UdpStorage {
                     pcbs: $crate::__static_slots!(__udp::UdpSlot, $udp),

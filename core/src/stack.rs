@@ -1,7 +1,7 @@
 //! The stack: all protocols of one host, and one turn of its thread.
 //!
 //! ```text
-//! frames, due timers -> input -> dispatch (callbacks) -> output -> next deadline
+//! frames -> input -> due timers -> dispatch (callbacks) -> output -> next deadline
 //! ```
 use crate::config::Config;
 use crate::handle::Owner;
@@ -79,8 +79,9 @@ impl Stack {
     /// frame, a doorbell), a moment not later than `now` is "at once, more frames wait".
     pub fn turn(&mut self, now: Instant, handlers: &mut [&mut dyn Handler]) -> Option<Instant> {
         self.set_now(now);
-        self.expire();
+        // Frames first: an acknowledgement that waits in the driver spares a retransmission.
         let more = self.input();
+        self.expire();
         self.dispatch(handlers);
         self.output();
         // What was sent to an own address came back meanwhile.

@@ -30,6 +30,8 @@ pub(crate) enum Control {
     /// UDP: forget the peer.
     Disconnect,
     Listen(u16),
+    /// TCP: how the connection is doing; the answer is with the net.
+    Info,
     /// UDP: send what is queued; the answer is that of the last datagram.
     SendAll,
     /// The answer; whoever asked takes it.
@@ -67,12 +69,14 @@ impl Netconn {
     /// port 0, or not the address of a host. [`Error::InUse`]: no local port is free.
     #[doc(alias = "netconn_connect")]
     pub fn connect(&self, addr: SocketAddr, patience: Patience) -> Result<(), Error> {
-        self.ask(Control::Connect(addr), |shared| match (shared.kind, shared.phase) {
-            (Kind::Udp, _) | (Kind::Tcp, Phase::Idle) => Ok(()),
-            (Kind::Tcp, Phase::Connecting) => Err(Error::AlreadyInProgress),
-            (Kind::Tcp, Phase::Connected) => Err(Error::AlreadyConnected),
-            (Kind::Tcp, Phase::Listening | Phase::Dead) => Err(Error::Invalid),
-            (Kind::Pair | Kind::Event, _) => Err(Error::NotSupported),
+        self.ask(Control::Connect(addr), |shared| {
+            match (shared.kind, shared.phase) {
+                (Kind::Udp, _) | (Kind::Tcp, Phase::Idle) => Ok(()),
+                (Kind::Tcp, Phase::Connecting) => Err(Error::AlreadyInProgress),
+                (Kind::Tcp, Phase::Connected) => Err(Error::AlreadyConnected),
+                (Kind::Tcp, Phase::Listening | Phase::Dead) => Err(Error::Invalid),
+                (Kind::Pair | Kind::Event, _) => Err(Error::NotSupported),
+            }
         })?;
         let outcome = self.sleep_until(Side::Write, patience, |shared, _| match shared.phase {
             Phase::Connecting => None,
@@ -105,10 +109,12 @@ impl Netconn {
     /// [`Error::NoBuffers`]: the stack has no listener free.
     #[doc(alias = "netconn_listen_with_backlog")]
     pub fn listen(&self, backlog: u16) -> Result<(), Error> {
-        self.ask(Control::Listen(backlog), |shared| match (shared.kind, shared.phase) {
-            (Kind::Tcp, Phase::Idle) => Ok(()),
-            (Kind::Tcp, _) => Err(Error::Invalid),
-            _ => Err(Error::NotSupported),
+        self.ask(Control::Listen(backlog), |shared| {
+            match (shared.kind, shared.phase) {
+                (Kind::Tcp, Phase::Idle) => Ok(()),
+                (Kind::Tcp, _) => Err(Error::Invalid),
+                _ => Err(Error::NotSupported),
+            }
         })
     }
 

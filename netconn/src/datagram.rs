@@ -39,7 +39,13 @@ impl DatagramSlot {
     /// An unused slot.
     #[allow(clippy::new_without_default, reason = "for statics only")]
     pub const fn new() -> Self {
-        let entry = Entry { data: None, peer: NO_ADDR, local: NO_ADDR, tos: 0, next: NONE };
+        let entry = Entry {
+            data: None,
+            peer: NO_ADDR,
+            local: NO_ADDR,
+            tos: 0,
+            next: NONE,
+        };
         Self(Mutex::new(RefCell::new(entry)))
     }
 }
@@ -54,7 +60,12 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) const EMPTY: Self = Self { first: NONE, last: NONE, len: 0, bytes: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        first: NONE,
+        last: NONE,
+        len: 0,
+        bytes: 0,
+    };
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
@@ -83,7 +94,11 @@ pub(crate) struct Datagrams {
 impl Datagrams {
     pub(crate) const fn new(slots: &'static [DatagramSlot]) -> Self {
         assert!(slots.len() < NONE as usize, "at most 65,534 datagrams");
-        Self { slots, free: Mutex::new(Cell::new(NONE)), fresh: Mutex::new(Cell::new(0)) }
+        Self {
+            slots,
+            free: Mutex::new(Cell::new(NONE)),
+            fresh: Mutex::new(Cell::new(0)),
+        }
     }
 
     /// Appends `datagram` to `queue`; gives it back if no slot is free.
@@ -96,9 +111,20 @@ impl Datagrams {
         let Some((index, slot)) = self.take_slot(cs) else {
             return Err(datagram);
         };
-        let Datagram { data, peer, local, tos } = datagram;
+        let Datagram {
+            data,
+            peer,
+            local,
+            tos,
+        } = datagram;
         queue.bytes = queue.bytes.saturating_add(bytes_of(&data));
-        *slot.borrow_mut() = Entry { data: Some(data), peer, local, tos, next: NONE };
+        *slot.borrow_mut() = Entry {
+            data: Some(data),
+            peer,
+            local,
+            tos,
+            next: NONE,
+        };
         match self.at(cs, queue.last) {
             Some(last) => last.borrow_mut().next = index,
             None => queue.first = index,
@@ -120,7 +146,12 @@ impl Datagrams {
             queue.last = NONE;
         }
         slot.next = self.free.borrow(cs).replace(index);
-        Some(Datagram { data, peer: slot.peer, local: slot.local, tos: slot.tos })
+        Some(Datagram {
+            data,
+            peer: slot.peer,
+            local: slot.local,
+            tos: slot.tos,
+        })
     }
 
     /// Runs `look` on the first datagram, which stays.
@@ -142,7 +173,9 @@ impl Datagrams {
     }
 
     fn at<'a>(&'a self, cs: CriticalSection<'a>, index: u16) -> Option<&'a RefCell<Entry>> {
-        self.slots.get(usize::from(index)).map(|slot| slot.0.borrow(cs))
+        self.slots
+            .get(usize::from(index))
+            .map(|slot| slot.0.borrow(cs))
     }
 
     fn take_slot<'a>(&'a self, cs: CriticalSection<'a>) -> Option<(u16, &'a RefCell<Entry>)> {

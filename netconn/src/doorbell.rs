@@ -117,7 +117,10 @@ impl Doorbell {
         critical_section::with(|cs| {
             let cell = self.state.borrow(cs);
             let mut state = cell.get();
-            let found = Rung { owners: state.owners, stop: state.stop };
+            let found = Rung {
+                owners: state.owners,
+                stop: state.stop,
+            };
             (state.rung, state.owners, state.stop) = (false, 0, false);
             cell.set(state);
             found
@@ -130,7 +133,10 @@ impl Doorbell {
             let event = sys::event_new()?;
             critical_section::with(|cs| {
                 let cell = self.state.borrow(cs);
-                cell.set(State { event: Some(event), ..cell.get() });
+                cell.set(State {
+                    event: Some(event),
+                    ..cell.get()
+                });
             });
         }
         Some(())
@@ -145,7 +151,10 @@ impl Doorbell {
         let event = critical_section::with(|cs| {
             let cell = self.state.borrow(cs);
             let state = cell.get();
-            cell.set(State { asleep: !state.rung, ..state });
+            cell.set(State {
+                asleep: !state.rung,
+                ..state
+            });
             state.event.filter(|_| !state.rung)
         });
         let Some(event) = event else { return };
@@ -153,7 +162,10 @@ impl Doorbell {
         let _ = sys::event_wait(event, timeout);
         critical_section::with(|cs| {
             let cell = self.state.borrow(cs);
-            cell.set(State { asleep: false, ..cell.get() });
+            cell.set(State {
+                asleep: false,
+                ..cell.get()
+            });
         });
     }
 

@@ -81,7 +81,10 @@ impl Shared {
         if self.kind != Kind::Event {
             return Some(Err(Error::NotSupported));
         }
-        self.count = self.count.checked_add(n).filter(|count| *count <= MAX_COUNT)?;
+        self.count = self
+            .count
+            .checked_add(n)
+            .filter(|count| *count <= MAX_COUNT)?;
         Some(Ok(self.take_waiters()))
     }
 }

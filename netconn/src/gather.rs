@@ -13,7 +13,11 @@ pub(crate) struct Gather<'a> {
 
 impl<'a> Gather<'a> {
     pub(crate) fn new(bufs: &'a [&'a [u8]]) -> Self {
-        Self { bufs, skip: 0, left: bufs.iter().map(|buf| buf.len()).sum() }
+        Self {
+            bufs,
+            skip: 0,
+            left: bufs.iter().map(|buf| buf.len()).sum(),
+        }
     }
 
     /// Bytes left.
@@ -23,7 +27,11 @@ impl<'a> Gather<'a> {
 
     /// The next slice, cut to `max` bytes; empty at the end.
     fn chunk(&self, max: usize) -> &'a [u8] {
-        let rest = self.bufs.first().and_then(|first| first.get(self.skip..)).unwrap_or(&[]);
+        let rest = self
+            .bufs
+            .first()
+            .and_then(|first| first.get(self.skip..))
+            .unwrap_or(&[]);
         rest.get(..max).unwrap_or(rest)
     }
 

@@ -35,7 +35,11 @@ impl Netconn {
             shared.request(Requests::ACCEPTED);
             shared.generation
         });
-        Ok(Self::named(self.net, index, generation.ok_or(Error::Closed)?))
+        Ok(Self::named(
+            self.net,
+            index,
+            generation.ok_or(Error::Closed)?,
+        ))
     }
 }
 

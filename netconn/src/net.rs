@@ -9,6 +9,7 @@ use crate::control::Kind;
 use crate::datagram::Datagrams;
 use crate::doorbell::Doorbell;
 use crate::error::Error;
+use crate::info::InfoCell;
 use crate::shared::{Holder, Shared};
 use crate::snapshot::SnapshotCell;
 use crate::sys;
@@ -47,6 +48,7 @@ pub struct Net {
     pub(crate) doorbell: Doorbell,
     pub(crate) tx_pool: &'static Pool,
     pub(crate) snapshot: SnapshotCell,
+    pub(crate) info: InfoCell,
     /// The owner under which the service's connections run in the stack.
     owner: Mutex<Cell<Owner>>,
 }
@@ -68,8 +70,14 @@ impl Net {
         waiters: &'static [storage::Waiter],
         tx_pool: &'static Pool,
     ) -> Self {
-        assert!(slots.len() <= u16::MAX as usize, "at most 65,535 connections");
-        assert!(dirty.len() >= storage::dirty_words(slots.len()), "too few dirty words");
+        assert!(
+            slots.len() <= u16::MAX as usize,
+            "at most 65,535 connections"
+        );
+        assert!(
+            dirty.len() >= storage::dirty_words(slots.len()),
+            "too few dirty words"
+        );
         Self {
             slots,
             datagrams: Datagrams::new(datagrams),
@@ -77,6 +85,7 @@ impl Net {
             doorbell: Doorbell::new(dirty),
             tx_pool,
             snapshot: SnapshotCell::new(),
+            info: InfoCell::new(),
             owner: Mutex::new(Cell::new(Owner(0))),
         }
     }
@@ -169,7 +178,10 @@ impl Net {
     pub(crate) fn find(&self, is_wanted: impl Fn(&Shared) -> bool) -> Option<u16> {
         let wanted =
             |slot: &storage::Slot| critical_section::with(|cs| is_wanted(&slot.0.borrow_ref(cs)));
-        (0u16..).zip(self.slots).find(|(_, slot)| wanted(slot)).map(|(index, _)| index)
+        (0u16..)
+            .zip(self.slots)
+            .find(|(_, slot)| wanted(slot))
+            .map(|(index, _)| index)
     }
 
     /// Threads that sleep in a call.
@@ -194,7 +206,12 @@ impl Net {
                     return None;
                 }
                 let generation = shared.generation;
-                *shared = Shared { holder, generation, kind, ..Shared::new() };
+                *shared = Shared {
+                    holder,
+                    generation,
+                    kind,
+                    ..Shared::new()
+                };
                 Some(generation)
             });
             if let Some(generation) = generation {

@@ -41,12 +41,20 @@ impl Netconn {
     #[doc(alias = "netconn_new")]
     pub fn new(net: &'static Net, kind: Kind) -> Result<Self, Error> {
         let (index, generation) = net.allocate(kind, Holder::Application)?;
-        Ok(Self { net, index, generation })
+        Ok(Self {
+            net,
+            index,
+            generation,
+        })
     }
 
     /// The name of slot `index` as it is now; for the service, which hands it to a listener.
     pub(crate) const fn named(net: &'static Net, index: u16, generation: u16) -> Self {
-        Self { net, index, generation }
+        Self {
+            net,
+            index,
+            generation,
+        }
     }
 
     /// Runs `f` on the slot in a critical section.
@@ -57,7 +65,9 @@ impl Netconn {
         &self,
         f: impl FnOnce(&mut Shared, CriticalSection<'_>) -> R,
     ) -> Result<R, Error> {
-        self.net.with(self.index, |shared, cs| self.checked(shared, cs, f)).unwrap_or(Err(Error::Closed))
+        self.net
+            .with(self.index, |shared, cs| self.checked(shared, cs, f))
+            .unwrap_or(Err(Error::Closed))
     }
 
     /// As [`Netconn::with`], handing `data` over; it comes back if the name is stale.
@@ -71,7 +81,10 @@ impl Netconn {
         match outcome {
             Ok(Some(result)) => result,
             // Not called: the name is stale.
-            Ok(None) | Err(_) => Err(PbufError { error: Error::Closed, data }),
+            Ok(None) | Err(_) => Err(PbufError {
+                error: Error::Closed,
+                data,
+            }),
         }
     }
 

@@ -140,7 +140,12 @@ pub struct PollEntry {
 impl PollEntry {
     /// Waits for `interest` of `conn`.
     pub const fn new(conn: Netconn, interest: Ready) -> Self {
-        Self { conn: Some(conn), interest, ready: Ready::NONE, stale: false }
+        Self {
+            conn: Some(conn),
+            interest,
+            ready: Ready::NONE,
+            stale: false,
+        }
     }
 }
 
@@ -148,7 +153,11 @@ impl Watch for &mut [PollEntry] {
     fn next(&self, _: CriticalSection<'_>, from: usize) -> Option<Watched> {
         let mut behind = self.iter().enumerate().skip(from);
         behind.find_map(|(at, entry)| {
-            entry.conn.map(|conn| Watched { at, conn: Some(conn), interest: entry.interest })
+            entry.conn.map(|conn| Watched {
+                at,
+                conn: Some(conn),
+                interest: entry.interest,
+            })
         })
     }
 
@@ -166,7 +175,10 @@ impl Watch for &mut [PollEntry] {
 /// As [`Net::poll`]. [`Error::Invalid`]: nothing to wait for and no end, or entries of several
 /// nets.
 pub fn poll(mut entries: &mut [PollEntry], patience: Patience) -> Result<usize, Error> {
-    let mut nets = entries.iter().filter_map(|entry| entry.conn).map(|conn| conn.net);
+    let mut nets = entries
+        .iter()
+        .filter_map(|entry| entry.conn)
+        .map(|conn| conn.net);
     let net = match nets.next() {
         Some(net) => net,
         None if patience == Patience::Forever => return Err(Error::Invalid),

@@ -144,8 +144,15 @@ impl Netconn {
             if let Some(outcome) = shared.nothing_to_read(max, false) {
                 return outcome.map(|end| end.map(|()| None));
             }
-            let taken = shared.rx.take_front(max.max(1)).map_err(|_| Error::NoBuffers);
-            let n = taken.as_ref().ok().and_then(Option::as_ref).map_or(0, Pbuf::tot_len);
+            let taken = shared
+                .rx
+                .take_front(max.max(1))
+                .map_err(|_| Error::NoBuffers);
+            let n = taken
+                .as_ref()
+                .ok()
+                .and_then(Option::as_ref)
+                .map_or(0, Pbuf::tot_len);
             wake = self.net.count_read(shared, cs, n);
             Some(taken)
         })?;
@@ -170,11 +177,12 @@ impl Shared {
     /// `None`: there is data for a call that has room for `max` bytes. Else what the call does:
     /// `Some(None)` sleeps. One that `has_some` leaves an error for the next call.
     fn nothing_to_read(&mut self, max: usize, has_some: bool) -> Option<Option<Result<(), Error>>> {
-        let ended = self.error.is_some()
-            || self.eof
-            || self.read_shut
-            || self.phase == Phase::Dead;
-        let content = if has_some { 1 } else { max.min(self.low_water()) };
+        let ended = self.error.is_some() || self.eof || self.read_shut || self.phase == Phase::Dead;
+        let content = if has_some {
+            1
+        } else {
+            max.min(self.low_water())
+        };
         if !self.rx.is_empty() && (ended || self.rx.len() >= content) {
             return None;
         }
@@ -228,7 +236,10 @@ impl Shared {
 
     fn copy_few(&self, max: usize) -> ([u8; IN_SECTION], usize) {
         let mut few = [0; IN_SECTION];
-        let n = few.get_mut(..max).map_or(IN_SECTION, |few| few.len()).min(self.rx.len());
+        let n = few
+            .get_mut(..max)
+            .map_or(IN_SECTION, |few| few.len())
+            .min(self.rx.len());
         let copied = few.get_mut(..n).map_or(0, |few| self.rx.copy_to(0, few));
         (few, copied)
     }

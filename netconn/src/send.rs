@@ -45,7 +45,10 @@ pub struct PbufError {
 
 impl PbufError {
     pub(crate) const fn new(error: Error, data: Pbuf) -> Self {
-        Self { error, data: Some(data) }
+        Self {
+            error,
+            data: Some(data),
+        }
     }
 }
 
@@ -66,12 +69,7 @@ impl Netconn {
     }
 
     /// As [`Netconn::send`], with a patience of its own.
-    pub fn send_within(
-        &self,
-        data: &[u8],
-        flow: Flow,
-        patience: Patience,
-    ) -> Result<usize, Error> {
+    pub fn send_within(&self, data: &[u8], flow: Flow, patience: Patience) -> Result<usize, Error> {
         self.send_vectored(&[data], flow, patience)
     }
 
@@ -147,7 +145,9 @@ impl Netconn {
         loop {
             let before = data.len();
             if let Ok(copy) = data.copy_out(self.net.tx_pool, 0, n) {
-                return self.push(copy, flow).map_err(|refused| (refused.error, Told::No));
+                return self
+                    .push(copy, flow)
+                    .map_err(|refused| (refused.error, Told::No));
             }
             debug_assert_eq!(data.len(), before, "nothing is consumed on error");
             // All of the pool is under way, or this write is larger than the whole pool.
@@ -243,9 +243,9 @@ impl Netconn {
         flow: Flow,
         patience: Patience,
     ) -> Result<(), Error> {
-        let data =
-            Pbuf::from_static(self.net.tx_pool, data).map_err(|_| Error::NoBuffers)?;
-        self.send_pbuf(data, flow, patience).map_err(|refused| refused.error)
+        let data = Pbuf::from_static(self.net.tx_pool, data).map_err(|_| Error::NoBuffers)?;
+        self.send_pbuf(data, flow, patience)
+            .map_err(|refused| refused.error)
     }
 
     /// Bytes written and not acknowledged by the peer (`SIOCOUTQ`).

@@ -2,6 +2,7 @@
 //! behind one short critical section, so there is nothing to get wrong about memory ordering;
 //! bytes are copied before and after.
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use core::num::NonZeroU32;
 
 use gannet_core::{Chain, TcpListener, TcpPcb, UdpPcb};
 
@@ -12,8 +13,7 @@ use crate::settings::Settings;
 use crate::wait::{Callback, WaitSet, Wake};
 
 /// "Not bound", "not connected".
-pub(crate) const NO_ADDR: SocketAddr =
-    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+pub(crate) const NO_ADDR: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 
 /// Who uses a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,15 +104,31 @@ pub struct Ready {
 
 impl Ready {
     /// Waits for reading.
-    pub const READ: Self =
-        Self { read: true, write: false, error: false, peer_closed: false, hang_up: false };
+    pub const READ: Self = Self {
+        read: true,
+        write: false,
+        error: false,
+        peer_closed: false,
+        hang_up: false,
+    };
     /// Waits for writing.
-    pub const WRITE: Self =
-        Self { read: false, write: true, error: false, peer_closed: false, hang_up: false };
+    pub const WRITE: Self = Self {
+        read: false,
+        write: true,
+        error: false,
+        peer_closed: false,
+        hang_up: false,
+    };
     /// Waits for both.
-    pub const BOTH: Self = Self { read: true, ..Self::WRITE };
+    pub const BOTH: Self = Self {
+        read: true,
+        ..Self::WRITE
+    };
     /// Nothing.
-    pub const NONE: Self = Self { read: false, ..Self::READ };
+    pub const NONE: Self = Self {
+        read: false,
+        ..Self::READ
+    };
 
     /// Whether anything is set.
     pub fn any(self) -> bool {
@@ -268,7 +284,9 @@ impl Shared {
 
     /// What may be written and not acknowledged.
     pub(crate) fn send_buffer(&self) -> u32 {
-        self.snd_buf.min(self.settings.send_buffer.max(1))
+        self.settings
+            .send_buffer
+            .map_or(self.snd_buf, NonZeroU32::get)
     }
 
     /// Room from which on a sleeping writer is woken: a third of the send buffer, so that it is
@@ -330,7 +348,10 @@ impl Shared {
             ready.read || ready.peer_closed || ready.hang_up || (self.eager && !self.rx.is_empty()),
             ready.write || ready.hang_up,
         );
-        wake.callback = self.callback.filter(|_| ready.any()).map(|callback| (callback, ready));
+        wake.callback = self
+            .callback
+            .filter(|_| ready.any())
+            .map(|callback| (callback, ready));
         wake
     }
 

@@ -4,7 +4,7 @@ use core::cell::Cell;
 use critical_section::Mutex;
 use gannet_core::tcp::TcpStats;
 use gannet_core::udp::UdpStats;
-use gannet_core::{Stack, TcpCensus};
+use gannet_core::{ArpStats, IcmpStats, IpStats, Stack, TcpCensus};
 
 use crate::error::Error;
 use crate::net::Net;
@@ -19,6 +19,12 @@ pub struct Snapshot {
     pub tcp: TcpStats,
     /// What UDP has counted.
     pub udp: UdpStats,
+    /// What IP has counted.
+    pub ip: IpStats,
+    /// What ICMP has counted.
+    pub icmp: IcmpStats,
+    /// What ARP has counted.
+    pub arp: ArpStats,
     /// How many TCP connections there are.
     pub census: TcpCensus,
 }
@@ -33,7 +39,10 @@ pub(crate) struct SnapshotCell {
 
 impl SnapshotCell {
     pub(crate) const fn new() -> Self {
-        Self { latest: Mutex::new(Cell::new(None)), waiting: Mutex::new(Cell::new(WaitSet::EMPTY)) }
+        Self {
+            latest: Mutex::new(Cell::new(None)),
+            waiting: Mutex::new(Cell::new(WaitSet::EMPTY)),
+        }
     }
 }
 
@@ -91,6 +100,9 @@ impl Service {
         let snapshot = Snapshot {
             tcp: *stack.tcp_stats(),
             udp: *stack.udp_stats(),
+            ip: *stack.ip_stats(),
+            icmp: *stack.icmp_stats(),
+            arp: *stack.arp_stats(),
             census: stack.tcp_census(),
         };
         critical_section::with(|cs| {

@@ -66,14 +66,19 @@ impl Netconn {
         let Some((data, about)) = self.recv_datagram(patience)? else {
             return Ok(nothing());
         };
-        Ok(Received { len: scatter(&data, bufs, 0), ..about })
+        Ok(Received {
+            len: scatter(&data, bufs, 0),
+            ..about
+        })
     }
 
     fn peek_from(&self, bufs: &mut [&mut [u8]], patience: Patience) -> Result<Received, Error> {
         self.sleep_until(Side::Read, patience, |shared, cs| {
             // Peeking is rare, and needs no descriptor when it copies here.
-            let look =
-                |data: &Pbuf, about| Received { len: scatter(data, bufs, 0), ..about };
+            let look = |data: &Pbuf, about| Received {
+                len: scatter(data, bufs, 0),
+                ..about
+            };
             match self.net.datagrams.peek(cs, &shared.inbox, look) {
                 Some(received) => Some(Ok(received)),
                 None => shared.nothing_received().map(|end| end.map(|()| nothing())),
@@ -139,8 +144,9 @@ impl Netconn {
             return Err(Error::TooLong);
         }
         self.with(|shared, _| shared.destination(to))??;
-        let copy =
-            data.copy_out(self.net.tx_pool, HEADROOM, len).map_err(|_| Error::NoBuffers)?;
+        let copy = data
+            .copy_out(self.net.tx_pool, HEADROOM, len)
+            .map_err(|_| Error::NoBuffers)?;
         self.send_pbuf_to(copy, to).map_err(|refused| refused.error)
     }
 
@@ -155,7 +161,12 @@ impl Netconn {
                 Ok(peer) => peer,
                 Err(error) => return Err(PbufError::new(error, data)),
             };
-            let datagram = Datagram { data, peer, local: NO_ADDR, tos: 0 };
+            let datagram = Datagram {
+                data,
+                peer,
+                local: NO_ADDR,
+                tos: 0,
+            };
             if let Err(back) = self.net.datagrams.push(cs, &mut shared.outbox, datagram) {
                 return Err(PbufError::new(Error::NoBuffers, back.data));
             }
@@ -183,7 +194,13 @@ enum Verdict {
 }
 
 fn nothing() -> Received {
-    Received { len: 0, datagram_len: 0, from: NO_ADDR, to: NO_ADDR, tos: 0 }
+    Received {
+        len: 0,
+        datagram_len: 0,
+        from: NO_ADDR,
+        to: NO_ADDR,
+        tos: 0,
+    }
 }
 
 impl Shared {

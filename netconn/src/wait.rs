@@ -101,13 +101,21 @@ impl WaitSet {
     }
 
     fn first_absent(&self) -> Option<u8> {
-        let (at, word) = self.0.iter().enumerate().find(|(_, word)| **word != u32::MAX)?;
+        let (at, word) = self
+            .0
+            .iter()
+            .enumerate()
+            .find(|(_, word)| **word != u32::MAX)?;
         u8::try_from(at * 32 + word.trailing_ones() as usize).ok()
     }
 
     fn iter(mut self) -> impl Iterator<Item = u8> {
         core::iter::from_fn(move || {
-            let (at, word) = self.0.iter_mut().enumerate().find(|(_, word)| **word != 0)?;
+            let (at, word) = self
+                .0
+                .iter_mut()
+                .enumerate()
+                .find(|(_, word)| **word != 0)?;
             let bit = word.trailing_zeros();
             *word &= *word - 1;
             u8::try_from(at * 32 + bit as usize).ok()
@@ -132,7 +140,10 @@ pub(crate) struct Wake {
 
 impl Wake {
     /// Nobody.
-    pub(crate) const NONE: Self = Self { set: WaitSet::EMPTY, callback: None };
+    pub(crate) const NONE: Self = Self {
+        set: WaitSet::EMPTY,
+        callback: None,
+    };
 }
 
 /// One place to sleep: an event that is made when it is first needed, and kept.
@@ -161,7 +172,10 @@ pub(crate) struct Waiters {
 impl Waiters {
     pub(crate) const fn new(slots: &'static [Waiter]) -> Self {
         assert!(slots.len() <= MAX_WAITERS, "at most 128 waiters");
-        Self { slots, used: Mutex::new(Cell::new(WaitSet::EMPTY)) }
+        Self {
+            slots,
+            used: Mutex::new(Cell::new(WaitSet::EMPTY)),
+        }
     }
 
     /// Borrows a waiter.
@@ -173,14 +187,23 @@ impl Waiters {
         let number = critical_section::with(|cs| {
             let used = self.used.borrow(cs);
             let mut set = used.get();
-            let number = set.first_absent().filter(|n| usize::from(*n) < self.slots.len())?;
+            let number = set
+                .first_absent()
+                .filter(|n| usize::from(*n) < self.slots.len())?;
             set.insert(number);
             used.set(set);
             Some(number)
         })
         .ok_or(Error::NoBuffers)?;
-        let borrowed = |event| Borrowed { waiters: self, number, event };
-        let slot = self.slots.get(usize::from(number)).ok_or(Error::NoBuffers)?;
+        let borrowed = |event| Borrowed {
+            waiters: self,
+            number,
+            event,
+        };
+        let slot = self
+            .slots
+            .get(usize::from(number))
+            .ok_or(Error::NoBuffers)?;
         if let Some(event) = critical_section::with(|cs| slot.event(cs)) {
             return Ok(borrowed(event));
         }
@@ -215,7 +238,9 @@ impl Waiters {
 
     /// Waiters in use: threads that sleep.
     pub(crate) fn in_use(&self) -> usize {
-        critical_section::with(|cs| self.used.borrow(cs).get()).iter().count()
+        critical_section::with(|cs| self.used.borrow(cs).get())
+            .iter()
+            .count()
     }
 }
 
@@ -234,7 +259,11 @@ impl Borrowed<'_> {
     /// [`Error::WouldBlock`]: the patience is at its end.
     pub(crate) fn sleep(&self, patience: Patience) -> Result<(), Error> {
         let left = patience.left()?;
-        if sys::event_wait(self.event, left) { Ok(()) } else { patience.left().map(drop) }
+        if sys::event_wait(self.event, left) {
+            Ok(())
+        } else {
+            patience.left().map(drop)
+        }
     }
 }
 

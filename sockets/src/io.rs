@@ -79,12 +79,18 @@ impl Write for TcpStream {
 
 impl ReadReady for TcpStream {
     fn read_ready(&mut self) -> Result<bool, IoError> {
-        self.netconn().ready().map(|ready| ready.read).map_err(IoError)
+        self.netconn()
+            .ready()
+            .map(|ready| ready.read)
+            .map_err(IoError)
     }
 }
 
 impl WriteReady for TcpStream {
     fn write_ready(&mut self) -> Result<bool, IoError> {
-        self.netconn().ready().map(|ready| ready.write).map_err(IoError)
+        self.netconn()
+            .ready()
+            .map(|ready| ready.write)
+            .map_err(IoError)
     }
 }

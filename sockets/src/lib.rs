@@ -9,7 +9,6 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-
 pub mod bsd;
 pub mod io;
 mod listener;

@@ -92,12 +92,14 @@ impl TcpListener {
     /// [`Error::Invalid`]: zero.
     pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<(), Error> {
         check_timeout(timeout)?;
-        self.0.change_settings(|settings| settings.recv_timeout = timeout)
+        self.0
+            .change_settings(|settings| settings.recv_timeout = timeout)
     }
 
     /// Whether accepting returns [`Error::WouldBlock`] instead of sleeping.
     pub fn set_nonblocking(&self, nonblocking: bool) -> Result<(), Error> {
-        self.0.change_settings(|settings| settings.nonblocking = nonblocking)
+        self.0
+            .change_settings(|settings| settings.nonblocking = nonblocking)
     }
 
     /// Takes the error that waits to be told (`SO_ERROR`).

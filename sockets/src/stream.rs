@@ -128,7 +128,9 @@ impl TcpStream {
             if n == 0 {
                 return Err(Error::NotConnected);
             }
-            rest = rest.split_at_mut_checked(n).map_or(&mut [], |(_, rest)| rest);
+            rest = rest
+                .split_at_mut_checked(n)
+                .map_or(&mut [], |(_, rest)| rest);
         }
         Ok(())
     }
@@ -145,7 +147,10 @@ impl TcpStream {
     pub fn write_pbuf(&self, data: Pbuf) -> Result<(), gannet_netconn::PbufError> {
         match self.write_patience() {
             Ok(patience) => self.0.send_pbuf(data, Flow::Ends, patience),
-            Err(error) => Err(gannet_netconn::PbufError { error, data: Some(data) }),
+            Err(error) => Err(gannet_netconn::PbufError {
+                error,
+                data: Some(data),
+            }),
         }
     }
 
@@ -181,7 +186,8 @@ impl TcpStream {
     /// [`Error::Invalid`]: zero.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> Result<(), Error> {
         check_timeout(timeout)?;
-        self.0.change_settings(|settings| settings.recv_timeout = timeout)
+        self.0
+            .change_settings(|settings| settings.recv_timeout = timeout)
     }
 
     /// How long writing may sleep; `None`: for ever.
@@ -190,7 +196,8 @@ impl TcpStream {
     /// [`Error::Invalid`]: zero.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> Result<(), Error> {
         check_timeout(timeout)?;
-        self.0.change_settings(|settings| settings.send_timeout = timeout)
+        self.0
+            .change_settings(|settings| settings.send_timeout = timeout)
     }
 
     /// The read time-out.
@@ -205,7 +212,11 @@ impl TcpStream {
 
     /// Whether small segments leave at once (`TCP_NODELAY`).
     pub fn set_nodelay(&self, nodelay: bool) -> Result<(), Error> {
-        let nagle = if nodelay { Nagle::Disabled } else { Nagle::Enabled };
+        let nagle = if nodelay {
+            Nagle::Disabled
+        } else {
+            Nagle::Enabled
+        };
         self.0.change_settings(|settings| settings.nagle = nagle)
     }
 
@@ -226,7 +237,8 @@ impl TcpStream {
 
     /// Whether calls return [`Error::WouldBlock`] instead of sleeping.
     pub fn set_nonblocking(&self, nonblocking: bool) -> Result<(), Error> {
-        self.0.change_settings(|settings| settings.nonblocking = nonblocking)
+        self.0
+            .change_settings(|settings| settings.nonblocking = nonblocking)
     }
 
     /// Takes the error that waits to be told (`SO_ERROR`).
@@ -251,7 +263,11 @@ impl Drop for TcpStream {
 
 /// As std does: a time-out of zero would mean for ever to POSIX and at once to people.
 pub(crate) fn check_timeout(timeout: Option<Duration>) -> Result<(), Error> {
-    if timeout == Some(Duration::ZERO) { Err(Error::Invalid) } else { Ok(()) }
+    if timeout == Some(Duration::ZERO) {
+        Err(Error::Invalid)
+    } else {
+        Ok(())
+    }
 }
 
 /// How long a call may sleep by the settings of `conn`.

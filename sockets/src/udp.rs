@@ -128,7 +128,8 @@ impl UdpSocket {
 
     /// Whether datagrams may be sent to broadcast addresses (`SO_BROADCAST`).
     pub fn set_broadcast(&self, broadcast: bool) -> Result<(), Error> {
-        self.0.change_settings(|settings| settings.broadcast = broadcast)
+        self.0
+            .change_settings(|settings| settings.broadcast = broadcast)
     }
 
     /// How long receiving may sleep; `None`: for ever.
@@ -137,12 +138,14 @@ impl UdpSocket {
     /// [`Error::Invalid`]: zero.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> Result<(), Error> {
         check_timeout(timeout)?;
-        self.0.change_settings(|settings| settings.recv_timeout = timeout)
+        self.0
+            .change_settings(|settings| settings.recv_timeout = timeout)
     }
 
     /// Whether calls return [`Error::WouldBlock`] instead of sleeping.
     pub fn set_nonblocking(&self, nonblocking: bool) -> Result<(), Error> {
-        self.0.change_settings(|settings| settings.nonblocking = nonblocking)
+        self.0
+            .change_settings(|settings| settings.nonblocking = nonblocking)
     }
 
     /// Takes the error that waits to be told (`SO_ERROR`).

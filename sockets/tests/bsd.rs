@@ -3,6 +3,7 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::thread;
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ fn calls() {
             ("linger of zero resets", linger_resets),
             ("options of sockets", socket_options),
             ("options of TCP and IP", protocol_options),
+            ("options of the engine", engine_options),
             ("accept4 and inherited options", accepting),
             ("closing wakes", closing_wakes),
             ("addresses", addresses),
@@ -79,7 +81,10 @@ fn echo() {
 fn vectored() {
     let [client, server] = pair();
     let data = pattern(20_000);
-    assert_eq!(writev(client, &[&data[..1], &[], &data[1..300], &data[300..]]), Ok(20_000));
+    assert_eq!(
+        writev(client, &[&data[..1], &[], &data[1..300], &data[300..]]),
+        Ok(20_000)
+    );
     let mut got = vec![0; 20_000];
     let (first, rest) = got.split_at_mut(7);
     let (second, third) = rest.split_at_mut(10_000);
@@ -88,7 +93,17 @@ fn vectored() {
     assert_eq!(got, data);
     // Many small slices append to one buffer.
     let small: Vec<&[u8]> = data[..100].chunks(3).collect();
-    assert_eq!(sendmsg(client, &SendMsg { to: None, iov: &small }, NONE), Ok(100));
+    assert_eq!(
+        sendmsg(
+            client,
+            &SendMsg {
+                to: None,
+                iov: &small
+            },
+            NONE
+        ),
+        Ok(100)
+    );
     let mut got = vec![0; 100];
     assert_eq!(readv(server, &mut [&mut got]), Ok(100));
     assert_eq!(got, data[..100]);
@@ -114,7 +129,10 @@ fn waitall_ends() {
     let [client, server] = pair();
     let reader = thread::spawn(move || {
         let mut buf = [0; 100];
-        (recv(server, &mut buf, MSG_WAITALL), recv(server, &mut buf, MSG_WAITALL))
+        (
+            recv(server, &mut buf, MSG_WAITALL),
+            recv(server, &mut buf, MSG_WAITALL),
+        )
     });
     for _ in 0..3 {
         send(client, b"0123456789", NONE).expect("open");
@@ -148,8 +166,11 @@ fn low_water() {
 
 fn send_buffer() {
     let [client, server] = pair();
-    setsockopt(client, sockopt::SndBuf, 3000).expect("open");
-    assert_eq!(getsockopt(client, sockopt::SndBuf), Ok(3000));
+    setsockopt(client, sockopt::SndBuf, NonZeroU32::new(3000)).expect("open");
+    assert_eq!(
+        getsockopt(client, sockopt::SndBuf),
+        Ok(NonZeroU32::new(3000))
+    );
     let mut sent = 0;
     // Acknowledged bytes make room, so more than that leaves; but never more waits.
     while let Ok(n) = send(client, &[1; 8000], MSG_DONTWAIT) {
@@ -192,7 +213,11 @@ fn truncated() {
         assert_eq!(received.flags, MSG_TRUNC);
         assert_eq!(received.len, if flags == MSG_TRUNC { 10 } else { 3 });
     }
-    assert_eq!(recv(two, &mut buf, MSG_DONTWAIT), Err(Errno::EAGAIN), "the rest is gone");
+    assert_eq!(
+        recv(two, &mut buf, MSG_DONTWAIT),
+        Err(Errno::EAGAIN),
+        "the rest is gone"
+    );
     closed([one, two]);
 }
 
@@ -207,15 +232,23 @@ fn many_messages() {
     });
     let (mut a, mut b, mut c, mut d) = ([0; 4], [0; 4], [0; 4], [0; 4]);
     let mut iovs: [[&mut [u8]; 1]; 4] = [[&mut a], [&mut b], [&mut c], [&mut d]];
-    let mut places =
-        iovs.each_mut().map(|iov| RecvMsg { iov, received: ReceivedMsg::default() });
+    let mut places = iovs.each_mut().map(|iov| RecvMsg {
+        iov,
+        received: ReceivedMsg::default(),
+    });
     let mut got = 0;
     // As many as have arrived by then; the first is slept for.
     while got < 3 {
         let flags = MSG_WAITFORONE;
         got += recvmmsg(two, &mut places[got..], flags, None).expect("arrive");
     }
-    assert_eq!(places[..3].iter().map(|place| place.received.len).collect::<Vec<_>>(), [2, 3, 1]);
+    assert_eq!(
+        places[..3]
+            .iter()
+            .map(|place| place.received.len)
+            .collect::<Vec<_>>(),
+        [2, 3, 1]
+    );
     assert_eq!((&a, &b, &c), (b"ab\0\0", b"cde\0", b"f\0\0\0"));
     // The time-out is looked at after each.
     sendto(one, b"x", NONE, Some(to)).expect("room");
@@ -223,10 +256,19 @@ fn many_messages() {
     let (mut b, mut other) = ([0; 4], [0; 0]);
     let mut iov2: [&mut [u8]; 2] = [&mut b, &mut other];
     let mut places = [
-        RecvMsg { iov: &mut iov, received: ReceivedMsg::default() },
-        RecvMsg { iov: &mut iov2, received: ReceivedMsg::default() },
+        RecvMsg {
+            iov: &mut iov,
+            received: ReceivedMsg::default(),
+        },
+        RecvMsg {
+            iov: &mut iov2,
+            received: ReceivedMsg::default(),
+        },
     ];
-    assert_eq!(recvmmsg(two, &mut places, NONE, Some(Duration::ZERO)), Ok(1));
+    assert_eq!(
+        recvmmsg(two, &mut places, NONE, Some(Duration::ZERO)),
+        Ok(1)
+    );
     closed([one, two]);
 }
 
@@ -255,8 +297,8 @@ fn connected_datagrams() {
 
 fn datagram_bytes() {
     let ((one, _), (two, to)) = (datagram_socket(), datagram_socket());
-    setsockopt(two, sockopt::RcvBuf, 1000).expect("UDP");
-    assert_eq!(getsockopt(two, sockopt::RcvBuf), Ok(1000));
+    setsockopt(two, sockopt::RcvBuf, NonZeroU32::new(1000)).expect("UDP");
+    assert_eq!(getsockopt(two, sockopt::RcvBuf), Ok(NonZeroU32::new(1000)));
     for _ in 0..3 {
         sendto(one, &[7; 400], NONE, Some(to)).expect("room");
     }
@@ -278,7 +320,11 @@ fn dup_shares() {
     let twin = dup(client).expect("free");
     assert_ne!(twin, client);
     fcntl(twin, Fcntl::SetFl(O_NONBLOCK)).expect("open");
-    assert_eq!(recv(client, &mut [0; 1], NONE), Err(Errno::EAGAIN), "status is shared");
+    assert_eq!(
+        recv(client, &mut [0; 1], NONE),
+        Err(Errno::EAGAIN),
+        "status is shared"
+    );
     closed([client]);
     // The connection lives on.
     send(twin, b"still here", NONE).expect("open");
@@ -287,7 +333,11 @@ fn dup_shares() {
     let third = fcntl(twin, Fcntl::DupFd(10)).expect("free");
     assert!(third >= 10);
     closed([twin, third]);
-    assert_eq!(recv(server, &mut buf, NONE), Ok(0), "the last one closed it");
+    assert_eq!(
+        recv(server, &mut buf, NONE),
+        Ok(0),
+        "the last one closed it"
+    );
     closed([server]);
 }
 
@@ -347,7 +397,10 @@ fn background_connect() {
     fds[0].fd = client;
     assert_eq!(poll(&mut fds, -1), Ok(1));
     assert_eq!(fds[0].revents, POLLERR | POLLHUP);
-    assert_eq!(getsockopt(client, sockopt::Error), Ok(Some(Errno::ECONNREFUSED)));
+    assert_eq!(
+        getsockopt(client, sockopt::Error),
+        Ok(Some(Errno::ECONNREFUSED))
+    );
     assert_eq!(getsockopt(client, sockopt::Error), Ok(None), "told once");
     closed([first, client]);
 }
@@ -357,7 +410,8 @@ fn local_pair() {
     let data = pattern(100_000);
     let expected = data.clone();
     let writer = thread::spawn(move || {
-        data.chunks(777).for_each(|part| assert_eq!(send(one, part, NONE), Ok(part.len())));
+        data.chunks(777)
+            .for_each(|part| assert_eq!(send(one, part, NONE), Ok(part.len())));
         shutdown(one, Shutdown::Write)
     });
     let mut got = vec![0; expected.len()];
@@ -460,7 +514,10 @@ fn linger_waits() {
 fn linger_resets() {
     let [client, server] = pair();
     setsockopt(client, sockopt::Linger, Some(Duration::ZERO)).expect("open");
-    assert_eq!(getsockopt(client, sockopt::Linger), Ok(Some(Duration::ZERO)));
+    assert_eq!(
+        getsockopt(client, sockopt::Linger),
+        Ok(Some(Duration::ZERO))
+    );
     closed([client]);
     assert_eq!(recv(server, &mut [0; 1], NONE), Err(Errno::ECONNRESET));
     assert_eq!(recv(server, &mut [0; 1], NONE), Ok(0));
@@ -523,7 +580,7 @@ fn protocol_options() {
     let ((one, _), (two, to)) = (datagram_socket(), datagram_socket());
     setsockopt(one, sockopt::Tos, 0xb8).expect("open");
     assert_eq!(getsockopt(one, sockopt::Tos), Ok(0xb8));
-    let hops = core::num::NonZeroU8::new(3);
+    let hops = NonZeroU8::new(3);
     setsockopt(one, sockopt::Ttl, hops).expect("open");
     assert_eq!(getsockopt(one, sockopt::Ttl), Ok(hops));
     setsockopt(one, sockopt::MulticastTtl, 4).expect("UDP");
@@ -532,6 +589,82 @@ fn protocol_options() {
     let received = recvmsg(two, &mut [&mut [0; 4]], NONE).expect("arrives");
     assert_eq!(received.tos, Some(0xb8));
     closed([client, server, one, two]);
+}
+
+fn engine_options() {
+    let listener = common::bsd::listener(4);
+    let client = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).expect("free");
+    assert_eq!(getsockopt(client, sockopt::MaxSeg), Ok(0));
+    assert_eq!(
+        getsockopt(client, sockopt::Info).err(),
+        Some(Errno::ENOTCONN)
+    );
+    setsockopt(client, sockopt::MaxSeg, 536).expect("not connected");
+    assert_eq!(getsockopt(client, sockopt::MaxSeg), Ok(536));
+    let window = NonZeroU32::new(8000);
+    setsockopt(client, sockopt::RcvBuf, window).expect("TCP");
+    setsockopt(client, sockopt::SynCnt, NonZeroU8::new(2)).expect("TCP");
+    assert_eq!(getsockopt(client, sockopt::SynCnt), Ok(NonZeroU8::new(2)));
+    let minute = Some(Duration::from_secs(60));
+    setsockopt(client, sockopt::UserTimeout, minute).expect("TCP");
+    assert_eq!(getsockopt(client, sockopt::UserTimeout), Ok(minute));
+    connect(client, getsockname(listener).expect("bound")).expect("somebody listens");
+    // Set on the listener after listening: inherited.
+    setsockopt(listener, sockopt::TcpQuickAck, true).expect("TCP");
+    let (server, _) = accept(listener).expect("it waits");
+    // Less the time stamps.
+    assert_eq!(getsockopt(client, sockopt::MaxSeg), Ok(524));
+    assert_eq!(getsockopt(client, sockopt::RcvBuf), Ok(window));
+    let info = getsockopt(client, sockopt::Info).expect("connected");
+    assert_eq!(info.rcv_wnd, 8000);
+    assert_eq!(getsockopt(client, sockopt::Congestion), Ok(info.congestion));
+    let reno = sockopt::CongestionControl::NewReno;
+    setsockopt(client, sockopt::Congestion, reno).expect("TCP");
+    assert_eq!(getsockopt(client, sockopt::Congestion), Ok(reno));
+    assert_eq!(
+        getsockopt(client, sockopt::Info)
+            .expect("connected")
+            .congestion,
+        reno
+    );
+    // More than the window is held back until it is read.
+    setsockopt(client, sockopt::TcpQuickAck, true).expect("TCP");
+    assert_eq!(getsockopt(client, sockopt::TcpQuickAck), Ok(true));
+    assert_eq!(send(server, &[1; 20_000], NONE), Ok(20_000));
+    wait_until("the window is full", || {
+        ioctl(client, Ioctl::FionRead).is_ok_and(|n| n > 7000)
+    });
+    assert!(ioctl(client, Ioctl::FionRead).expect("open") <= 8000);
+    assert_eq!(recv(client, &mut [0; 20_000], MSG_WAITALL), Ok(20_000));
+    // Corked bytes leave when the cork is drawn.
+    setsockopt(client, sockopt::TcpCork, true).expect("TCP");
+    assert_eq!(getsockopt(client, sockopt::TcpCork), Ok(true));
+    assert_eq!(send(client, b"held ", NONE), Ok(5));
+    assert_eq!(send(client, b"back", NONE), Ok(4));
+    setsockopt(client, sockopt::TcpCork, false).expect("TCP");
+    assert_eq!(recv(server, &mut [0; 9], MSG_WAITALL), Ok(9));
+    assert!(
+        getsockopt(server, sockopt::Info)
+            .expect("connected")
+            .bytes_sent
+            >= 20_000
+    );
+    closed([client, server, listener]);
+    // A listener that accepts when data has come.
+    let listener = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).expect("free");
+    setsockopt(listener, sockopt::DeferAccept, minute).expect("not listening");
+    assert_eq!(getsockopt(listener, sockopt::DeferAccept), Ok(minute));
+    bind(listener, local(0)).expect("a free port");
+    listen(listener, 4).expect("bound");
+    let client = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).expect("free");
+    connect(client, getsockname(listener).expect("bound")).expect("somebody listens");
+    let mut fds = [PollFd::new(listener, POLLIN)];
+    assert_eq!(poll(&mut fds, 20), Ok(0));
+    send(client, b"hello", NONE).expect("open");
+    assert_eq!(poll(&mut fds, -1), Ok(1));
+    let (server, _) = accept(listener).expect("it waits");
+    assert_eq!(recv(server, &mut [0; 8], MSG_DONTWAIT), Ok(5));
+    closed([client, server, listener]);
 }
 
 fn accepting() {
@@ -546,7 +679,11 @@ fn accepting() {
     assert_eq!(poll(&mut fds, -1), Ok(1));
     let (server, peer) = accept(listener).expect("it waits");
     assert_eq!(Ok(peer), getsockname(client));
-    assert_eq!(fcntl(server, Fcntl::GetFl), Ok(2), "O_NONBLOCK is not inherited");
+    assert_eq!(
+        fcntl(server, Fcntl::GetFl),
+        Ok(2),
+        "O_NONBLOCK is not inherited"
+    );
     assert_eq!(getsockopt(server, sockopt::NoDelay), Ok(true));
     let second = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).expect("free");
     connect(second, addr).expect("somebody listens");
@@ -567,7 +704,10 @@ fn closing_wakes() {
         .collect();
     wait_until("three sleep", || common::net().sleepers() == 3);
     closed([client]);
-    let results: Vec<_> = sleepers.into_iter().map(|s| s.join().expect("no panic")).collect();
+    let results: Vec<_> = sleepers
+        .into_iter()
+        .map(|s| s.join().expect("no panic"))
+        .collect();
     assert_eq!(results, [Err(Errno::EBADF), Err(Errno::EBADF), Ok(1)]);
     closed([server]);
 }
@@ -578,25 +718,47 @@ fn addresses() {
     assert_eq!(inet_ntop(v4, &mut buf), Ok("192.0.2.1"));
     let v6 = inet_pton(AF_INET6, "2001:db8::1").expect("an address");
     assert_eq!(inet_ntop(v6, &mut buf), Ok("2001:db8::1"));
-    let hints = |flags, socktype| Hints { flags, socktype, ..Hints::default() };
+    let hints = |flags, socktype| Hints {
+        flags,
+        socktype,
+        ..Hints::default()
+    };
     let find = |host, service, hints: Hints| {
-        getaddrinfo(host, service, &hints)
-            .map(|found| found.map(|info| (info.socktype, info.addr)).collect::<Vec<_>>())
+        getaddrinfo(host, service, &hints).map(|found| {
+            found
+                .map(|info| (info.socktype, info.addr))
+                .collect::<Vec<_>>()
+        })
     };
     let v4: SocketAddr = "192.0.2.1:80".parse().expect("an address");
     let both = vec![(SOCK_STREAM, v4), (SOCK_DGRAM, v4)];
-    assert_eq!(find(Some("192.0.2.1"), Some("80"), Hints::default()), Ok(both));
+    assert_eq!(
+        find(Some("192.0.2.1"), Some("80"), Hints::default()),
+        Ok(both)
+    );
     let any = "0.0.0.0:7".parse().expect("an address");
     let passive = hints(AI_PASSIVE, Some(SOCK_DGRAM));
     assert_eq!(find(None, Some("7"), passive), Ok(vec![(SOCK_DGRAM, any)]));
     let stream = hints(AiFlags::NONE, Some(SOCK_STREAM));
-    assert_eq!(find(None, Some("7"), stream), Ok(vec![(SOCK_STREAM, local(7))]));
-    let family = Hints { family: Some(AF_INET6), ..Hints::default() };
+    assert_eq!(
+        find(None, Some("7"), stream),
+        Ok(vec![(SOCK_STREAM, local(7))])
+    );
+    let family = Hints {
+        family: Some(AF_INET6),
+        ..Hints::default()
+    };
     assert_eq!(find(Some("192.0.2.1"), None, family), Err(EaiError::Family));
     assert_eq!(find(None, None, stream), Err(EaiError::NoName));
-    assert_eq!(find(Some("example.org"), None, stream), Err(EaiError::NoName));
+    assert_eq!(
+        find(Some("example.org"), None, stream),
+        Err(EaiError::NoName)
+    );
     assert_eq!(find(None, Some("http"), stream), Err(EaiError::Service));
-    assert_eq!(find(None, Some("7"), hints(AiFlags::NONE, Some(SOCK_RAW))), Err(EaiError::SockType));
+    assert_eq!(
+        find(None, Some("7"), hints(AiFlags::NONE, Some(SOCK_RAW))),
+        Err(EaiError::SockType)
+    );
 }
 
 fn callbacks() {
@@ -612,10 +774,14 @@ fn callbacks() {
             10,
         )
         .expect("open");
-    event.post(1, gannet_sockets::Patience::Never).expect("room");
+    event
+        .post(1, gannet_sockets::Patience::Never)
+        .expect("room");
     assert_eq!(READS.load(Ordering::Relaxed), 10);
     event.on_event(None, 0).expect("open");
-    event.post(1, gannet_sockets::Patience::Never).expect("room");
+    event
+        .post(1, gannet_sockets::Patience::Never)
+        .expect("room");
     assert_eq!(READS.load(Ordering::Relaxed), 10);
     event.close();
     // The tcpip thread tells of data.

@@ -41,7 +41,10 @@ fn errors() {
 /// Every call on a descriptor, with its value thrown away.
 fn every_call(fd: Fd) -> Vec<(&'static str, Result<(), Errno>)> {
     let mut buf = [0; 8];
-    let message = SendMsg { to: None, iov: &[b"x"] };
+    let message = SendMsg {
+        to: None,
+        iov: &[b"x"],
+    };
     vec![
         ("accept", accept(fd).map(drop)),
         ("accept4", accept4(fd, SOCK_NONBLOCK).map(drop)),
@@ -57,7 +60,10 @@ fn every_call(fd: Fd) -> Vec<(&'static str, Result<(), Errno>)> {
         ("recvfrom", recvfrom(fd, &mut buf, NONE).map(drop)),
         ("recvmmsg", {
             let mut iov: [&mut [u8]; 1] = [&mut buf];
-            let place = RecvMsg { iov: &mut iov, received: ReceivedMsg::default() };
+            let place = RecvMsg {
+                iov: &mut iov,
+                received: ReceivedMsg::default(),
+            };
             recvmmsg(fd, &mut [place], NONE, None).map(drop)
         }),
         ("recvmsg", recvmsg(fd, &mut [&mut buf], NONE).map(drop)),
@@ -112,10 +118,20 @@ fn making() {
         (AF_INET, SOCK_DGRAM, IPPROTO_TCP, Errno::EPROTOTYPE),
     ];
     for (domain, kind, protocol, error) in cases {
-        assert_eq!(socket(domain, kind, protocol), Err(error), "{domain:?} {kind:?} {protocol:?}");
+        assert_eq!(
+            socket(domain, kind, protocol),
+            Err(error),
+            "{domain:?} {kind:?} {protocol:?}"
+        );
     }
-    assert_eq!(socketpair(AF_INET, SOCK_STREAM, IPPROTO_IP), Err(Errno::EAFNOSUPPORT));
-    assert_eq!(socketpair(AF_UNIX, SOCK_DGRAM, IPPROTO_IP), Err(Errno::EPROTONOSUPPORT));
+    assert_eq!(
+        socketpair(AF_INET, SOCK_STREAM, IPPROTO_IP),
+        Err(Errno::EAFNOSUPPORT)
+    );
+    assert_eq!(
+        socketpair(AF_UNIX, SOCK_DGRAM, IPPROTO_IP),
+        Err(Errno::EPROTONOSUPPORT)
+    );
     assert_eq!(inet_pton(AF_INET, "256.0.0.1"), Err(Errno::EINVAL));
     assert_eq!(inet_pton(AF_INET, "::1"), Err(Errno::EINVAL));
     assert_eq!(inet_pton(AF_UNIX, "::1"), Err(Errno::EAFNOSUPPORT));
@@ -136,12 +152,18 @@ fn out_of_descriptors() {
     };
     assert_eq!((error, table().in_use()), (Errno::EMFILE, 96));
     assert_eq!(socket(AF_INET, SOCK_DGRAM, IPPROTO_IP), Err(Errno::EMFILE));
-    assert_eq!(socketpair(AF_UNIX, SOCK_STREAM, IPPROTO_IP), Err(Errno::EMFILE));
+    assert_eq!(
+        socketpair(AF_UNIX, SOCK_STREAM, IPPROTO_IP),
+        Err(Errno::EMFILE)
+    );
     assert_eq!(eventfd(0, EventFlags::NONE), Err(Errno::EMFILE));
     assert_eq!(accept(listener), Err(Errno::EMFILE));
     closed([all.0.pop().expect("many")]);
     // One is free, a pair needs two; the first is not lost.
-    assert_eq!(socketpair(AF_UNIX, SOCK_STREAM, IPPROTO_IP), Err(Errno::EMFILE));
+    assert_eq!(
+        socketpair(AF_UNIX, SOCK_STREAM, IPPROTO_IP),
+        Err(Errno::EMFILE)
+    );
     let (server, _) = accept(listener).expect("it still waits");
     assert_eq!(fcntl(client, Fcntl::DupFd(-1)), Err(Errno::EINVAL));
     assert_eq!(fcntl(client, Fcntl::DupFd(0)), Err(Errno::EMFILE));
@@ -171,8 +193,14 @@ fn binding() {
     let addr = getsockname(taken).expect("bound");
     let fd = socket(AF_INET, SOCK_STREAM, IPPROTO_IP).expect("free");
     assert_eq!(bind(fd, addr), Err(Errno::EADDRINUSE));
-    assert_eq!(bind(fd, ([10, 1, 2, 3], 80).into()), Err(Errno::EADDRNOTAVAIL));
-    assert_eq!(bind(fd, "[::1]:80".parse().expect("an address")), Err(Errno::EAFNOSUPPORT));
+    assert_eq!(
+        bind(fd, ([10, 1, 2, 3], 80).into()),
+        Err(Errno::EADDRNOTAVAIL)
+    );
+    assert_eq!(
+        bind(fd, "[::1]:80".parse().expect("an address")),
+        Err(Errno::EAFNOSUPPORT)
+    );
     bind(fd, local(0)).expect("a free port");
     // lwIP: two binds of one socket hang the whole stack.
     assert_eq!(bind(fd, local(0)), Err(Errno::EINVAL));
@@ -274,16 +302,31 @@ fn datagrams() {
     assert_eq!(to("192.0.2.1:9"), Err(Errno::ENETUNREACH));
     assert_eq!(to("127.0.0.1:0"), Err(Errno::EINVAL));
     assert_eq!(to("[::1]:9"), Err(Errno::EAFNOSUPPORT));
-    assert_eq!(connect(fd, "[::1]:9".parse().expect("an address")), Err(Errno::EAFNOSUPPORT));
-    assert_eq!(sendto(fd, &[0; 65_508], NONE, Some(local(9))), Err(Errno::EMSGSIZE));
-    assert_eq!(sendto(fd, b"x", MSG_MORE, Some(local(9))), Err(Errno::EOPNOTSUPP));
-    assert_eq!(sendto(fd, b"x", MSG_OOB, Some(local(9))), Err(Errno::EOPNOTSUPP));
+    assert_eq!(
+        connect(fd, "[::1]:9".parse().expect("an address")),
+        Err(Errno::EAFNOSUPPORT)
+    );
+    assert_eq!(
+        sendto(fd, &[0; 65_508], NONE, Some(local(9))),
+        Err(Errno::EMSGSIZE)
+    );
+    assert_eq!(
+        sendto(fd, b"x", MSG_MORE, Some(local(9))),
+        Err(Errno::EOPNOTSUPP)
+    );
+    assert_eq!(
+        sendto(fd, b"x", MSG_OOB, Some(local(9))),
+        Err(Errno::EOPNOTSUPP)
+    );
     assert_eq!(ioctl(fd, Ioctl::SiocOutQ), Err(Errno::EOPNOTSUPP));
     setsockopt(fd, sockopt::RcvTimeo, Some(Duration::from_millis(5))).expect("open");
     assert_eq!(recv(fd, &mut [0; 1], NONE), Err(Errno::EAGAIN));
     connect(fd, local(9)).expect("UDP");
     shutdown(fd, Shutdown::Both).expect("connected");
-    assert_eq!(recvmsg(fd, &mut [&mut [0; 1]], NONE).map(|m| (m.len, m.from)), Ok((0, None)));
+    assert_eq!(
+        recvmsg(fd, &mut [&mut [0; 1]], NONE).map(|m| (m.len, m.from)),
+        Ok((0, None))
+    );
     assert_eq!(send(fd, b"x", NONE), Err(Errno::EPIPE));
 }
 
@@ -294,12 +337,19 @@ fn out_of_buffers() {
     while let Ok(one) = gannet_sockets::Pbuf::alloc(&common::TX, 0, 1) {
         all.push(one);
     }
-    assert_eq!(sendto(udp.0[0], b"x", NONE, Some(local(9))), Err(Errno::ENOBUFS));
+    assert_eq!(
+        sendto(udp.0[0], b"x", NONE, Some(local(9))),
+        Err(Errno::ENOBUFS)
+    );
     // A stream waits for buffers, as for room.
     assert_eq!(send(client, b"x", MSG_DONTWAIT), Err(Errno::EAGAIN));
     setsockopt(client, sockopt::SndTimeo, Some(Duration::from_millis(30))).expect("open");
     assert_eq!(send(client, b"x", NONE), Err(Errno::EAGAIN));
-    assert_eq!(ioctl(client, Ioctl::SiocOutQ), Ok(0), "nothing is left reserved");
+    assert_eq!(
+        ioctl(client, Ioctl::SiocOutQ),
+        Ok(0),
+        "nothing is left reserved"
+    );
     setsockopt(client, sockopt::SndTimeo, None).expect("open");
     let sender = std::thread::spawn(move || send(client, b"x", NONE));
     all.clear();
@@ -313,21 +363,61 @@ fn option_values() {
     let [client, server] = pair();
     let udp = Fds::open(1);
     let fd = udp.0[0];
-    assert_eq!(setsockopt(fd, sockopt::NoDelay, true), Err(Errno::ENOPROTOOPT));
+    assert_eq!(
+        setsockopt(fd, sockopt::NoDelay, true),
+        Err(Errno::ENOPROTOOPT)
+    );
     assert_eq!(getsockopt(fd, sockopt::KeepCnt), Err(Errno::ENOPROTOOPT));
-    assert_eq!(setsockopt(client, sockopt::MulticastTtl, 1), Err(Errno::ENOPROTOOPT));
-    assert_eq!(setsockopt(client, sockopt::ReusePort, true), Err(Errno::ENOPROTOOPT));
+    assert_eq!(
+        setsockopt(client, sockopt::MulticastTtl, 1),
+        Err(Errno::ENOPROTOOPT)
+    );
+    assert_eq!(
+        setsockopt(client, sockopt::ReusePort, true),
+        Err(Errno::ENOPROTOOPT)
+    );
     assert_eq!(setsockopt(client, sockopt::KeepCnt, 0), Err(Errno::EINVAL));
-    for time in [Duration::ZERO, Duration::from_millis(999), Duration::from_secs(40_000)] {
-        assert_eq!(setsockopt(client, sockopt::KeepIdle, time), Err(Errno::EINVAL));
-        assert_eq!(setsockopt(client, sockopt::KeepIntvl, time), Err(Errno::EINVAL));
+    for time in [
+        Duration::ZERO,
+        Duration::from_millis(999),
+        Duration::from_secs(40_000),
+    ] {
+        assert_eq!(
+            setsockopt(client, sockopt::KeepIdle, time),
+            Err(Errno::EINVAL)
+        );
+        assert_eq!(
+            setsockopt(client, sockopt::KeepIntvl, time),
+            Err(Errno::EINVAL)
+        );
     }
-    assert_eq!(setsockopt(client, sockopt::OobInline, false), Err(Errno::EINVAL));
+    assert_eq!(
+        setsockopt(client, sockopt::OobInline, false),
+        Err(Errno::EINVAL)
+    );
     let aeons = Some(Duration::MAX);
-    assert_eq!(setsockopt(client, sockopt::RcvTimeo, aeons), Err(Errno::EDOM));
-    assert_eq!(setsockopt(client, sockopt::SndTimeo, aeons), Err(Errno::EDOM));
+    assert_eq!(
+        setsockopt(client, sockopt::RcvTimeo, aeons),
+        Err(Errno::EDOM)
+    );
+    assert_eq!(
+        setsockopt(client, sockopt::SndTimeo, aeons),
+        Err(Errno::EDOM)
+    );
     assert_eq!(setsockopt(client, sockopt::Linger, aeons), Err(Errno::EDOM));
     assert_eq!(setsockopt(fd, sockopt::MulticastTtl, 0), Err(Errno::EINVAL));
+    assert_eq!(
+        setsockopt(client, sockopt::MaxSeg, 1000),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        setsockopt(client, sockopt::DeferAccept, None),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        getsockopt(fd, sockopt::Info).err(),
+        Some(Errno::ENOPROTOOPT)
+    );
     closed([client, server]);
 }
 
@@ -347,17 +437,36 @@ fn waiting() {
     closed([two]);
     set.insert(two).expect("small");
     let before = set;
-    assert_eq!(select(256, Some(&mut set), None, None, None), Err(Errno::EBADF));
-    assert_eq!(select(256, None, Some(&mut set), None, None), Err(Errno::EBADF));
-    assert_eq!(pselect(256, None, None, Some(&mut set), None), Err(Errno::EBADF));
+    assert_eq!(
+        select(256, Some(&mut set), None, None, None),
+        Err(Errno::EBADF)
+    );
+    assert_eq!(
+        select(256, None, Some(&mut set), None, None),
+        Err(Errno::EBADF)
+    );
+    assert_eq!(
+        pselect(256, None, None, Some(&mut set), None),
+        Err(Errno::EBADF)
+    );
     assert_eq!(set, before, "as it was");
     // Those at or above nfds are not looked at.
-    assert_eq!(select(two.max(one), Some(&mut set), None, None, zero), Ok(0));
+    assert_eq!(
+        select(two.max(one), Some(&mut set), None, None, zero),
+        Ok(0)
+    );
     assert_eq!(set, FdSet::new());
-    let mut fds = [PollFd::new(two, POLLIN), PollFd::new(-5, POLLIN), PollFd::new(one, POLLOUT)];
+    let mut fds = [
+        PollFd::new(two, POLLIN),
+        PollFd::new(-5, POLLIN),
+        PollFd::new(one, POLLOUT),
+    ];
     fds[1].revents = POLLIN;
     assert_eq!(poll(&mut fds, -1), Ok(2));
-    assert_eq!(fds.map(|fd| fd.revents), [POLLNVAL, PollFlags::NONE, POLLOUT]);
+    assert_eq!(
+        fds.map(|fd| fd.revents),
+        [POLLNVAL, PollFlags::NONE, POLLOUT]
+    );
 }
 
 fn local_ends() {

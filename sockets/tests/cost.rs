@@ -2,6 +2,7 @@
 //! times.
 mod common;
 
+use std::num::NonZeroU32;
 use std::thread;
 
 use common::bsd::{closed, pair, table};
@@ -72,7 +73,9 @@ fn queued_recv() {
     let [client, server] = pair();
     let data = pattern(10_000);
     assert_eq!(send(client, &data, NONE), Ok(data.len()));
-    wait_until("it arrives", || ioctl(server, Ioctl::FionRead) == Ok(10_000));
+    wait_until("it arrives", || {
+        ioctl(server, Ioctl::FionRead) == Ok(10_000)
+    });
     quiet();
     let before = (signals(), sleeps(), critical_sections());
     let mut got = vec![0; 100];
@@ -81,7 +84,11 @@ fn queued_recv() {
     }
     let now = (signals(), sleeps(), critical_sections());
     println!("{} critical sections for a recv", (now.2 - before.2) / 100);
-    assert_eq!((now.0, now.1), (before.0, before.1), "nobody is woken, nobody sleeps");
+    assert_eq!(
+        (now.0, now.1),
+        (before.0, before.1),
+        "nobody is woken, nobody sleeps"
+    );
     closed([client, server]);
 }
 
@@ -89,18 +96,22 @@ fn held_back() {
     let [client, server] = pair();
     quiet();
     // The peer's window is filled, with a small send buffer; then that grows.
-    setsockopt(client, sockopt::SndBuf, 5000).expect("open");
+    setsockopt(client, sockopt::SndBuf, NonZeroU32::new(5000)).expect("open");
     let mut full = [PollFd::new(client, POLLOUT)];
     while poll(&mut full, 200) == Ok(1) {
         while send(client, &[1; 5000], MSG_DONTWAIT).is_ok() {}
     }
-    setsockopt(client, sockopt::SndBuf, 65_535).expect("open");
+    setsockopt(client, sockopt::SndBuf, NonZeroU32::new(65_535)).expect("open");
     quiet();
     let before = (signals(), sleeps());
     for _ in 0..100 {
         assert_eq!(send(client, &[1; 64], NONE), Ok(64));
     }
-    assert_eq!((signals(), sleeps()), before, "nobody is woken, nobody sleeps");
+    assert_eq!(
+        (signals(), sleeps()),
+        before,
+        "nobody is woken, nobody sleeps"
+    );
     closed([client, server]);
     // Not enough for a segment, something in flight: Nagle holds it back. The peer's
     // acknowledgement is delayed, so this is seen.

@@ -49,7 +49,9 @@ fn found() {
     send(client, b"x", NONE).expect("open");
     wait_until("it arrives", || look(server) == writable | readable);
     shutdown(client, Shutdown::Write).expect("connected");
-    wait_until("the end arrives", || look(server) == writable | readable | POLLRDHUP);
+    wait_until("the end arrives", || {
+        look(server) == writable | readable | POLLRDHUP
+    });
     assert_eq!(look(client), writable, "a write fails at once");
     // The end stays readable.
     assert_eq!(recv(server, &mut [0; 8], MSG_WAITALL), Ok(1));
@@ -74,7 +76,13 @@ fn selected() {
     };
     let (mut read, mut write, mut except) = (both(), both(), both());
     let zero = Some(Duration::ZERO);
-    let n = select(nfds, Some(&mut read), Some(&mut write), Some(&mut except), zero);
+    let n = select(
+        nfds,
+        Some(&mut read),
+        Some(&mut write),
+        Some(&mut except),
+        zero,
+    );
     assert_eq!(n, Ok(2));
     assert_eq!((read, write, except), (FdSet::new(), both(), FdSet::new()));
     send(client, b"x", NONE).expect("open");
@@ -94,14 +102,19 @@ fn selected() {
     let (mut read, mut write) = (FdSet::new(), FdSet::new());
     read.insert(server).expect("small");
     write.insert(server).expect("small");
-    assert_eq!(select(nfds, Some(&mut read), Some(&mut write), None, None), Ok(2));
+    assert_eq!(
+        select(nfds, Some(&mut read), Some(&mut write), None, None),
+        Ok(2)
+    );
     closed([server]);
 }
 
 /// `n` UDP sockets on ports of their own, and one to send from.
 fn sockets(n: usize) -> (Fds, Fd) {
     let fds = Fds::open(n + 1);
-    fds.0.iter().for_each(|fd| bind(*fd, local(0)).expect("a free port"));
+    fds.0
+        .iter()
+        .for_each(|fd| bind(*fd, local(0)).expect("a free port"));
     let sender = *fds.0.last().expect("one");
     (fds, sender)
 }
@@ -224,7 +237,13 @@ fn cost_of_select() {
         });
         let look = || {
             let mut found = set;
-            let n = select(256, Some(&mut found), None, None, Some(Duration::from_secs(1)));
+            let n = select(
+                256,
+                Some(&mut found),
+                None,
+                None,
+                Some(Duration::from_secs(1)),
+            );
             assert!(n == Ok(0) || found.contains(fds.0[63]));
             n
         };

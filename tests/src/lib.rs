@@ -1,7 +1,11 @@
 //! The test rig: stacks on virtual clocks, links with seeded faults, and a scripted peer that
 //! compares every segment. Nothing here uses a real clock or a real network.
 pub mod apps;
+pub mod frames;
+pub mod lan;
 pub mod link;
+pub mod lossy;
+pub mod matrix;
 pub mod network;
 pub mod recorder;
 pub mod script;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gannet_core::Instant;
 
+use crate::segment::set_tos;
 use crate::wire::Wire;
 
 /// What a link does to the frames of one direction. Probabilities are in 0..=1.
@@ -23,6 +24,10 @@ pub struct Faults {
     pub duplicate: f64,
     /// Frames with one byte changed.
     pub corrupt: f64,
+    /// IP packets longer than this vanish without a word.
+    pub mtu: usize,
+    /// Packets whose sender understands congestion marks (RFC 3168) and that get one.
+    pub mark: f64,
 }
 
 impl Default for Faults {
@@ -35,6 +40,8 @@ impl Default for Faults {
             loss: 0.0,
             duplicate: 0.0,
             corrupt: 0.0,
+            mtu: usize::MAX,
+            mark: 0.0,
         }
     }
 }
@@ -56,9 +63,12 @@ pub struct Direction {
     random: fastrand::Rng,
     in_flight: BinaryHeap<InFlight>,
     sent: u64,
-    line_free: Instant,
-    /// Frames dropped by loss or a full queue.
+    /// When the line is free, in nanoseconds: rounded to microseconds it would be too fast.
+    line_free: u64,
+    /// Frames dropped by loss, a full queue, or their length.
     pub dropped: u64,
+    /// Packets marked.
+    pub marked: u64,
 }
 
 impl Direction {
@@ -71,8 +81,9 @@ impl Direction {
             random: fastrand::Rng::with_seed(seed),
             in_flight: BinaryHeap::new(),
             sent: 0,
-            line_free: Instant::ZERO,
+            line_free: 0,
             dropped: 0,
+            marked: 0,
         }
     }
 
@@ -102,20 +113,37 @@ impl Direction {
     fn accept(&mut self, mut frame: Vec<u8>, now: Instant) {
         let mut leaves = now;
         if let Some(rate) = self.faults.rate {
-            let time = |bytes: usize| Duration::from_nanos(bytes as u64 * 8_000_000_000 / rate);
+            let time = |bytes: usize| bytes as u64 * 8_000_000_000 / rate;
+            let now = now.as_micros() * 1_000;
             let start = self.line_free.max(now);
-            let backlog = start.saturating_since(now);
-            if backlog > time(1514) * u32::try_from(self.faults.queue).unwrap_or(u32::MAX) {
+            let queue = u64::try_from(self.faults.queue).unwrap_or(u64::MAX);
+            if start - now > time(1514).saturating_mul(queue) {
                 self.dropped += 1;
                 return;
             }
             // Preamble, check sequence and gap are on the line too.
-            leaves = start + time(frame.len() + 24);
-            self.line_free = leaves;
+            self.line_free = start + time(frame.len() + 24);
+            leaves = Instant::from_micros(self.line_free.div_ceil(1_000));
         }
         if self.random.f64() < self.faults.loss {
             self.dropped += 1;
             return;
+        }
+        // With or without an Ethernet header.
+        let ip = if frame.get(12..14) == Some(&[8, 0]) {
+            14
+        } else {
+            0
+        };
+        if frame.len() - ip > self.faults.mtu {
+            self.dropped += 1;
+            return;
+        }
+        let capable = frame.get(ip + 1).is_some_and(|tos| tos & 3 == 2);
+        if capable && self.random.f64() < self.faults.mark {
+            let tos = frame[ip + 1] | 3;
+            set_tos(&mut frame[ip..], tos);
+            self.marked += 1;
         }
         if self.random.f64() < self.faults.corrupt {
             let at = self.random.usize(..frame.len());

@@ -26,7 +26,11 @@ pub struct Host<H> {
 impl<H: Handler> Host<H> {
     /// A host with one Ethernet interface with the address 10.0.0.`number`/24.
     pub fn new(number: u8, config: Config, app: H, seed: u64) -> Self {
-        let pools = Pools::leak();
+        Self::with_pools(number, config, app, seed, Pools::leak())
+    }
+
+    /// As [`Host::new`] with pools that are used again: nobody else may hold buffers of them.
+    pub fn with_pools(number: u8, config: Config, app: H, seed: u64, pools: Pools) -> Self {
         let wire = Wire::default();
         let mut random = fastrand::Rng::with_seed(seed ^ u64::from(number) << 32);
         let storage = leak_storage(Sizes::default(), pools);

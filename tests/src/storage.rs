@@ -18,6 +18,8 @@ pub struct Sizes {
     pub time_wait: usize,
     /// Runs of out-of-order TCP data.
     pub runs: usize,
+    /// TCP segments in flight.
+    pub sends: usize,
     /// UDP endpoints.
     pub udp: usize,
     /// UDP datagrams not yet delivered.
@@ -44,6 +46,7 @@ impl Default for Sizes {
             half_open: 8,
             time_wait: 8,
             runs: 64,
+            sends: 512,
             udp: 8,
             datagrams: 64,
             netifs: 2,
@@ -128,6 +131,7 @@ pub fn leak_storage(sizes: Sizes, pools: Pools) -> Storage {
             syns: slots(sizes.half_open, Default::default),
             time_waits: slots(sizes.time_wait, Default::default),
             runs: slots(sizes.runs, Default::default),
+            sends: slots(sizes.sends, Default::default),
         },
         udp: UdpStorage {
             pcbs: slots(sizes.udp, Default::default),

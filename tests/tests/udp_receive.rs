@@ -200,7 +200,12 @@ impl Handler for ConnectToFirst {
 
 #[test]
 fn connecting_drops_what_waits_from_others() {
-    let (mut t, mut app) = (rig(), ConnectToFirst::default());
+    let mut config = Config::default();
+    config.udp.max_queued = 4;
+    let (mut t, mut app) = (
+        UdpRig::new(config, Sizes::default()),
+        ConnectToFirst::default(),
+    );
     t.bound(ANY, 53);
     let other = SocketAddrV4::new(PEER, 4001);
     for (from, data) in [(FROM, b"a"), (other, b"b"), (FROM, b"c"), (other, b"d")] {
@@ -210,6 +215,12 @@ fn connecting_drops_what_waits_from_others() {
     let expected = [(b"a".to_vec(), FROM.into()), (b"c".to_vec(), FROM.into())];
     assert_eq!(app.0, expected);
     assert!(t.pools.at_rest());
+    // What was dropped no longer counts against the endpoint.
+    for _ in 0..4 {
+        t.receive(STACK, 53, b"x");
+    }
+    t.stack.turn(t.now, &mut [&mut app]);
+    assert_eq!(app.0.len(), 6);
 }
 
 #[test]
@@ -348,7 +359,7 @@ fn a_received_buffer_can_be_sent_back() {
 #[test]
 fn icmp_errors_go_to_the_connected_endpoint_only() {
     let (mut t, mut app) = (rig(), UdpRecorder::default());
-    let pcb = t.bound(ANY, 53);
+    let pcb = t.bound(STACK, 53);
     let port = Kind::DestinationUnreachable(Unreachable::Port);
     t.receive_error(port, TO, FROM);
     t.turn(&mut app);
@@ -374,6 +385,7 @@ fn icmp_errors_go_to_the_connected_endpoint_only() {
     // About somebody else's datagrams.
     for (local, remote) in [
         (SocketAddrV4::new(STACK, 54), FROM),
+        (SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 77), 53), FROM),
         (TO, SocketAddrV4::new(PEER, 4001)),
         (TO, SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 9), 4000)),
     ] {
@@ -400,4 +412,47 @@ fn data_is_told_before_an_error_and_the_error_once() {
     t.turn(&mut app);
     assert!(matches!(app.told[0], Told::Recv { .. }));
     assert_eq!(app.told[1..], [Told::Err(pcb, Error::Refused)]);
+}
+
+#[test]
+fn whatever_arrives_is_counted_once_and_leaves_nothing_behind() {
+    const DATAGRAMS: u32 = 20_000;
+    let (mut t, mut app) = (rig(), UdpRecorder::default());
+    t.bound(ANY, 53);
+    let mut random = fastrand::Rng::with_seed(5);
+    for _ in 0..DATAGRAMS {
+        let data = vec![random.u8(..); random.usize(..40)];
+        let mut bytes = udp_bytes(FROM, TO, &data);
+        for _ in 0..random.usize(..4) {
+            let at = random.usize(..bytes.len());
+            bytes[at] = random.u8(..);
+        }
+        if random.bool() {
+            // No checksum, so that the rest is looked at.
+            bytes[6..8].fill(0);
+        }
+        if random.u8(..3) == 0 {
+            bytes.truncate(random.usize(..=bytes.len()));
+        }
+        put(&t, &bytes);
+        if t.wire.waiting() > 20 {
+            t.turn(&mut app);
+            t.packets();
+        }
+    }
+    t.turn(&mut app);
+    t.packets();
+    let stats = t.stack.udp_stats();
+    let seen = stats.datagrams_received + stats.no_ports + stats.errors_received();
+    assert_eq!(seen, DATAGRAMS);
+    assert_eq!(app.told.len(), stats.datagrams_received as usize);
+    assert!(
+        stats.datagrams_received > 1000 && stats.no_ports > 100,
+        "{stats:?}"
+    );
+    assert!(
+        stats.malformed > 1000 && stats.checksum_errors > 1000,
+        "{stats:?}"
+    );
+    assert!(t.pools.at_rest());
 }

@@ -39,8 +39,7 @@ impl Ip {
             } else {
                 Fragmentation::LastPart { offset: at }
             };
-            let len16 = u16::try_from(len).map_err(|_| Error::TooLong)?;
-            let fragment = self.with_ip_header(piece, out, place, ident, len16)?;
+            let fragment = self.with_ip_header(piece, route, out, place, ident)?;
             self.link_output(now, route.netif, route.next_hop, fragment)?;
             count(&mut self.stats.fragments_created);
             offset += len;

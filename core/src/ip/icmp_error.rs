@@ -11,11 +11,11 @@ use super::stats::count;
 use super::{Destination, Fragmentation, Ip, Outgoing, Received};
 
 /// Nobody listens on the port.
-pub(crate) const PORT_UNREACHABLE: Kind = Kind::DestinationUnreachable(Unreachable::Port);
+const PORT_UNREACHABLE: Kind = Kind::DestinationUnreachable(Unreachable::Port);
 /// The protocol is not known here.
-pub(crate) const PROTOCOL_UNREACHABLE: Kind = Kind::DestinationUnreachable(Unreachable::Protocol);
+pub(super) const PROTOCOL_UNREACHABLE: Kind = Kind::DestinationUnreachable(Unreachable::Protocol);
 /// Fragments are missing.
-pub(crate) const REASSEMBLY_TIMEOUT: Kind = Kind::TimeExceeded(Exceeded::Reassembly);
+pub(super) const REASSEMBLY_TIMEOUT: Kind = Kind::TimeExceeded(Exceeded::Reassembly);
 
 /// RFC 1812 §4.3.2.3: errors are at most this long, IP header included.
 const MAX_ERROR: usize = 576;
@@ -23,6 +23,11 @@ const MAX_ERROR: usize = 576;
 const MAX_QUOTE: usize = MAX_ERROR - ipv4::HEADER_LEN - HEADER_LEN;
 
 impl Ip {
+    /// Tells the sender of a packet that nobody listens on the port, see [`Ip::send_icmp_error`].
+    pub(crate) fn port_unreachable(&mut self, now: Instant, about: Received) {
+        self.send_icmp_error(now, PORT_UNREACHABLE, about);
+    }
+
     /// Tells the sender of a packet that it was in vain, if that may be told and the limits allow.
     ///
     /// `about` must be as [`Ip::input`] has returned it: nothing added to the front.
@@ -114,9 +119,9 @@ impl Ip {
         };
         // RFC 792: the header and 64 bits are enough to find the transport's endpoint.
         let quote = quoted.header_len() + 8;
-        let message = self.error_message(kind, packet, quote).and_then(|message| {
-            let len = u16::try_from(message.tot_len()).map_err(|_| Error::TooLong)?;
-            self.with_ip_header(message, &out, ipv4::Fragmentation::Forbidden, 0, len)
+        let message = self.route(src, Some(src)).and_then(|route| {
+            let message = self.error_message(kind, packet, quote)?;
+            self.with_ip_header(message, &route, &out, ipv4::Fragmentation::Forbidden, 0)
         });
         let queued = message.is_ok_and(|message| self.loopback.push(message).is_ok());
         if !queued {

@@ -53,8 +53,8 @@ impl Ip {
             return Err(Error::TooLong);
         }
         if route.netif == NetifId::LOOPBACK {
-            let packet =
-                self.with_ip_header(packet, out, ipv4::Fragmentation::Forbidden, 0, len)?;
+            let whole = ipv4::Fragmentation::Forbidden;
+            let packet = self.with_ip_header(packet, route, out, whole, 0)?;
             return self.loopback.push(packet).map_err(|_| Error::NoMemory);
         }
         if len <= route.mtu.saturating_sub(HEADER_LEN as u16) {
@@ -64,7 +64,7 @@ impl Ip {
                 Fragmentation::Forbidden => (0, ipv4::Fragmentation::Forbidden),
                 Fragmentation::Allowed => (self.idents.next(out), ipv4::Fragmentation::Allowed),
             };
-            let packet = self.with_ip_header(packet, out, fragmentation, ident, len)?;
+            let packet = self.with_ip_header(packet, route, out, fragmentation, ident)?;
             return self.link_output(now, route.netif, route.next_hop, packet);
         }
         if out.fragmentation == Fragmentation::Forbidden {
@@ -79,11 +79,12 @@ impl Ip {
     pub(super) fn with_ip_header(
         &self,
         packet: Pbuf,
+        route: &Route,
         out: &Outgoing,
         fragmentation: ipv4::Fragmentation,
         ident: u16,
-        payload_len: u16,
     ) -> Result<Pbuf, Error> {
+        let payload_len = u16::try_from(packet.tot_len()).map_err(|_| Error::TooLong)?;
         let fields = Fields {
             src: out.src,
             dst: out.dst,
@@ -100,10 +101,13 @@ impl Ip {
             fragmentation,
             payload_len,
         };
-        // Twenty bytes: as fast as telling the device, which then need not be asked whether it can.
+        let by = match route.tx_checksums.ipv4 {
+            true => ComputedBy::Device,
+            false => ComputedBy::Software,
+        };
         let pool = self.header_pool;
         with_header(pool, packet, ethernet::HEADROOM, HEADER_LEN, |room| {
-            fields.emit(room, ComputedBy::Software)
+            fields.emit(room, by)
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::netif::driver::Checksums;
 use crate::netif::{Netif, NetifId, loopback};
 
+use super::calls::is_unicast;
 use super::{Ip, Subnet};
 
 /// The way of packets to one destination; valid until interfaces, addresses or routes change.
@@ -139,8 +140,10 @@ impl Ip {
         }
         let best = if dst.is_broadcast() || dst.is_multicast() {
             self.to_group(dst, src)
-        } else {
+        } else if is_unicast(dst) {
             self.to_host(dst, src)
+        } else {
+            None
         };
         let best = best.ok_or(Error::NoRoute)?;
         if !best.rank.usable {

@@ -3,6 +3,16 @@ use core::fmt;
 use core::net::Ipv4Addr;
 
 /// An IPv4 address with the prefix length of its network: 192.168.1.7/24.
+///
+/// ```
+/// use core::net::Ipv4Addr;
+/// use gannet_core::Subnet;
+///
+/// let subnet = Subnet::new(Ipv4Addr::new(192, 168, 1, 7), 24).expect("at most 32 bits");
+/// assert_eq!(subnet.mask(), Ipv4Addr::new(255, 255, 255, 0));
+/// assert_eq!(subnet.broadcast(), Some(Ipv4Addr::new(192, 168, 1, 255)));
+/// assert!(subnet.is_host(Ipv4Addr::new(192, 168, 1, 1)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Subnet {
     addr: Ipv4Addr,

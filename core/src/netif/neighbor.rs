@@ -24,9 +24,11 @@ use super::pending::{PendingQueue, PendingSlot};
 
 /// RFC 1122 §2.3.2.1: at most one request per second and destination.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
-/// Broadcast requests until a neighbour is given up; the wait after each is twice the one before:
-/// 1 s, 2 s, 4 s.
+/// Broadcast requests until a neighbour is given up, and how long after the first: 1 s, 2 s and 2 s
+/// (not the rhythm of TCP's SYNs, or the news would come when one has just been sent anew).
 const REQUESTS: u8 = 3;
+/// The longest wait for an answer.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 /// Unicast requests until a known neighbour is forgotten (RFC 1122 §2.3.2.1 (2): two or more).
 const CHECKS: u8 = 3;
 
@@ -442,7 +444,7 @@ impl Neighbor {
                 Some(Due::GaveUp { netif, addr })
             }
             State::Resolving { requests, next } => {
-                *next = now + ASK_INTERVAL * (1 << *requests);
+                *next = now + (ASK_INTERVAL * (1 << *requests)).min(MAX_WAIT);
                 *requests += 1;
                 ask(None)
             }

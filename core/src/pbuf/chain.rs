@@ -208,6 +208,20 @@ impl Chain {
         self.head.as_ref().map_or(0, |head| head.copy_to(off, dst))
     }
 
+    /// Panics if one of the invariants does not hold.
+    #[cfg(test)]
+    #[track_caller]
+    pub(super) fn assert_invariants(&self) {
+        let Some(head) = &self.head else {
+            assert!(self.last.is_none() && self.len == 0 && self.parts == 0);
+            return;
+        };
+        let extent = head.extent();
+        assert!(self.last == Some(extent.last), "the last descriptor");
+        assert_eq!((self.len, self.parts), (extent.len, extent.parts));
+        assert_ne!(self.len, 0);
+    }
+
     fn last_mut(&mut self) -> Option<&mut Node> {
         // SAFETY: `last` is a descriptor that `head` owns (1), `head` is borrowed exclusively with
         // `self` for as long as the result lives.

@@ -157,7 +157,13 @@ impl Pbuf {
 
     /// Bytes in the whole chain.
     pub fn tot_len(&self) -> usize {
-        self.extent().len
+        let mut len = self.0.len();
+        let mut next = &self.0.next;
+        while let Some(part) = next {
+            len = len.saturating_add(part.0.len());
+            next = &part.0.next;
+        }
+        len
     }
 
     /// Whether the whole chain has no bytes.
@@ -331,3 +337,6 @@ impl<'a> Iterator for Parts<'a> {
         Some(part.data())
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -258,9 +258,12 @@ impl Drop for NodeBox {
     fn drop(&mut self) {
         // SAFETY: the slot is static, so the pointer is always valid.
         let slot = unsafe { self.0.as_ref() };
-        // SAFETY: the node is initialised and nobody looks at it again (1).
-        let live = unsafe { (*slot.live.get()).assume_init_read() };
-        live.pool.nodes.release(live.index);
+        // SAFETY: initialised in `take_node`; this handle is the only one (1).
+        let live = unsafe { (*slot.live.get()).assume_init_mut() };
+        let (pool, index) = (live.pool, live.index);
+        // SAFETY: the node is initialised and nobody looks at it again: the bit is cleared next (1).
+        unsafe { core::ptr::drop_in_place(&raw mut live.node) };
+        pool.nodes.release(index);
     }
 }
 
@@ -387,7 +390,6 @@ macro_rules! pbuf_pool {
             static __GANNET_SLOT_WORDS: [__gannet::Word; __gannet::words(($n) $(+ ($r))?)] =
                 [const { __gannet::Word::new() }; __gannet::words(($n) $(+ ($r))?)];
             // SAFETY: the statics are private to this block.
-            #[allow(unsafe_code)]
             unsafe {
                 $crate::pbuf::Pool::new(
                     ::core::stringify!($name),

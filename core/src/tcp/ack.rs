@@ -1,6 +1,11 @@
-//! What an acknowledgement does to the sender: the queue, the window, the clock.
+//! What an acknowledgement does to the sender: the queue, the window, the clock. What it means for
+//! lost segments is in `retransmit`, and if the peer acknowledges selectively in `selective`.
+use core::time::Duration;
+
+use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
+use super::congestion::Acked;
 use super::input::Context;
 use super::pcb::Pcb;
 use super::segment::Arrived;
@@ -11,11 +16,32 @@ impl Pcb {
     pub(super) fn take_ack(&mut self, ack: SeqNum, segment: &Arrived, cx: &mut Context<'_>) {
         let old_window = self.snd.wnd;
         let updated = self.update_window(ack, segment);
+        if old_window == 0 && self.snd.wnd == 0 && !ack.after(self.snd.una) {
+            self.on_probe_answered();
+        }
+        self.take_number(ack, old_window, segment, cx);
+        if updated && old_window == 0 && self.snd.wnd > 0 {
+            self.window_opened(cx);
+        }
+    }
+
+    fn take_number(
+        &mut self,
+        ack: SeqNum,
+        old_window: u32,
+        segment: &Arrived,
+        cx: &mut Context<'_>,
+    ) {
+        #[cfg(feature = "sack")]
+        if self.selective.is_on() {
+            self.take_selective_ack(ack, segment, cx);
+            return;
+        }
+        let probing = old_window == 0 && self.snd.wnd == 0;
         if ack.after(self.snd.una) {
             self.take_new_ack(ack, segment, cx);
-        } else if old_window == 0 && self.snd.wnd == 0 {
-            self.on_probe_answered();
-        } else if ack == self.snd.una
+        } else if !probing
+            && ack == self.snd.una
             && self.snd.nxt != self.snd.una
             && segment.len == 0
             && !segment.fin()
@@ -25,23 +51,24 @@ impl Pcb {
             cx.stats.duplicate_acks += 1;
             self.on_duplicate_ack();
         }
-        if updated && old_window == 0 && self.snd.wnd > 0 {
-            self.window_opened(cx);
-        }
     }
 
     fn take_new_ack(&mut self, ack: SeqNum, segment: &Arrived, cx: &mut Context<'_>) {
-        let mss = self.effective_mss();
-        let flight = self.snd.in_flight();
-        // RFC 7661 §4.2 in spirit: a window that was not used is not made larger.
-        let cwnd = self.congestion.cwnd();
-        let window_limited =
-            flight + 3 * mss >= cwnd || (cwnd < self.congestion.ssthresh() && 2 * flight >= cwnd);
-        let acked = ack.since(self.snd.una);
+        let window_limited = self.is_window_limited(self.snd.in_flight()) && !self.ecn.echoed;
+        let old_una = self.snd.una;
         let bytes = self.snd.acknowledge(ack);
         self.pending.acked = self.pending.acked.saturating_add(bytes as usize);
-        self.measure(segment, cx);
-        self.on_new_ack(acked, window_limited);
+        let rtt = self.measure(segment, cx);
+        let acked = Acked {
+            now: cx.now,
+            bytes: ack.since(old_una),
+            mss: self.effective_mss(),
+            una: ack,
+            nxt: self.snd.nxt,
+            rtt,
+            srtt: self.rtt.srtt().unwrap_or(cx.config.rto_initial),
+        };
+        self.on_new_ack(&acked, window_limited, self.echo(segment));
         // RFC 6298 §5.2, §5.3.
         if self.snd.in_flight() == 0 {
             self.timers.stop(Timer::Retransmit);
@@ -51,28 +78,48 @@ impl Pcb {
         }
     }
 
+    /// RFC 7661 §4.2 in spirit: a window that was not used is not made larger.
+    pub(super) fn is_window_limited(&self, flight: u32) -> bool {
+        let cwnd = self.congestion.cwnd();
+        flight + 3 * self.effective_mss() >= cwnd
+            || (cwnd < self.congestion.ssthresh() && 2 * flight >= cwnd)
+    }
+
+    /// The value of our timestamp clock that `segment` echoes.
+    pub(super) fn echo(&self, segment: &Arrived) -> Option<u32> {
+        self.negotiated.timestamps?;
+        segment.options.timestamps.map(|timestamps| timestamps.echo)
+    }
+
+    /// How long ago our timestamp clock had the value `echo`.
+    pub(super) fn echo_age(&self, echo: u32, now: Instant) -> Duration {
+        let offset = self.negotiated.timestamps.unwrap_or(0);
+        let elapsed = Self::timestamp(offset, now).wrapping_sub(echo);
+        Duration::from_millis(u64::from(elapsed))
+    }
+
     /// Takes a round-trip measurement if the segment offers one.
-    pub(super) fn measure(&mut self, segment: &Arrived, cx: &Context<'_>) {
+    pub(super) fn measure(&mut self, segment: &Arrived, cx: &Context<'_>) -> Option<Duration> {
+        let measured = self.measurement(segment, cx);
+        match measured {
+            Some(rtt) => self.rtt.measured(rtt),
+            None => self.rtt.progress(),
+        }
+        measured
+    }
+
+    fn measurement(&mut self, segment: &Arrived, cx: &Context<'_>) -> Option<Duration> {
         if let Some((end, sent)) = self.timed
             && self.snd.una.after_eq(end)
         {
             self.timed = None;
-            self.rtt.measured(cx.now.saturating_since(sent));
-            return;
+            return Some(cx.now.saturating_since(sent));
         }
-        // RFC 7323 §4.1: the echoed timestamp, also of retransmissions.
-        if let (Some(offset), Some(timestamps)) =
-            (self.negotiated.timestamps, segment.options.timestamps)
-        {
-            let elapsed = Self::timestamp(offset, cx.now).wrapping_sub(timestamps.echo);
-            // An echo from the future, or older than any connection waits, is no measurement.
-            if u64::from(elapsed) <= cx.config.rto_max.as_millis() as u64 {
-                self.rtt
-                    .measured(core::time::Duration::from_millis(u64::from(elapsed)));
-                return;
-            }
-        }
-        self.rtt.progress();
+        // RFC 7323 §4.1: the echoed timestamp, also of retransmissions. An echo from the future,
+        // or older than any connection waits, is no measurement.
+        self.echo(segment)
+            .map(|echo| self.echo_age(echo, cx.now))
+            .filter(|age| *age <= cx.config.rto_max)
     }
 
     /// RFC 9293 §3.10.7.4: the window counts if the segment is newer than the last that set it.

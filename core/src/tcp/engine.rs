@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::handle::{Owner, RawHandle, TcpListener, TcpPcb, next_generation};
 use crate::ip::Ip;
 use crate::pbuf::Pool;
-use crate::random::Entropy;
+use crate::random::{Entropy, Keyed};
 use crate::time::Instant;
 
 use super::demux::{Bucket, Demux};
@@ -19,7 +19,9 @@ use super::listen::ListenSlot;
 use super::out_of_order::{RunSlot, Runs};
 use super::pcb::{Attached, Life, Pcb};
 use super::ports::Secrets;
+use super::scoreboard::{SentSlot, SentStore};
 use super::stats::TcpStats;
+use super::syn_cookie::SynCookies;
 use super::syn_queue::{SynQueue, SynSlot};
 use super::time_wait::{TimeWaitSlot, TimeWaits};
 use super::{Event, State};
@@ -84,6 +86,10 @@ pub struct TcpStorage {
     pub time_waits: &'static mut [TimeWaitSlot],
     /// Runs of out-of-order data of all connections.
     pub runs: &'static mut [RunSlot],
+    /// Segments in flight of all connections, for the sender's half of SACK: one for each
+    /// connection or more, else peers' selective acknowledgements are not used. A window of
+    /// 64 KiB is 45 segments.
+    pub sends: &'static mut [SentSlot],
 }
 
 /// TCP of one stack.
@@ -95,9 +101,11 @@ pub(crate) struct Engine {
     pub(super) syns: SynQueue,
     pub(super) time_waits: TimeWaits,
     pub(super) runs: Runs,
+    pub(super) sends: SentStore,
     output: IndexQueue,
     events: IndexQueue,
     pub(super) secrets: Secrets,
+    pub(super) cookies: SynCookies,
     pub(super) config: TcpConfig,
     pub(super) stats: TcpStats,
     pub(super) tx_pool: &'static Pool,
@@ -117,6 +125,7 @@ impl Engine {
         config: TcpConfig,
         entropy: Entropy<'_>,
     ) -> Self {
+        let sends = SentStore::new(storage.sends, storage.pcbs.len());
         Self {
             slots: storage.pcbs,
             demux: Demux::new(storage.buckets),
@@ -124,9 +133,11 @@ impl Engine {
             syns: SynQueue::new(storage.syns),
             time_waits: TimeWaits::new(storage.time_waits),
             runs: Runs::new(storage.runs),
+            sends,
             output: IndexQueue::EMPTY,
             events: IndexQueue::EMPTY,
             secrets: Secrets::new(entropy),
+            cookies: SynCookies::new(Keyed::new(entropy)),
             config,
             stats: TcpStats::default(),
             tx_pool,
@@ -152,8 +163,8 @@ impl Engine {
             owner,
             ..Pcb::UNUSED
         };
-        slot.pcb.rcv.limit = self.config.rcv_wnd;
-        slot.pcb.snd.limit = self.config.snd_buf;
+        slot.pcb.rcv.limit = slot.pcb.settings.first_window(&self.config);
+        slot.pcb.snd.limit = slot.pcb.settings.send_buffer(&self.config);
         Ok(free)
     }
 
@@ -182,6 +193,7 @@ impl Engine {
             return;
         };
         self.runs.clear(&mut slot.pcb.rcv.runs);
+        slot.pcb.stop_records(&mut self.sends);
         slot.generation = next_generation(slot.generation);
         slot.used = false;
         slot.bound = Bound::No;
@@ -294,6 +306,7 @@ impl Engine {
             .filter(|slot| slot.used);
         if let Some(slot) = slot {
             slot.bound = Bound::No;
+            slot.pcb.stop_records(&mut self.sends);
             slot.pcb.end(life, runs);
         }
     }
@@ -386,6 +399,7 @@ impl Engine {
             now,
             config: &self.config,
             runs: &mut self.runs,
+            sends: &mut self.sends,
             stats: &mut self.stats,
         };
         (self.slots, cx)

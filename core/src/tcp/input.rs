@@ -9,6 +9,7 @@ use super::State;
 use super::out_of_order::Runs;
 use super::pcb::{Life, Pcb};
 use super::receive::AckDue;
+use super::scoreboard::SentStore;
 use super::segment::Arrived;
 use super::send::Fin;
 use super::stats::TcpStats;
@@ -19,6 +20,7 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Instant,
     pub(crate) config: &'a TcpConfig,
     pub(crate) runs: &'a mut Runs,
+    pub(crate) sends: &'a mut SentStore,
     pub(crate) stats: &'a mut TcpStats,
 }
 
@@ -43,6 +45,7 @@ const PAWS_IDLE: core::time::Duration = core::time::Duration::from_secs(24 * 86_
 impl Pcb {
     /// Processes a segment for this connection.
     pub(crate) fn segment_arrives(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
+        self.counters.segments_received = self.counters.segments_received.wrapping_add(1);
         match self.state {
             // A block that was only bound has no peer to hear from.
             State::Closed | State::TimeWait => Verdict::Done,
@@ -75,6 +78,7 @@ impl Pcb {
             return Verdict::Done;
         }
         self.apply_syn_options(&segment.options, cx.config);
+        self.ecn_of_peers_syn(&segment, cx.config);
         self.rcv.synchronized(segment.seq);
         if let Some(timestamps) = segment.options.timestamps {
             (self.rcv.ts_recent, self.rcv.ts_recent_at) = (timestamps.value, cx.now);
@@ -92,6 +96,7 @@ impl Pcb {
         self.snd.acknowledge(ack);
         (self.snd.wl1, self.snd.wl2) = (segment.seq, ack);
         self.establish(cx);
+        self.restart_user_timer(cx.now);
         self.measure(&segment, cx);
         self.rcv.acknowledge(AckDue::Now);
         // Data and FIN may come with the SYN.
@@ -121,6 +126,9 @@ impl Pcb {
             return Verdict::Done;
         }
         let in_sequence = segment.seq == self.rcv.nxt;
+        // RFC 2883 §4.1: the part that was delivered already.
+        self.rcv
+            .arrived_twice(segment.seq, self.rcv.nxt.min(segment.seq + segment.len));
         segment.trim_front(self.rcv.nxt);
         if segment.trim_back(self.rcv.edge) {
             // A probe of a closed window, or more than was offered: say again what is.
@@ -157,7 +165,13 @@ impl Pcb {
         }
         self.heard(&segment, cx);
         let fin_was_acked = self.snd.fin == Fin::Acked;
+        self.take_ecn(ack, &segment);
+        let una = self.snd.una;
         self.take_ack(ack, &segment, cx);
+        if self.snd.una != una {
+            self.path_acked();
+            self.restart_user_timer(cx.now);
+        }
         if !fin_was_acked && self.snd.fin == Fin::Acked {
             match self.state {
                 State::FinWait1 => self.enter_fin_wait_2(cx.now, cx.config),
@@ -212,6 +226,10 @@ impl Pcb {
         }
         // Retransmissions and window probes are honest needs; everything else is a challenge.
         if segment.seg_len() > 0 && segment.seq.before_eq(self.rcv.nxt) && !segment.syn() {
+            let end = self.rcv.nxt.min(segment.seq + segment.len);
+            if self.rcv.nxt.since(segment.seq) <= self.rcv.limit {
+                self.rcv.arrived_twice(segment.seq, end);
+            }
             self.rcv.acknowledge(AckDue::Now);
         } else {
             self.challenge(cx);
@@ -251,7 +269,11 @@ impl Pcb {
         self.syn_due = false;
         self.recovery.attempts = 0;
         self.timers.stop(Timer::Retransmit);
-        self.congestion = super::congestion::Congestion::new(self.effective_mss());
+        self.congestion = super::congestion::Congestion::new(
+            self.settings.congestion.unwrap_or(cx.config.congestion),
+            self.effective_mss(),
+        );
+        self.start_records(cx.sends);
         // An accepted connection is announced by `accept`.
         self.pending.connected = self.pending.accept.is_none();
         self.start_keepalive_timer(cx.now);

@@ -6,9 +6,10 @@ use crate::wire::tcp::{Flags, SeqNum};
 
 use super::pcb::{Force, Pcb};
 use super::receive::AckDue;
+use super::scoreboard::SentStore;
 use super::send::Fin;
 use super::timers::Timer;
-use super::{Nagle, State};
+use super::{Cork, Nagle, State};
 
 /// A segment to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +54,34 @@ impl Pcb {
             State::SynReceived => return self.plan_ack(),
             _ => {}
         }
-        let data = match self.recovery.pending() {
+        let data = match self.to_resend() {
+            _ if self.is_paced() => None,
             Some((from, until)) => self.plan_again(from, until),
             None => self.plan_new(),
         };
         data.or_else(|| self.plan_keepalive())
             .or_else(|| self.plan_ack())
+    }
+
+    /// The first range to be sent again, unless new data goes first.
+    fn to_resend(&self) -> Option<(SeqNum, SeqNum)> {
+        let pending = self.recovery.pending();
+        #[cfg(feature = "sack")]
+        if self.selective.is_on() {
+            if self.selective.tail.is_due() && pending.is_none() {
+                // RFC 8985 §7.3: new data if there is any, else the last segment.
+                return match self.plan_new().is_some() {
+                    true => None,
+                    false => Some(self.last_segment()),
+                };
+            }
+            let new_first = self.selective.new_first > 0 && self.plan_new().is_some();
+            return pending.or_else(|| match new_first {
+                true => None,
+                false => self.selective.board.resend(),
+            });
+        }
+        pending
     }
 
     fn plan_again(&self, from: SeqNum, until: SeqNum) -> Option<Plan> {
@@ -67,7 +90,7 @@ impl Pcb {
         // The peer's window bounds resending too, but its first byte may always be asked about.
         let window = self.snd.wnd.max(1);
         let whole = until.since(from).min(mss);
-        let fits = offset == 0 || offset + whole <= self.congestion.cwnd();
+        let fits = offset == 0 || self.fits_again(offset, whole);
         if !fits || offset >= window {
             return None;
         }
@@ -104,10 +127,12 @@ impl Pcb {
                 kind: Kind::New,
             };
             // Into a closed window only when nothing else is out: it then is the probe.
-            let may = self.usable() > 0 || self.snd.in_flight() == 0;
+            let may = (self.usable() > 0 || self.snd.in_flight() == 0) && self.record_room() > 0;
             return (fin && may).then_some(bare_fin);
         }
-        let mss = self.segment_room();
+        let mss = self
+            .path_probe_room()
+            .unwrap_or_else(|| self.segment_room());
         let wanted = unsent.min(mss);
         let usable = match self.force {
             // RFC 9293 §3.8.6.1: a probe carries one byte beyond the window.
@@ -115,17 +140,20 @@ impl Pcb {
             Force::Flush | Force::No => self.usable(),
         };
         let len = wanted.min(usable);
-        if len == 0 || !self.congestion_allows(wanted) {
+        if len == 0 || !self.congestion_allows(wanted) || len > self.record_room() {
             return None;
         }
         // RFC 9293 §3.8.6.2.1, conditions (1) to (4) for sending.
         let last = len == unsent;
-        let nagle_allows = self.nagle == Nagle::Disabled
+        let nagle_allows = self.settings.nagle == Nagle::Disabled
             || self.snd.in_flight() == 0
             || fin
-            || self.force == Force::Flush;
+            || self.force == Force::Flush
+            || self.tail_probe_is_due();
+        // A cork holds what is not full back until the override timer expires.
+        let corked = self.settings.cork == Cork::On && self.force == Force::No && !fin;
         let send = len == mss
-            || (last && nagle_allows)
+            || (last && nagle_allows && !corked)
             || len >= (self.snd.max_wnd / 2).max(1)
             || self.force == Force::Probe;
         if !send {
@@ -180,10 +208,11 @@ impl Pcb {
 
     /// Payload bytes of a segment sent now: less while SACK blocks ride along.
     fn segment_room(&self) -> u32 {
-        let blocks = if self.negotiated.sack && self.rcv.runs != super::list::NONE {
-            36
-        } else {
-            0
+        let blocks = match self.rcv.runs {
+            _ if !self.negotiated.sack => 0,
+            super::list::NONE if self.rcv.duplicate.is_none() => 0,
+            super::list::NONE => 12,
+            _ => 36,
         };
         self.effective_mss().saturating_sub(blocks).max(1)
     }
@@ -199,16 +228,38 @@ impl Pcb {
     }
 
     fn congestion_allows(&self, len: u32) -> bool {
-        let flight = self.recovery.believed_in_flight(self.snd.una, self.snd.nxt);
-        flight == 0 || flight + len <= self.congestion.cwnd() + self.limited_transmit()
+        // RFC 8985 §7.3: a probe may exceed the congestion window.
+        if self.tail_probe_is_due() {
+            return true;
+        }
+        let flight = self.believed_in_flight();
+        flight == 0
+            || flight.saturating_add(len) <= self.congestion.cwnd() + self.limited_transmit()
+    }
+
+    /// Whether the congestion window has room for `len` bytes again, `offset` behind SND.UNA.
+    fn fits_again(&self, offset: u32, len: u32) -> bool {
+        if self.is_selective() {
+            return self.congestion_allows(len);
+        }
+        offset.saturating_add(len) <= self.congestion.cwnd()
+    }
+
+    /// Bytes in flight that the congestion window has to cover.
+    fn believed_in_flight(&self) -> u32 {
+        #[cfg(feature = "sack")]
+        if self.selective.is_on() {
+            return self.pipe();
+        }
+        self.recovery.believed_in_flight(self.snd.una, self.snd.nxt)
     }
 
     /// Bytes that could leave now if they were queued.
     pub(crate) fn sendable(&self) -> u32 {
-        if !self.is_synchronized() || self.recovery.pending().is_some() {
+        if !self.is_synchronized() || self.to_resend().is_some() {
             return 0;
         }
-        let flight = self.recovery.believed_in_flight(self.snd.una, self.snd.nxt);
+        let flight = self.believed_in_flight();
         let congestion = self.congestion.cwnd().saturating_sub(flight);
         self.usable()
             .min(congestion)
@@ -216,7 +267,13 @@ impl Pcb {
     }
 
     /// Records that `plan` was handed to IP at `now`.
-    pub(crate) fn sent(&mut self, plan: Plan, now: Instant, config: &TcpConfig) {
+    pub(crate) fn sent(
+        &mut self,
+        plan: Plan,
+        now: Instant,
+        config: &TcpConfig,
+        sends: &mut SentStore,
+    ) {
         let takes = plan.len
             + u32::from(plan.flags.contains(Flags::SYN))
             + u32::from(plan.flags.contains(Flags::FIN));
@@ -228,9 +285,13 @@ impl Pcb {
                 let first = self.snd.nxt == self.snd.iss;
                 self.timed = first.then_some((end, now));
             }
-            Kind::Again => self.recovery.resent(end),
+            Kind::Again => {
+                self.recovery.resent(end);
+                let clock = Self::timestamp(self.negotiated.timestamps.unwrap_or(0), now);
+                self.recovery.undo.sent_again(plan.seq, clock);
+            }
             Kind::New => {
-                if self.timed.is_none() && !self.recovery.in_recovery() {
+                if self.timed.is_none() && !self.recovery.in_recovery() && !self.is_selective() {
                     self.timed = Some((end, now));
                 }
                 if plan.flags.contains(Flags::FIN) {
@@ -241,7 +302,9 @@ impl Pcb {
             Kind::Keepalive => self.keepalive_due = false,
             Kind::Ack => {}
         }
+        self.path_sent(&plan, end);
         self.snd.nxt = self.snd.nxt.max(end);
+        self.record(plan, end, now, config, sends);
         // RFC 6298 §5.1: the timer runs while something is unacknowledged.
         if takes > 0 {
             self.timers.stop(Timer::Persist);
@@ -258,11 +321,18 @@ impl Pcb {
     }
 
     /// Prepares for output at `now`: a window that was idle is not trusted (RFC 5681 §4.1).
-    pub(crate) fn before_output(&mut self, now: Instant, config: &TcpConfig) {
-        let idle = now.saturating_since(self.last_sent) > self.rtt.rto(config);
-        if self.snd.in_flight() == 0 && self.snd.unsent() > 0 && idle && self.is_synchronized() {
+    pub(crate) fn before_output(&mut self, now: Instant, config: &TcpConfig, sends: &SentStore) {
+        self.ask_path_again(now);
+        self.refresh_records(sends);
+        self.refresh_pacing(now);
+        let idle = now.saturating_since(self.last_sent);
+        if self.snd.in_flight() == 0
+            && self.snd.unsent() > 0
+            && idle > self.rtt.rto(config)
+            && self.is_synchronized()
+        {
             let mss = self.effective_mss();
-            self.congestion.restart_after_idle(mss);
+            self.congestion.restart_after_idle(mss, idle);
         }
     }
 
@@ -271,6 +341,7 @@ impl Pcb {
         if self.force == Force::Flush {
             self.force = Force::No;
         }
+        self.settle_pacing();
         if self.rcv.ack == AckDue::Delayed && !self.timers.is_running(Timer::DelayedAck) {
             self.timers
                 .start(Timer::DelayedAck, now, config.delayed_ack);
@@ -282,6 +353,7 @@ impl Pcb {
             let rto = self.rtt.rto(config);
             self.timers.start(Timer::Persist, now, rto);
         }
+        self.run_user_timer(now);
         if self.pending.refused && !self.timers.is_running(Timer::Refused) {
             self.timers
                 .start(Timer::Refused, now, core::time::Duration::from_millis(250));

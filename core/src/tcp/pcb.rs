@@ -8,15 +8,22 @@ use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 use crate::wire::tcp_options::{Options, SackBlock, Timestamps};
 
+use super::State;
+use super::autotune::AutoTune;
 use super::congestion::Congestion;
+use super::ecn::Ecn;
+use super::info::Counters;
 use super::limit::Limiter;
 use super::out_of_order::Runs;
+use super::pmtud::PathMtu;
 use super::receive::{PeerFin, Receiver};
 use super::retransmit::Recovery;
 use super::rtt::Rtt;
+#[cfg(feature = "sack")]
+use super::selective::Selective;
 use super::send::{Fin, Sender};
+use super::settings::Settings;
 use super::timers::{Timer, TimerTable};
-use super::{Keepalive, Nagle, State};
 
 /// "Not bound", "not connected".
 pub(crate) const NO_ADDR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
@@ -28,6 +35,8 @@ pub(crate) struct Negotiated {
     pub(crate) timestamps: Option<u32>,
     /// The peer understands selective acknowledgements.
     pub(crate) sack: bool,
+    /// Windows are scaled (RFC 7323 §2.2).
+    pub(crate) window_scaling: bool,
 }
 
 /// Level-triggered news for the application; repetitions merge.
@@ -79,10 +88,17 @@ pub(crate) struct Pcb {
     pub(crate) timed: Option<(SeqNum, Instant)>,
     pub(crate) congestion: Congestion,
     pub(crate) recovery: Recovery,
+    #[cfg(feature = "sack")]
+    pub(crate) selective: Selective,
+    #[cfg(feature = "bbr")]
+    pub(crate) pacing: super::pacing::Pacing,
     pub(crate) timers: TimerTable,
     pub(crate) negotiated: Negotiated,
-    pub(crate) nagle: Nagle,
-    pub(crate) keepalive: Option<Keepalive>,
+    pub(crate) settings: Settings,
+    pub(crate) ecn: Ecn,
+    pub(crate) path: PathMtu,
+    pub(crate) tune: AutoTune,
+    pub(crate) counters: Counters,
     /// Keepalive probes sent since the peer was last heard.
     pub(crate) keepalive_probes: u8,
     pub(crate) poll_interval: u8,
@@ -131,13 +147,21 @@ impl Pcb {
         timed: None,
         congestion: Congestion::UNUSED,
         recovery: Recovery::NONE,
+        #[cfg(feature = "sack")]
+        selective: Selective::OFF,
+        #[cfg(feature = "bbr")]
+        pacing: super::pacing::Pacing::OFF,
         timers: TimerTable::STOPPED,
         negotiated: Negotiated {
             timestamps: None,
             sack: false,
+            window_scaling: false,
         },
-        nagle: Nagle::Enabled,
-        keepalive: None,
+        settings: Settings::NONE,
+        ecn: Ecn::OFF,
+        path: PathMtu::NEW,
+        tune: AutoTune::NEW,
+        counters: Counters::ZERO,
         keepalive_probes: 0,
         poll_interval: 0,
         pending: Pending {
@@ -235,7 +259,14 @@ impl Pcb {
                 echo: self.rcv.ts_recent,
             });
         }
-        if self.negotiated.sack && self.rcv.runs != super::list::NONE {
+        if !self.negotiated.sack {
+            return options;
+        }
+        if let Some(duplicate) = self.rcv.duplicate {
+            // RFC 2883 §4: before the blocks of RFC 2018.
+            let _ = options.sack.push(duplicate);
+        }
+        if self.rcv.runs != super::list::NONE {
             // RFC 2018 §4: the block of the segment that arrived last comes first.
             let newest = self.rcv.newest_run;
             let holds = |&(left, right): &(SeqNum, SeqNum)| {
@@ -276,7 +307,7 @@ impl Pcb {
     pub(crate) fn start_keepalive_timer(&mut self, now: Instant) {
         self.keepalive_probes = 0;
         self.keepalive_due = false;
-        match self.keepalive {
+        match self.settings.keepalive {
             Some(keepalive) if self.is_synchronized() => {
                 self.timers.start(Timer::Keepalive, now, keepalive.idle);
             }
@@ -298,6 +329,7 @@ impl Pcb {
         match options.window_scale {
             Some(shift) if config.window_scaling == crate::config::Use::On => {
                 self.snd.shift = shift;
+                self.negotiated.window_scaling = true;
             }
             _ => (self.snd.shift, self.rcv.shift) = (0, 0),
         }

@@ -3,10 +3,35 @@
 use crate::pbuf::Chain;
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
+use crate::wire::tcp_options::SackBlock;
 
 /// Data of at most this many bytes is copied behind the previous segment's where that has room,
 /// so that a peer who sends single bytes cannot pin a receive buffer with each.
-pub(crate) const COMPACT_BELOW: usize = 256;
+const COMPACT_BELOW: usize = 256;
+/// A queue whose buffers hold less than this on average has too many of them.
+const SPARSE_BELOW: usize = 512;
+/// As long as it has no more than so many.
+const FEW_PARTS: usize = 8;
+
+/// Moves `data` behind `queue`, small parts by copying them into the room behind the last one.
+/// However the bytes were cut into segments, two neighbouring buffers hold more than
+/// [`COMPACT_BELOW`] bytes, and of many buffers the average holds [`SPARSE_BELOW`] or what a buffer
+/// has room for.
+pub(crate) fn join(queue: &mut Chain, data: &mut Chain) {
+    loop {
+        let part = data.front().len();
+        let sparse = queue.parts() > FEW_PARTS && queue.len() / SPARSE_BELOW < queue.parts();
+        if part == 0 || part > queue.tail_room() || (part > COMPACT_BELOW && !sparse) {
+            break;
+        }
+        // A whole part comes off without a new descriptor; should it not, it stays linked.
+        let Ok(Some(small)) = data.take_front(part) else {
+            break;
+        };
+        queue.push_compact(small, part);
+    }
+    queue.append(data);
+}
 
 /// When the next acknowledgement is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +79,8 @@ pub(crate) struct Receiver {
     pub(crate) runs: u16,
     /// Start of the run that arrived last: the first SACK block (RFC 2018 §4).
     pub(crate) newest_run: SeqNum,
+    /// Data that arrived twice: the first SACK block of the next segment (RFC 2883).
+    pub(crate) duplicate: Option<SackBlock>,
     /// The acknowledgement number last sent.
     pub(crate) last_ack_sent: SeqNum,
     /// RFC 7323 TS.Recent and when it was set.
@@ -75,6 +102,7 @@ impl Receiver {
         largest: 1,
         runs: super::list::NONE,
         newest_run: SeqNum(0),
+        duplicate: None,
         last_ack_sent: SeqNum(0),
         ts_recent: 0,
         ts_recent_at: Instant::ZERO,
@@ -92,12 +120,23 @@ impl Receiver {
         self.edge.since(self.nxt)
     }
 
+    /// Appends data that is next in order to the queue; returns how many bytes it was.
+    pub(crate) fn append(&mut self, data: &mut Chain) -> u32 {
+        // Bounded by the window.
+        let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        self.nxt += len;
+        join(&mut self.queue, data);
+        len
+    }
+
     /// Bytes that could be stored if the application reads nothing more.
     fn space(&self) -> u32 {
         let held = u32::try_from(self.queue.len())
             .unwrap_or(u32::MAX)
             .saturating_add(self.unread);
-        self.limit.saturating_sub(held)
+        // What the window field cannot express is not offered.
+        let largest = self.limit.min(u32::from(u16::MAX) << self.shift);
+        largest.saturating_sub(held)
     }
 
     /// Chooses the window to advertise with segments of up to `mss` bytes, moves the edge, and
@@ -125,6 +164,14 @@ impl Receiver {
             && (gain >= mss || window < mss || gain >= self.limit / 2)
     }
 
+    /// `left..right` arrived for the second time.
+    pub(crate) fn arrived_twice(&mut self, left: SeqNum, right: SeqNum) {
+        // RFC 2883 §4 (2): each duplicate is reported once; of several the first.
+        if left.before(right) && self.duplicate.is_none() {
+            self.duplicate = Some(SackBlock { left, right });
+        }
+    }
+
     /// Asks for an acknowledgement no later than `due`.
     pub(crate) fn acknowledge(&mut self, due: AckDue) {
         if self.ack != AckDue::Now && due != AckDue::No {
@@ -136,6 +183,7 @@ impl Receiver {
     pub(crate) fn acknowledged(&mut self) {
         self.ack = AckDue::No;
         self.unacked_bytes = 0;
+        self.duplicate = None;
         self.last_ack_sent = self.nxt;
     }
 }

@@ -1,25 +1,27 @@
-//! Loss recovery of the sender: fast retransmit and NewReno recovery (RFC 5681, RFC 6582), and
-//! what follows a timeout (RFC 6298 §5). The window arithmetic is in `congestion`.
-use crate::config::TcpConfig;
+//! Loss recovery of the sender without SACK: fast retransmit and NewReno recovery (RFC 5681,
+//! RFC 6582), and what follows a timeout with and without (RFC 6298 §5). The window arithmetic is
+//! in `congestion`, recovery with SACK in `selective`.
 use crate::error::Error;
-use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
 use super::State;
-use super::congestion::Again;
+use super::congestion::{Acked, Again};
+use super::input::Context;
 use super::pcb::Pcb;
 use super::send::Fin;
 use super::timers::Timer;
+use super::undo::Undo;
 
 /// RFC 5681 §3.2: the third duplicate acknowledgement.
 const DUPLICATES: u8 = 3;
 
 /// What the sender believes was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// Nothing.
     Open,
-    /// Duplicate acknowledgements: `recover` ends it (RFC 6582 §3.2).
+    /// Some of what was sent before `recover`: an acknowledgement of all of it ends this
+    /// (RFC 6582 §3.2).
     Fast { recover: SeqNum },
     /// A timeout: everything up to `recover`.
     Timeout { recover: SeqNum },
@@ -28,7 +30,7 @@ enum Phase {
 /// Recovery state of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Recovery {
-    phase: Phase,
+    pub(super) phase: Phase,
     duplicates: u8,
     /// Next number to send again, up to (not including) `until`.
     resend: Option<(SeqNum, SeqNum)>,
@@ -37,6 +39,8 @@ pub(crate) struct Recovery {
     guard: Option<SeqNum>,
     /// Timeouts or unanswered probes since the last progress.
     pub(crate) attempts: u8,
+    /// What shows that the last recovery was for nothing.
+    pub(super) undo: Undo,
 }
 
 impl Recovery {
@@ -46,6 +50,7 @@ impl Recovery {
         resend: None,
         guard: None,
         attempts: 0,
+        undo: Undo::NOTHING,
     };
 
     /// What to send again: the range of numbers.
@@ -68,6 +73,19 @@ impl Recovery {
         self.resend = Some((una, nxt));
     }
 
+    /// Nothing needs to be sent again.
+    pub(super) fn stop_resending(&mut self) {
+        self.resend = None;
+    }
+
+    /// Everything before `una` is acknowledged.
+    pub(super) fn trim(&mut self, una: SeqNum) {
+        if let Some((from, until)) = self.resend {
+            let from = from.max(una);
+            self.resend = from.before(until).then_some((from, until));
+        }
+    }
+
     pub(crate) fn in_recovery(&self) -> bool {
         self.phase != Phase::Open
     }
@@ -88,7 +106,10 @@ impl Pcb {
     pub(crate) fn on_duplicate_ack(&mut self) {
         let mss = self.effective_mss();
         match self.recovery.phase {
-            Phase::Fast { .. } => self.congestion.duplicate_in_recovery(mss),
+            Phase::Fast { .. } => {
+                let flight = self.snd.in_flight();
+                self.congestion.duplicate_in_recovery(flight, mss);
+            }
             Phase::Timeout { .. } => {}
             Phase::Open => {
                 self.recovery.duplicates = self.recovery.duplicates.saturating_add(1);
@@ -102,6 +123,7 @@ impl Pcb {
                     self.congestion.enter_recovery(self.snd.in_flight(), mss);
                     self.recovery.phase = Phase::Fast { recover };
                     self.recovery.guard = Some(recover);
+                    self.recovery.undo = Undo::start(self.snd.una, recover);
                     self.recovery.resend = Some((self.snd.una, self.first_segment_end()));
                     // RFC 6298: Karn's rule; a segment sent twice is not timed.
                     self.timed = None;
@@ -119,25 +141,30 @@ impl Pcb {
         }
     }
 
-    /// `acked` bytes or flags more were acknowledged; `una` is updated.
-    pub(crate) fn on_new_ack(&mut self, acked: u32, window_limited: bool) {
+    /// New bytes or flags were acknowledged; `una` is updated. `echo`: the timestamp of ours that
+    /// the acknowledgement carries.
+    pub(crate) fn on_new_ack(&mut self, acked: &Acked, window_limited: bool, echo: Option<u32>) {
         let mss = self.effective_mss();
         let una = self.snd.una;
         self.recovery.attempts = 0;
         self.recovery.duplicates = 0;
-        if let Some((from, until)) = self.recovery.resend {
-            let from = from.max(una);
-            self.recovery.resend = from.before(until).then_some((from, until));
+        self.recovery.trim(una);
+        if self.recovery.in_recovery() && self.recovery.undo.original_arrived(una, echo) {
+            // RFC 4015 §3.2: the original is only late.
+            self.congestion.undo();
+            self.recovery.phase = Phase::Open;
+            self.recovery.resend = None;
+            self.recovery.undo = Undo::NOTHING;
         }
         match self.recovery.phase {
             Phase::Open => {
                 if window_limited {
-                    self.congestion.acked(acked, mss);
+                    self.congestion.acked(acked);
                 }
             }
             Phase::Fast { recover } if una.before(recover) => {
                 // RFC 6582 §3.2 (3): a partial acknowledgement names the next hole.
-                self.congestion.partial_ack(acked, mss);
+                self.congestion.partial_ack(acked.bytes, mss);
                 self.recovery.resend = Some((una, self.first_segment_end()));
             }
             Phase::Fast { .. } => {
@@ -145,7 +172,7 @@ impl Pcb {
                 self.recovery.phase = Phase::Open;
             }
             Phase::Timeout { recover } => {
-                self.congestion.acked(acked, mss);
+                self.congestion.acked(acked);
                 if !una.before(recover) {
                     self.recovery.phase = Phase::Open;
                     self.recovery.resend = None;
@@ -158,25 +185,21 @@ impl Pcb {
     ///
     /// # Errors
     /// The connection is to be given up.
-    pub(crate) fn on_retransmit_timeout(
-        &mut self,
-        now: Instant,
-        config: &TcpConfig,
-    ) -> Result<(), Error> {
+    pub(crate) fn on_retransmit_timeout(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        let (now, config) = (cx.now, cx.config);
         self.recovery.attempts = self.recovery.attempts.saturating_add(1);
         self.rtt.timed_out();
         self.timed = None;
         let rto = self.rtt.rto(config);
         if matches!(self.state, State::SynSent | State::SynReceived) {
-            // RFC 9293 §3.8.3 (MUST-23): a limit of its own for SYNs.
-            if self.recovery.attempts > config.max_syn_retransmits {
+            if self.retransmits_exhausted(config) {
                 return Err(Error::TimedOut);
             }
             self.syn_due = true;
             self.timers.start(Timer::Retransmit, now, rto);
             return Ok(());
         }
-        if self.recovery.attempts > config.max_retransmits {
+        if self.retransmits_exhausted(config) {
             return Err(Error::TimedOut);
         }
         self.timers.start(Timer::Retransmit, now, rto);
@@ -190,15 +213,29 @@ impl Pcb {
         let mss = self.effective_mss();
         let again = match self.recovery.phase {
             Phase::Timeout { .. } => Again::Repeated,
-            _ => Again::First,
+            Phase::Open | Phase::Fast { .. } => Again::First,
         };
-        self.congestion.timed_out(self.snd.in_flight(), mss, again);
         let recover = self.snd.nxt;
+        if again == Again::First {
+            self.recovery.undo = Undo::start(una, recover);
+        }
         self.recovery.phase = Phase::Timeout { recover };
         self.recovery.guard = Some(recover);
         self.recovery.duplicates = 0;
+        let flight = self.snd.in_flight();
+        let mut pipe = 0;
+        #[cfg(feature = "sack")]
+        if self.selective.is_on() {
+            self.selective_timeout(now, cx.sends);
+            pipe = self.pipe();
+        }
+        self.congestion.timed_out(flight, pipe, mss, again);
         // RFC 6298 §5.4: the earliest first; the rest follows as acknowledgements open the window.
-        self.recovery.resend = Some((una, recover));
+        self.recovery.resend = match self.is_selective() {
+            // The scoreboard knows what is missing.
+            true => None,
+            false => Some((una, recover)),
+        };
         Ok(())
     }
 

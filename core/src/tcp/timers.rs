@@ -6,6 +6,10 @@ use crate::time::Instant;
 /// What can be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
+    /// Probe for a lost tail (RFC 8985 §7): before `Retransmit`, which it puts off.
+    TailProbe,
+    /// What is late is lost now (RFC 8985 §6.2.5).
+    Reorder,
     /// Resend what is not acknowledged, or probe a closed window.
     Retransmit,
     /// Send an acknowledgement that was held back.
@@ -20,12 +24,18 @@ pub(crate) enum Timer {
     Poll,
     /// Offer refused data again.
     Refused,
+    /// Give up for want of acknowledgements (user timeout).
+    User,
+    /// Send what pacing holds back.
+    Pacing,
 }
 
-const COUNT: usize = 7;
+const COUNT: usize = 11;
 
 impl Timer {
     pub(crate) const ALL: [Self; COUNT] = [
+        Self::TailProbe,
+        Self::Reorder,
         Self::Retransmit,
         Self::DelayedAck,
         Self::Persist,
@@ -33,6 +43,8 @@ impl Timer {
         Self::FinWait2,
         Self::Poll,
         Self::Refused,
+        Self::User,
+        Self::Pacing,
     ];
 }
 
@@ -46,6 +58,16 @@ impl TimerTable {
 
     pub(crate) fn start(&mut self, timer: Timer, now: Instant, after: Duration) {
         self.0[timer as usize] = now + after;
+    }
+
+    #[cfg(feature = "bbr")]
+    pub(crate) fn start_at(&mut self, timer: Timer, at: Instant) {
+        self.0[timer as usize] = at;
+    }
+
+    /// `timer` expires no later than `other`.
+    pub(crate) fn limit(&mut self, timer: Timer, other: Timer) {
+        self.0[timer as usize] = self.0[timer as usize].min(self.0[other as usize]);
     }
 
     pub(crate) fn stop(&mut self, timer: Timer) {

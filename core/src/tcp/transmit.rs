@@ -9,12 +9,12 @@ use crate::time::Instant;
 use crate::wire::tcp::{Flags, SeqNum};
 use crate::wire::tcp_options::{Options, Timestamps};
 
+use super::State;
 use super::engine::Engine;
 use super::output::{Kind, Plan};
 use super::pcb::Pcb;
-use super::segment::Emit;
+use super::segment::{Emit, Service};
 use super::time_wait::Remains;
-use super::{State, own_mss, own_shift};
 
 /// How long to wait for a buffer or for room in a device that gives no sign.
 const RETRY: Duration = Duration::from_millis(2);
@@ -59,7 +59,7 @@ impl Engine {
             return Turn::Done;
         };
         let pcb = &mut slot.pcb;
-        pcb.before_output(now, &self.config);
+        pcb.before_output(now, &self.config, &self.sends);
         if pcb.plan().is_none() {
             pcb.after_output(now, &self.config);
             self.note_deadline(index);
@@ -106,7 +106,7 @@ impl Engine {
             return Turn::Done;
         };
         if let Some(plan) = slot.pcb.plan() {
-            slot.pcb.sent(plan, now, &self.config);
+            slot.pcb.sent(plan, now, &self.config, &mut self.sends);
         }
         slot.pcb.after_output(now, &self.config);
         self.note_deadline(index);
@@ -141,23 +141,31 @@ impl Engine {
             let mss = pcb.effective_mss();
             (options, pcb.rcv.advertise(mss), Some(pcb.rcv.nxt))
         };
+        let (ecn_flags, ecn_bits) = match plan.kind {
+            Kind::Syn => (pcb.ecn_of_syn(ack.is_some(), &self.config), 0),
+            _ => pcb.ecn_of(&plan),
+        };
+        let mut service = pcb.settings.service(&self.config);
+        service.tos |= ecn_bits;
         let emit = Emit {
             local: pcb.local,
             remote: pcb.remote,
             seq: plan.seq,
             ack,
-            flags: plan.flags,
+            flags: plan.flags | ecn_flags,
             window,
             options: &options,
-            tos: 0,
+            service,
         };
         emit.send(ip, now, route, payload)?;
-        pcb.sent(plan, now, &self.config);
+        pcb.ecn_sent(ecn_flags);
+        pcb.sent(plan, now, &self.config, &mut self.sends);
         self.stats.segments_sent += 1;
         self.stats.bytes_sent = self.stats.bytes_sent.wrapping_add(u64::from(plan.len));
         let again =
             plan.kind == Kind::Again || (plan.kind == Kind::Syn && pcb.recovery.attempts > 0);
         self.stats.segments_retransmitted += u32::from(again);
+        pcb.counters.sent(plan.len, again, now);
         Ok(())
     }
 
@@ -224,7 +232,7 @@ impl Engine {
         clippy::too_many_arguments,
         reason = "the fields of a header, each of its own type"
     )]
-    fn send_bare(
+    pub(super) fn send_bare(
         &mut self,
         ip: &mut Ip,
         now: Instant,
@@ -247,7 +255,7 @@ impl Engine {
             flags,
             window,
             options,
-            tos: 0,
+            service: Service::DEFAULT,
         };
         // A reset or acknowledgement that cannot be sent is like lost: the peer asks again.
         if emit.send(ip, now, &route, None::<Pbuf>).is_ok() {
@@ -278,13 +286,15 @@ fn syn_header(
         echo: if answers { pcb.rcv.ts_recent } else { 0 },
     });
     let options = Options {
-        mss: Some(own_mss(route, config)),
-        window_scale: offers(config.window_scaling).then(|| own_shift(config.rcv_wnd)),
-        sack_permitted: offers(config.sack),
+        mss: Some(pcb.settings.own_mss(route, config)),
+        // RFC 7323 §2.2 and RFC 2018 §2: an answer has them only if the peer's SYN had.
+        window_scale: (offers(config.window_scaling)
+            && (!answers || pcb.negotiated.window_scaling))
+            .then(|| pcb.settings.shift(config)),
+        sack_permitted: offers(config.sack) && (!answers || pcb.negotiated.sack),
         timestamps,
         ..Options::default()
     };
-    // RFC 7323 §2.2: never scaled in a SYN.
-    let window = u16::try_from(pcb.rcv.limit).unwrap_or(u16::MAX);
+    let window = pcb.settings.syn_window(config);
     (options, window, answers.then_some(pcb.rcv.nxt))
 }

@@ -2,7 +2,6 @@
 use core::net::SocketAddrV4;
 
 use crate::error::Error;
-use crate::ip::icmp_error::PORT_UNREACHABLE;
 use crate::ip::{ChecksumState, Destination, IcmpError, IcmpErrorKind, Ip, Received};
 use crate::time::Instant;
 use crate::wire::Checksum;
@@ -57,7 +56,7 @@ impl Engine {
                 None => {
                     count(&mut self.stats.no_ports);
                     // RFC 1122 §4.1.3.1: SHOULD send port unreachable.
-                    ip.send_icmp_error(now, PORT_UNREACHABLE, received);
+                    ip.port_unreachable(now, received);
                 }
             },
             // RFC 1122 §3.2.2: no ICMP error about a broadcast or multicast.

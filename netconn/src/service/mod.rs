@@ -35,6 +35,10 @@ impl Service {
         let Some(asked) = self.net.with(index, |shared, _| shared.requests.take()) else {
             return;
         };
+        // Before the call that was made after they were set.
+        if asked.contains(Requests::SETTINGS) {
+            self.apply(stack, index);
+        }
         if asked.contains(Requests::CONTROL) {
             self.control(stack, index);
         }
@@ -45,6 +49,18 @@ impl Service {
         }
         if asked.contains(Requests::CLOSE) {
             self.close(stack, index);
+        }
+    }
+
+    fn apply(&self, stack: &mut Stack, index: u16) {
+        match self.attached(index) {
+            Attached::Tcp(pcb) => self.apply_tcp(&mut stack.tcp_now(), index, pcb),
+            Attached::Udp(pcb) => {
+                let settings = self.net.with(index, |shared, _| shared.settings);
+                self.apply_udp(&mut stack.udp_now(), pcb, settings.unwrap_or_default());
+            }
+            // Applied when there is something to apply them to.
+            Attached::Listener(_) | Attached::Nothing => {}
         }
     }
 
@@ -64,7 +80,9 @@ impl Service {
     }
 
     fn attached(&self, index: u16) -> Attached {
-        self.net.with(index, |shared, _| shared.attached).unwrap_or(Attached::Nothing)
+        self.net
+            .with(index, |shared, _| shared.attached)
+            .unwrap_or(Attached::Nothing)
     }
 
     /// The slot is nobody's any more.
@@ -73,8 +91,18 @@ impl Service {
             while self.net.datagrams.pop(cs, &mut shared.inbox).is_some() {}
             while self.net.datagrams.pop(cs, &mut shared.outbox).is_some() {}
             let generation = shared.generation;
-            let old = core::mem::replace(shared, Shared { generation, ..Shared::new() });
-            debug_assert_ne!(old.holder, Holder::Application, "freed under the application");
+            let old = core::mem::replace(
+                shared,
+                Shared {
+                    generation,
+                    ..Shared::new()
+                },
+            );
+            debug_assert_ne!(
+                old.holder,
+                Holder::Application,
+                "freed under the application"
+            );
             (old.rx, old.tx)
         });
         // The buffers go back outside the critical section.
@@ -87,17 +115,14 @@ impl Handler for Service {
         self.publish_snapshot(stack);
         // Each connection at most once: threads that keep ringing wait for the next turn.
         for _ in 0..self.net.capacity() {
-            let Some(index) = self.net.doorbell.next_dirty() else { return };
+            let Some(index) = self.net.doorbell.next_dirty() else {
+                return;
+            };
             self.serve(stack, index);
         }
     }
 
-    fn accept(
-        &mut self,
-        tcp: &mut Tcp<'_>,
-        _: TcpListener,
-        pcb: TcpPcb,
-    ) -> Result<(), CoreError> {
+    fn accept(&mut self, tcp: &mut Tcp<'_>, _: TcpListener, pcb: TcpPcb) -> Result<(), CoreError> {
         self.accepted(tcp, pcb)
     }
 

@@ -13,20 +13,20 @@ use crate::shared::{Attached, Requests, Shared};
 impl Service {
     /// Does what threads asked for the endpoint, closing apart.
     pub(super) fn serve_udp(&self, udp: &mut Udp<'_>, index: u16, pcb: UdpPcb, asked: Requests) {
-        if asked.contains(Requests::SETTINGS) {
-            let settings = self.net.with(index, |shared, _| shared.settings).unwrap_or_default();
-            self.apply_udp(udp, pcb, settings);
-        }
         if asked.contains(Requests::SEND)
             && let Err(error) = self.send_all(udp, index, pcb)
         {
-            self.net.update(index, |shared, _| shared.error = Some(error));
+            self.net
+                .update(index, |shared, _| shared.error = Some(error));
         }
     }
 
     pub(super) fn apply_udp(&self, udp: &mut Udp<'_>, pcb: UdpPcb, settings: Settings) {
-        let broadcast =
-            if settings.broadcast { Broadcast::Allowed } else { Broadcast::Denied };
+        let broadcast = if settings.broadcast {
+            Broadcast::Allowed
+        } else {
+            Broadcast::Denied
+        };
         // Only a stale handle fails, or hops of 0, which change nothing.
         let _ = udp.broadcast(pcb, broadcast);
         let _ = udp.ttl(pcb, settings.ttl.map(NonZeroU8::get));
@@ -35,13 +35,11 @@ impl Service {
     }
 
     /// Sends the datagrams queued now; the outcome of the last one.
-    pub(super) fn send_all(
-        &self,
-        udp: &mut Udp<'_>,
-        index: u16,
-        pcb: UdpPcb,
-    ) -> Result<(), Error> {
-        let queued = self.net.with(index, |shared, _| shared.outbox.len()).unwrap_or(0);
+    pub(super) fn send_all(&self, udp: &mut Udp<'_>, index: u16, pcb: UdpPcb) -> Result<(), Error> {
+        let queued = self
+            .net
+            .with(index, |shared, _| shared.outbox.len())
+            .unwrap_or(0);
         let mut outcome = Ok(());
         for _ in 0..queued {
             let next = self.net.with(index, |shared, cs| {
@@ -49,7 +47,9 @@ impl Service {
             });
             let Some(Some(datagram)) = next else { break };
             let to = datagram.peer;
-            outcome = udp.send_to(pcb, datagram.data, to).map_err(|refused| refused.error.into());
+            outcome = udp
+                .send_to(pcb, datagram.data, to)
+                .map_err(|refused| refused.error.into());
             let local = udp.local_addr(pcb);
             self.net.with(index, |shared, _| {
                 if outcome.is_ok() {
@@ -66,27 +66,23 @@ impl Service {
     }
 
     pub(super) fn drop_outbox(&self, index: u16) {
-        while let Some(Some(datagram)) =
-            self.net.with(index, |shared, cs| self.net.datagrams.pop(cs, &mut shared.outbox))
-        {
+        while let Some(Some(datagram)) = self.net.with(index, |shared, cs| {
+            self.net.datagrams.pop(cs, &mut shared.outbox)
+        }) {
             drop(datagram);
         }
     }
 
-    pub(super) fn datagram_received(
-        &self,
-        udp: &mut Udp<'_>,
-        pcb: UdpPcb,
-        datagram: CoreDatagram,
-    ) {
-        let Some(index) = self.endpoint(udp, pcb) else { return };
-        let datagram =
-            Datagram {
-                data: datagram.data,
-                peer: datagram.from,
-                local: datagram.to,
-                tos: datagram.tos,
-            };
+    pub(super) fn datagram_received(&self, udp: &mut Udp<'_>, pcb: UdpPcb, datagram: CoreDatagram) {
+        let Some(index) = self.endpoint(udp, pcb) else {
+            return;
+        };
+        let datagram = Datagram {
+            data: datagram.data,
+            peer: datagram.from,
+            local: datagram.to,
+            tos: datagram.tos,
+        };
         // What does not fit is freed outside the critical section.
         let dropped = self.net.update(index, |shared, cs| {
             if shared.read_shut {
@@ -109,13 +105,17 @@ impl Service {
 
     pub(super) fn datagram_refused(&self, udp: &mut Udp<'_>, pcb: UdpPcb, error: CoreError) {
         if let Some(index) = self.endpoint(udp, pcb) {
-            self.net.update(index, |shared, _| shared.error = Some(error.into()));
+            self.net
+                .update(index, |shared, _| shared.error = Some(error.into()));
         }
     }
 
     /// The slot of an endpoint; `None` if it is closing.
     fn endpoint(&self, udp: &Udp<'_>, pcb: UdpPcb) -> Option<u16> {
-        let index = udp.arg_of(pcb).ok().and_then(|arg| u16::try_from(arg).ok())?;
+        let index = udp
+            .arg_of(pcb)
+            .ok()
+            .and_then(|arg| u16::try_from(arg).ok())?;
         (self.attached(index) == Attached::Udp(pcb)).then_some(index)
     }
 }
@@ -124,7 +124,11 @@ impl Shared {
     /// Whether a datagram may wait to be received; the first one always may.
     fn has_inbox_room(&self, data: &Pbuf) -> bool {
         let bytes = u64::from(self.inbox.bytes()) + data.tot_len() as u64;
-        let fits = bytes <= u64::from(self.settings.recv_buffer) || self.inbox.is_empty();
+        let limit = self
+            .settings
+            .recv_buffer
+            .map_or(u64::MAX, |bytes| bytes.get().into());
+        let fits = bytes <= limit || self.inbox.is_empty();
         fits && self.inbox.len() < self.settings.recv_queue
     }
 }

@@ -11,8 +11,14 @@ use super::socket::{Domain, Protocol, Type};
 /// `EINVAL`: not an address (`inet_pton` of C returns 0). `EAFNOSUPPORT`: no family of addresses.
 pub fn inet_pton(domain: Domain, text: &str) -> Result<IpAddr, Errno> {
     match domain {
-        Domain::Inet => text.parse::<Ipv4Addr>().map(IpAddr::V4).map_err(|_| Errno::EINVAL),
-        Domain::Inet6 => text.parse::<Ipv6Addr>().map(IpAddr::V6).map_err(|_| Errno::EINVAL),
+        Domain::Inet => text
+            .parse::<Ipv4Addr>()
+            .map(IpAddr::V4)
+            .map_err(|_| Errno::EINVAL),
+        Domain::Inet6 => text
+            .parse::<Ipv6Addr>()
+            .map(IpAddr::V6)
+            .map_err(|_| Errno::EINVAL),
         Domain::Unix => Err(Errno::EAFNOSUPPORT),
     }
 }
@@ -40,7 +46,10 @@ struct Text<'a> {
 impl Write for Text<'_> {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         let end = self.len + part.len();
-        self.buf.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(part.as_bytes());
+        self.buf
+            .get_mut(self.len..end)
+            .ok_or(fmt::Error)?
+            .copy_from_slice(part.as_bytes());
         self.len = end;
         Ok(())
     }
@@ -135,7 +144,9 @@ pub fn getaddrinfo(
     if host.is_none() && service.is_none() {
         return Err(EaiError::NoName);
     }
-    let port = service.map_or(Ok(0), |service| service.parse::<u16>().map_err(|_| EaiError::Service))?;
+    let port = service.map_or(Ok(0), |service| {
+        service.parse::<u16>().map_err(|_| EaiError::Service)
+    })?;
     let v6 = hints.family == Some(Domain::Inet6);
     let ip: IpAddr = match (host, hints.flags.contains(AI_PASSIVE)) {
         (Some(host), _) => host.parse().map_err(|_| EaiError::NoName)?,
@@ -144,17 +155,29 @@ pub fn getaddrinfo(
         (None, false) if v6 => Ipv6Addr::LOCALHOST.into(),
         (None, false) => Ipv4Addr::LOCALHOST.into(),
     };
-    let family = if ip.is_ipv4() { Domain::Inet } else { Domain::Inet6 };
+    let family = if ip.is_ipv4() {
+        Domain::Inet
+    } else {
+        Domain::Inet6
+    };
     if hints.family.is_some_and(|wanted| wanted != family) {
         return Err(EaiError::Family);
     }
     let info = |socktype, protocol| {
         let is_wanted = hints.socktype.is_none_or(|wanted| wanted == socktype);
-        is_wanted.then(|| AddrInfo { family, socktype, protocol, addr: (ip, port).into() })
+        is_wanted.then(|| AddrInfo {
+            family,
+            socktype,
+            protocol,
+            addr: (ip, port).into(),
+        })
     };
     if hints.socktype == Some(Type::Raw) {
         return Err(EaiError::SockType);
     }
-    let both = [info(Type::Stream, Protocol::Tcp), info(Type::Dgram, Protocol::Udp)];
+    let both = [
+        info(Type::Stream, Protocol::Tcp),
+        info(Type::Dgram, Protocol::Udp),
+    ];
     Ok(both.into_iter().flatten())
 }

@@ -38,7 +38,11 @@ pub fn fcntl(fd: Fd, what: Fcntl) -> Result<i32, Errno> {
     match what {
         Fcntl::GetFl => {
             let nonblocking = conn.settings()?.nonblocking;
-            let flags = if nonblocking { O_RDWR | O_NONBLOCK } else { O_RDWR };
+            let flags = if nonblocking {
+                O_RDWR | O_NONBLOCK
+            } else {
+                O_RDWR
+            };
             i32::try_from(flags.bits()).map_err(|_| Errno::EINVAL)
         }
         Fcntl::SetFl(flags) => {

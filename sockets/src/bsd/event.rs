@@ -15,7 +15,11 @@ pub fn eventfd(initial: u32, flags: EventFlags) -> Result<Fd, Errno> {
     let event = Netconn::event(Net::default_net()?, initial.into())?;
     event.change_settings(|settings| {
         settings.nonblocking = flags.contains(EFD_NONBLOCK);
-        settings.take = if flags.contains(EFD_SEMAPHORE) { Take::One } else { Take::All };
+        settings.take = if flags.contains(EFD_SEMAPHORE) {
+            Take::One
+        } else {
+            Take::All
+        };
     })?;
     Ok(place.open(event))
 }
@@ -45,7 +49,11 @@ pub fn eventfd_write_from_isr(fd: Fd, n: u64) -> Result<(), Errno> {
 pub(super) fn write(event: &Netconn, bufs: &[&[u8]]) -> Result<usize, Errno> {
     let mut bytes = [0; 8];
     let given = bufs.iter().flat_map(|buf| buf.iter());
-    let n = bytes.iter_mut().zip(given).map(|(to, from)| *to = *from).count();
+    let n = bytes
+        .iter_mut()
+        .zip(given)
+        .map(|(to, from)| *to = *from)
+        .count();
     if n < bytes.len() {
         return Err(Errno::EINVAL);
     }
@@ -64,20 +72,32 @@ pub(super) fn read(event: &Netconn, bufs: &mut [&mut [u8]]) -> Result<usize, Err
 
 fn take(event: &Netconn) -> Result<u64, Errno> {
     let settings = event.settings()?;
-    event.take(settings.take, patience(settings.nonblocking)).map_err(of_event)
+    event
+        .take(settings.take, patience(settings.nonblocking))
+        .map_err(of_event)
 }
 
 fn post(event: &Netconn, n: u64) -> Result<(), Errno> {
     let nonblocking = event.settings()?.nonblocking;
-    event.post(check(n)?, patience(nonblocking)).map_err(of_event)
+    event
+        .post(check(n)?, patience(nonblocking))
+        .map_err(of_event)
 }
 
 fn patience(nonblocking: bool) -> Patience {
-    if nonblocking { Patience::Never } else { Patience::Forever }
+    if nonblocking {
+        Patience::Never
+    } else {
+        Patience::Forever
+    }
 }
 
 fn check(n: u64) -> Result<u64, Errno> {
-    if n == u64::MAX { Err(Errno::EINVAL) } else { Ok(n) }
+    if n == u64::MAX {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(n)
+    }
 }
 
 /// Linux: `EINVAL` for other descriptors.

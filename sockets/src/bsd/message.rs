@@ -36,8 +36,13 @@ pub struct ReceivedMsg {
 }
 
 impl ReceivedMsg {
-    pub(super) const NOTHING: Self =
-        Self { len: 0, from: None, to: None, tos: None, flags: MsgFlags::NONE };
+    pub(super) const NOTHING: Self = Self {
+        len: 0,
+        from: None,
+        to: None,
+        tos: None,
+        flags: MsgFlags::NONE,
+    };
 }
 
 impl Default for ReceivedMsg {
@@ -119,4 +124,3 @@ pub fn recvmmsg(
     }
     Ok(messages.len())
 }
-

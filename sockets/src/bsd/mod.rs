@@ -55,9 +55,7 @@ pub use errno::Errno;
 pub use event::{eventfd, eventfd_read, eventfd_write, eventfd_write_from_isr};
 pub use flags::*;
 pub use gannet_core::tcp::Shutdown;
-pub use message::{
-    ReceivedMsg, RecvMsg, SendMsg, recvmmsg, recvmsg, sendmmsg, sendmsg,
-};
+pub use message::{ReceivedMsg, RecvMsg, SendMsg, recvmmsg, recvmsg, sendmmsg, sendmsg};
 pub use poll::{PollFd, poll, ppoll};
 pub use select::{FD_SETSIZE, FdSet, pselect, select};
 pub use socket::{

@@ -24,7 +24,11 @@ pub struct PollFd {
 impl PollFd {
     /// Waits for `events` of `fd`.
     pub const fn new(fd: Fd, events: PollFlags) -> Self {
-        Self { fd, events, revents: PollFlags::NONE }
+        Self {
+            fd,
+            events,
+            revents: PollFlags::NONE,
+        }
     }
 }
 
@@ -44,7 +48,8 @@ pub fn poll(fds: &mut [PollFd], timeout: i32) -> Result<usize, Errno> {
 /// # Errors
 /// As [`poll`].
 pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>) -> Result<usize, Errno> {
-    fds.iter_mut().for_each(|entry| entry.revents = PollFlags::NONE);
+    fds.iter_mut()
+        .for_each(|entry| entry.revents = PollFlags::NONE);
     let mut set = Polled(fds);
     Ok(Net::default_net()?.poll(&mut set, Patience::from_timeout(timeout))?)
 }
@@ -56,7 +61,11 @@ impl Watch for Polled<'_> {
         let behind = self.0.get(from..)?;
         let (at, entry) = (from..).zip(behind).find(|(_, entry)| entry.fd >= 0)?;
         let conn = table::table(cs).and_then(|table| table.find(cs, entry.fd));
-        Some(Watched { at, conn, interest: interest(entry.events) })
+        Some(Watched {
+            at,
+            conn,
+            interest: interest(entry.events),
+        })
     }
 
     fn found(&mut self, at: usize, ready: Option<Ready>) {
@@ -77,7 +86,13 @@ fn interest(events: PollFlags) -> Ready {
 
 /// What `ready` is of `events`; errors and hang-ups are told in any case.
 fn found(ready: Ready, events: PollFlags) -> PollFlags {
-    let given = |flag| if events.contains(flag) { flag } else { PollFlags::NONE };
+    let given = |flag| {
+        if events.contains(flag) {
+            flag
+        } else {
+            PollFlags::NONE
+        }
+    };
     let mut found = PollFlags::NONE;
     if ready.read {
         found |= given(POLLIN) | given(POLLRDNORM);

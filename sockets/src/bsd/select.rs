@@ -49,7 +49,9 @@ impl FdSet {
     }
 
     fn has(&self, at: usize) -> bool {
-        self.0.get(at / 32).is_some_and(|word| word & 1 << (at % 32) != 0)
+        self.0
+            .get(at / 32)
+            .is_some_and(|word| word & 1 << (at % 32) != 0)
     }
 
     fn len(&self) -> usize {
@@ -70,7 +72,10 @@ impl FdSet {
 
     /// What is in either.
     fn or(mut self, other: &Self) -> Self {
-        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word |= other);
+        self.0
+            .iter_mut()
+            .zip(other.0)
+            .for_each(|(word, other)| *word |= other);
         self
     }
 
@@ -78,7 +83,11 @@ impl FdSet {
     fn below(mut self, nfds: usize) -> Self {
         for (word, first) in self.0.iter_mut().zip((0..).step_by(32)) {
             let bits = nfds.saturating_sub(first).min(32);
-            *word &= if bits == 32 { u32::MAX } else { (1 << bits) - 1 };
+            *word &= if bits == 32 {
+                u32::MAX
+            } else {
+                (1 << bits) - 1
+            };
         }
         self
     }
@@ -124,7 +133,11 @@ pub fn select(
     if set.is_bad {
         return Err(Errno::EBADF);
     }
-    let results = [(read, set.found_read), (write, set.found_write), (except, FdSet::new())];
+    let results = [
+        (read, set.found_read),
+        (write, set.found_write),
+        (except, FdSet::new()),
+    ];
     let mut count = 0;
     for (set, found) in results {
         count += found.len();
@@ -162,8 +175,11 @@ impl Watch for Selected {
         let at = self.read.or(&self.write).first(from)?;
         // Below FD_SETSIZE.
         let conn = table::table(cs).and_then(|table| table.find(cs, at as Fd));
-        let interest =
-            Ready { read: self.read.has(at), write: self.write.has(at), ..Ready::NONE };
+        let interest = Ready {
+            read: self.read.has(at),
+            write: self.write.has(at),
+            ..Ready::NONE
+        };
         Some(Watched { at, conn, interest })
     }
 

@@ -56,7 +56,10 @@ pub struct SocketType {
 
 impl From<Type> for SocketType {
     fn from(kind: Type) -> Self {
-        Self { kind, flags: SocketFlags::NONE }
+        Self {
+            kind,
+            flags: SocketFlags::NONE,
+        }
     }
 }
 
@@ -276,7 +279,11 @@ pub(super) fn find(fd: Fd) -> Result<(Netconn, Kind), Errno> {
 }
 
 pub(super) fn check_family(addr: SocketAddr) -> Result<(), Errno> {
-    if addr.is_ipv4() { Ok(()) } else { Err(Errno::EAFNOSUPPORT) }
+    if addr.is_ipv4() {
+        Ok(())
+    } else {
+        Err(Errno::EAFNOSUPPORT)
+    }
 }
 
 fn apply(conn: &Netconn, flags: SocketFlags) -> Result<(), Errno> {

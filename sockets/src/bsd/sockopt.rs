@@ -102,5 +102,9 @@ use options;
 /// # Errors
 /// `ENOPROTOOPT`: another kind of socket.
 fn only(wanted: Kind, kind: Kind) -> Result<(), Errno> {
-    if kind == wanted { Ok(()) } else { Err(Errno::ENOPROTOOPT) }
+    if kind == wanted {
+        Ok(())
+    } else {
+        Err(Errno::ENOPROTOOPT)
+    }
 }

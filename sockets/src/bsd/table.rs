@@ -49,7 +49,10 @@ impl Descriptors {
     /// At compile time: `first` is negative, or descriptors would be above 65,535.
     #[doc(alias = "LWIP_SOCKET_OFFSET")]
     pub const fn new(slots: &'static [Slot], first: Fd) -> Self {
-        assert!(first >= 0 && first <= 0xffff, "descriptors are not negative");
+        assert!(
+            first >= 0 && first <= 0xffff,
+            "descriptors are not negative"
+        );
         assert!(slots.len() <= 0xffff, "at most 65,535 descriptors");
         Self { slots, first }
     }
@@ -75,7 +78,8 @@ impl Descriptors {
     }
 
     fn slot(&self, fd: Fd) -> Option<&Slot> {
-        self.slots.get(usize::try_from(fd.checked_sub(self.first)?).ok()?)
+        self.slots
+            .get(usize::try_from(fd.checked_sub(self.first)?).ok()?)
     }
 
     /// Takes the lowest free descriptor from `from` on.
@@ -131,7 +135,9 @@ pub(super) fn table(cs: CriticalSection<'_>) -> Option<&'static Descriptors> {
 /// # Errors
 /// `EMFILE`: none is free, or there is no table.
 pub(super) fn reserve(from: Fd) -> Result<Place, Errno> {
-    critical_section::with(table).ok_or(Errno::EMFILE)?.reserve(from)
+    critical_section::with(table)
+        .ok_or(Errno::EMFILE)?
+        .reserve(from)
 }
 
 /// What `fd` names.

@@ -6,9 +6,7 @@ use gannet_netconn::{Fill, Flow, Kind, Netconn, Patience, Peek, Settings};
 
 use super::errno::Errno;
 use super::event;
-use super::flags::{
-    MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, MsgFlags,
-};
+use super::flags::{MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, MsgFlags};
 use super::message::ReceivedMsg;
 use super::socket::check_family;
 use super::table::{self, Fd};
@@ -139,9 +137,16 @@ fn transmit_on(
         return Err(Errno::EOPNOTSUPP);
     }
     if kind != Kind::Udp {
-        let patience =
-            if flags.contains(MSG_DONTWAIT) { Patience::Never } else { settings.send_patience() };
-        let flow = if flags.contains(MSG_MORE) { Flow::GoesOn } else { Flow::Ends };
+        let patience = if flags.contains(MSG_DONTWAIT) {
+            Patience::Never
+        } else {
+            settings.send_patience()
+        };
+        let flow = if flags.contains(MSG_MORE) {
+            Flow::GoesOn
+        } else {
+            Flow::Ends
+        };
         return Ok(conn.send_vectored(bufs, flow, patience)?);
     }
     if flags.contains(MSG_MORE) {
@@ -163,20 +168,38 @@ fn receive_on(
     if flags.contains(MSG_OOB) {
         return Err(Errno::EOPNOTSUPP);
     }
-    let patience =
-        if flags.contains(MSG_DONTWAIT) { Patience::Never } else { settings.recv_patience() };
-    let peek = if flags.contains(MSG_PEEK) { Peek::Keep } else { Peek::Take };
+    let patience = if flags.contains(MSG_DONTWAIT) {
+        Patience::Never
+    } else {
+        settings.recv_patience()
+    };
+    let peek = if flags.contains(MSG_PEEK) {
+        Peek::Keep
+    } else {
+        Peek::Take
+    };
     if kind != Kind::Udp {
-        let fill = if flags.contains(MSG_WAITALL) { Fill::All } else { Fill::Some };
+        let fill = if flags.contains(MSG_WAITALL) {
+            Fill::All
+        } else {
+            Fill::Some
+        };
         let len = conn.recv_vectored(bufs, peek, fill, patience)?;
-        return Ok(ReceivedMsg { len, ..ReceivedMsg::NOTHING });
+        return Ok(ReceivedMsg {
+            len,
+            ..ReceivedMsg::NOTHING
+        });
     }
     let received = conn.recv_from_vectored(bufs, peek, patience)?;
     let is_cut = received.datagram_len > received.len;
     // After a shutdown there is no sender.
     let is_one = received.from.port() != 0 || received.datagram_len > 0;
     Ok(ReceivedMsg {
-        len: if flags.contains(MSG_TRUNC) { received.datagram_len } else { received.len },
+        len: if flags.contains(MSG_TRUNC) {
+            received.datagram_len
+        } else {
+            received.len
+        },
         flags: if is_cut { MSG_TRUNC } else { MsgFlags::NONE },
         from: is_one.then_some(received.from),
         to: is_one.then(|| received.to.ip()),

@@ -44,7 +44,11 @@ impl Fds {
     /// `n` UDP sockets.
     pub(crate) fn open(n: usize) -> Self {
         table();
-        Self((0..n).map(|_| socket(AF_INET, SOCK_DGRAM, IPPROTO_IP).expect("free")).collect())
+        Self(
+            (0..n)
+                .map(|_| socket(AF_INET, SOCK_DGRAM, IPPROTO_IP).expect("free"))
+                .collect(),
+        )
     }
 }
 

@@ -15,7 +15,7 @@ pbuf_pool! { pub(crate) static HEADERS: [128; 512] + refs 64 }
 stack_storage! {
     static STORAGE: {
         connections: 64, listeners: 16, half_open: 32, time_wait: 64, out_of_order: 64,
-        udp: 80, datagrams: 64, interfaces: 1, neighbors: 4, pending: 4, routes: 2,
+        in_flight: 512, udp: 80, datagrams: 64, interfaces: 1, neighbors: 4, pending: 4, routes: 2,
         reassembly: 4, loopback: 256,
     }
 }
@@ -34,10 +34,10 @@ pub(crate) fn net() -> &'static Net {
         std::thread::spawn(|| {
             let storage = STORAGE.take(&TX, &HEADERS).expect("taken once");
             let mut random = fastrand::Rng::with_seed(1);
-            let mut stack =
-                Stack::new(storage, Config::default(), &mut |bytes| random.fill(bytes));
+            let mut stack = Stack::new(storage, Config::default(), &mut |bytes| random.fill(bytes));
             let mut service = Service::new(&NET, Owner(0));
-            NET.run(&mut stack, &mut [&mut service]).expect("an event to sleep on");
+            NET.run(&mut stack, &mut [&mut service])
+                .expect("an event to sleep on");
         });
     });
     &NET
@@ -82,8 +82,7 @@ pub(crate) fn assert_at_rest() {
     });
     wait_until("all buffers are back", || {
         [&TX, &HEADERS].iter().all(|pool| {
-            pool.available() == pool.blocks()
-                && pool.descriptors_available() == pool.descriptors()
+            pool.available() == pool.blocks() && pool.descriptors_available() == pool.descriptors()
         })
     });
     assert_eq!(NET.sleepers(), 0);

@@ -37,8 +37,9 @@ unsafe impl Impl for Lock {
             return RawRestoreState::default();
         }
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken =
-            FREED.wait_while(taken, |taken| *taken).unwrap_or_else(PoisonError::into_inner);
+        let mut taken = FREED
+            .wait_while(taken, |taken| *taken)
+            .unwrap_or_else(PoisonError::into_inner);
         *taken = true;
         OWNER.store(me, Ordering::Release);
         ENTERED.fetch_add(1, Ordering::Relaxed);

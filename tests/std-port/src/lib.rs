@@ -63,7 +63,10 @@ impl Sys for Std {
     fn event_signal(&self, id: EventId) {
         SIGNALS.fetch_add(1, Ordering::Relaxed);
         let event = event(id);
-        *event.signalled.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *event
+            .signalled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
         event.changed.notify_one();
     }
 
@@ -73,7 +76,10 @@ impl Sys for Std {
 
     fn event_wait(&self, id: EventId, timeout: Option<Duration>) -> bool {
         let event = event(id);
-        let mut signalled = event.signalled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut signalled = event
+            .signalled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if !*signalled {
             SLEEPS.fetch_add(1, Ordering::Relaxed);
         }

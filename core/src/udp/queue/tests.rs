@@ -1,4 +1,5 @@
 //! The ring of waiting datagrams.
+#![allow(unsafe_code, reason = "what `pbuf_pool!` expands to in its own crate")]
 use core::net::Ipv4Addr;
 
 use super::*;

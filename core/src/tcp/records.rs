@@ -1,0 +1,184 @@
+//! Where the connection meets the sender's half of SACK and pacing, which may be left out (features
+//! `sack` and `bbr`).
+use crate::config::TcpConfig;
+use crate::time::Instant;
+use crate::wire::tcp::SeqNum;
+
+use super::congestion::CongestionControl;
+use super::output::{Kind, Plan};
+use super::pcb::Pcb;
+use super::scoreboard::SentStore;
+#[cfg(feature = "sack")]
+use super::timers::Timer;
+
+#[cfg(feature = "sack")]
+impl Pcb {
+    /// Whether the scoreboard is in use.
+    pub(super) fn is_selective(&self) -> bool {
+        self.selective.is_on()
+    }
+
+    pub(super) fn tail_probe_is_due(&self) -> bool {
+        self.selective.is_on() && self.selective.tail.is_due()
+    }
+
+    /// Bytes the next new segment may have, for want of records.
+    pub(super) fn record_room(&self) -> u32 {
+        self.selective.board.room()
+    }
+
+    pub(super) fn start_records(&mut self, sends: &SentStore) {
+        self.selective.establish(self.negotiated.sack, sends);
+        // Not every algorithm works without.
+        self.follow(self.congestion.which());
+    }
+
+    pub(super) fn stop_records(&mut self, sends: &mut SentStore) {
+        self.selective.clear(sends);
+    }
+
+    pub(super) fn refresh_records(&mut self, sends: &SentStore) {
+        if self.selective.is_on() {
+            let mss = self.effective_mss();
+            self.selective.board.refresh(sends, mss);
+        }
+    }
+
+    /// `plan`, which ends at `end`, was sent.
+    pub(super) fn record(
+        &mut self,
+        plan: Plan,
+        end: SeqNum,
+        now: Instant,
+        config: &TcpConfig,
+        sends: &mut SentStore,
+    ) {
+        use super::tail_probe::Probe;
+        if !self.selective.is_on() || end == plan.seq {
+            return;
+        }
+        let mss = self.effective_mss();
+        let probing = self.selective.tail.is_due();
+        #[cfg(feature = "bbr")]
+        self.pacing.sent(now, end.since(plan.seq), mss);
+        match plan.kind {
+            Kind::New => {
+                let flight = plan.seq.since(self.snd.una);
+                self.selective
+                    .sent_new(sends, (plan.seq, end), flight, mss, now);
+            }
+            Kind::Again => {
+                let flight = self.snd.in_flight();
+                self.selective
+                    .sent_again(sends, (plan.seq, end), flight, now);
+            }
+            Kind::Syn | Kind::Keepalive | Kind::Ack => return,
+        }
+        if probing {
+            let what = match plan.kind {
+                Kind::New => Probe::New,
+                _ => Probe::Again,
+            };
+            self.selective.tail.sent(self.snd.nxt, what);
+            return;
+        }
+        if plan.seq == self.snd.una && plan.kind == Kind::Again && self.recovery.attempts == 0 {
+            // The timer guards what is first in flight, from when it was sent.
+            let rto = self.rtt.rto(config);
+            self.timers.start(Timer::Retransmit, now, rto);
+        }
+        // RFC 8985 §7.2: after each transmission of new data.
+        self.schedule_tail_probe(now, config);
+    }
+
+    /// The last segment in flight.
+    pub(super) fn last_segment(&self) -> (SeqNum, SeqNum) {
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        let len = nxt.since(una).min(self.effective_mss());
+        (nxt - len, nxt)
+    }
+}
+
+#[cfg(feature = "bbr")]
+impl Pcb {
+    /// Changes the congestion control algorithm.
+    pub(super) fn follow(&mut self, algorithm: CongestionControl) {
+        self.congestion
+            .switch(match self.is_synchronized() && !self.selective.is_on() {
+                true => algorithm.without_sack(),
+                false => algorithm,
+            });
+        self.pacing.set_rate(None);
+    }
+
+    /// Whether pacing holds the next segment back.
+    pub(super) fn is_paced(&self) -> bool {
+        self.pacing.is_blocked()
+    }
+
+    pub(super) fn refresh_pacing(&mut self, now: Instant) {
+        self.pacing.refresh(now);
+    }
+
+    /// What was not sent: until its time, or because the application has no more.
+    pub(super) fn settle_pacing(&mut self) {
+        match self.pacing.deadline() {
+            Some(deadline) => self.timers.start_at(Timer::Pacing, deadline),
+            None => {
+                self.timers.stop(Timer::Pacing);
+                let pipe = self.pipe();
+                let idle = self.snd.unsent() == 0 || self.usable() == 0;
+                if idle && self.selective.board.missing() == 0 && pipe < self.congestion.cwnd() {
+                    self.selective.rate.limited_by_application(pipe);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "bbr"))]
+impl Pcb {
+    /// Changes the congestion control algorithm.
+    pub(super) fn follow(&mut self, algorithm: CongestionControl) {
+        self.congestion.switch(algorithm);
+    }
+
+    pub(super) fn is_paced(&self) -> bool {
+        false
+    }
+
+    pub(super) fn refresh_pacing(&mut self, _: Instant) {}
+
+    pub(super) fn settle_pacing(&mut self) {}
+}
+
+#[cfg(not(feature = "sack"))]
+impl Pcb {
+    pub(super) fn is_selective(&self) -> bool {
+        false
+    }
+
+    pub(super) fn tail_probe_is_due(&self) -> bool {
+        false
+    }
+
+    pub(super) fn record_room(&self) -> u32 {
+        u32::MAX
+    }
+
+    pub(super) fn start_records(&mut self, _: &SentStore) {}
+
+    pub(super) fn stop_records(&mut self, _: &mut SentStore) {}
+
+    pub(super) fn refresh_records(&mut self, _: &SentStore) {}
+
+    pub(super) fn record(
+        &mut self,
+        _: Plan,
+        _: SeqNum,
+        _: Instant,
+        _: &TcpConfig,
+        _: &mut SentStore,
+    ) {
+    }
+}

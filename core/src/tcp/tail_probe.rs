@@ -1,0 +1,163 @@
+//! TLP: when the last segments of a flight are lost nothing that follows can tell; a probe after
+//! two round trips makes the peer say what it has (RFC 8985 §7).
+use core::time::Duration;
+
+use crate::config::TcpConfig;
+use crate::time::Instant;
+use crate::wire::tcp::SeqNum;
+use crate::wire::tcp_options::SackBlock;
+
+use super::input::Context;
+use super::pcb::Pcb;
+use super::retransmit::Phase;
+use super::timers::Timer;
+use super::undo::Undo;
+
+/// Never less than the clock of an embedded system can tell.
+const LEAST: Duration = Duration::from_millis(2);
+/// Probes while losses are repaired, before the retransmission timer decides.
+const REPAIR_PROBES: u8 = 3;
+
+/// The probe of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TailProbe {
+    /// None is out.
+    Idle,
+    /// One is to be sent.
+    Due,
+    /// One is out: TLP.end_seq and TLP.is_retrans.
+    Out { end: SeqNum, what: Probe },
+}
+
+/// What a probe carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probe {
+    New,
+    Again,
+}
+
+impl TailProbe {
+    pub(crate) const NONE: Self = Self::Idle;
+
+    pub(crate) const fn is_due(self) -> bool {
+        matches!(self, Self::Due)
+    }
+
+    pub(crate) fn cancel(&mut self) {
+        *self = Self::Idle;
+    }
+
+    /// The probe was sent; it, or what was sent last, ends at `end`.
+    pub(crate) fn sent(&mut self, end: SeqNum, what: Probe) {
+        *self = Self::Out { end, what };
+    }
+}
+
+impl Pcb {
+    /// RFC 8985 §7.2: sets the timer, if a probe makes sense.
+    pub(super) fn schedule_tail_probe(&mut self, now: Instant, config: &TcpConfig) {
+        self.timers.stop(Timer::TailProbe);
+        let sel = &self.selective;
+        if self.snd.in_flight() == 0 || self.snd.wnd == 0 {
+            return;
+        }
+        let repairing = self.recovery.phase != Phase::Open;
+        let quiet = sel.board.sacked() == 0 && sel.board.missing() == 0;
+        let free = sel.tail == TailProbe::Idle && self.recovery.attempts == 0;
+        let wait = match self.rtt.srtt() {
+            Some(srtt) if repairing => {
+                let Some(wait) = self.repair_patience(srtt) else {
+                    return;
+                };
+                wait
+            }
+            _ if !quiet || !free => return,
+            // RFC 8985 §7.2 "TLP_calc_PTO": a lone segment may be acknowledged late.
+            Some(srtt) if self.snd.in_flight() <= self.effective_mss() => {
+                2 * srtt + config.max_ack_delay
+            }
+            Some(srtt) => (2 * srtt).max(LEAST),
+            None => Duration::from_secs(1),
+        };
+        self.timers.start(Timer::TailProbe, now, wait);
+        // Not later than the retransmission timer, which starts anew after the probe.
+        self.timers.limit(Timer::TailProbe, Timer::Retransmit);
+    }
+
+    /// How long to wait for news of what was sent again. A retransmission that is lost with
+    /// nothing sent after it, because its gap closes the window, is as silent as a lost tail;
+    /// RFC 8985 §7.2 leaves it to the retransmission timer, RFC 9002 §6.2 (QUIC) does not.
+    fn repair_patience(&self, srtt: Duration) -> Option<Duration> {
+        let tries = self.selective.repair_probes;
+        (tries < REPAIR_PROBES).then(|| (2 * srtt).max(LEAST) * (1 << tries))
+    }
+
+    /// The timer expired (RFC 8985 §7.3 "TLP_send_probe").
+    pub(super) fn on_tail_probe_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.snd.in_flight() == 0 {
+            return;
+        }
+        cx.stats.tail_probes += 1;
+        if self.recovery.phase != Phase::Open {
+            self.probe_repair(cx);
+            return;
+        }
+        self.selective.tail = TailProbe::Due;
+        let rto = self.rtt.rto(cx.config);
+        self.timers.start(Timer::Retransmit, cx.now, rto);
+    }
+
+    /// The first segment in flight is lost once more.
+    fn probe_repair(&mut self, cx: &mut Context<'_>) {
+        let sel = &mut self.selective;
+        sel.repair_probes += 1;
+        if sel.board.missing() == 0 {
+            let mut first = true;
+            sel.board
+                .mark_missing(cx.sends, |_, _| core::mem::take(&mut first));
+        }
+        let room = self.pipe() + self.effective_mss();
+        self.congestion.set_cwnd(self.congestion.cwnd().max(room));
+        self.schedule_tail_probe(cx.now, cx.config);
+    }
+
+    /// RFC 8985 §7.4 "TLP_process_ack". Returns bytes in flight to answer for if the probe
+    /// repaired a loss nobody noticed.
+    pub(super) fn take_tail_ack(
+        &mut self,
+        ack: SeqNum,
+        dsack: Option<&SackBlock>,
+        news: bool,
+    ) -> Option<u32> {
+        let TailProbe::Out { end, what } = self.selective.tail else {
+            return None;
+        };
+        if ack.before(end) {
+            return None;
+        }
+        let reported = dsack.is_some_and(|block| block.right == end);
+        let repaired = match what {
+            Probe::New => false,
+            // The original and the probe both arrived.
+            Probe::Again if reported => false,
+            Probe::Again if ack.after(end) => true,
+            // A pure duplicate: the same, from a peer without D-SACK.
+            Probe::Again if !news => false,
+            Probe::Again => return None,
+        };
+        self.selective.tail = TailProbe::Idle;
+        repaired.then(|| self.snd.in_flight())
+    }
+
+    /// Reduces the window for a loss that is repaired already.
+    pub(super) fn respond_to_repaired_tail(&mut self, flight: u32) {
+        if self.recovery.phase != Phase::Open {
+            return;
+        }
+        let mss = self.effective_mss();
+        self.congestion
+            .reduce(flight.max(self.congestion.cwnd()), mss);
+        self.congestion.set_cwnd(self.congestion.ssthresh());
+        self.recovery.undo = Undo::NOTHING;
+    }
+}
