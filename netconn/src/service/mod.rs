@@ -35,9 +35,9 @@ impl Service {
         let Some(asked) = self.net.with(index, |shared, _| shared.requests.take()) else {
             return;
         };
-        // In the order in which a thread asks: what it chose holds for what it then does.
+        // Before the call that was made after they were set.
         if asked.contains(Requests::SETTINGS) {
-            self.apply_settings(stack, index);
+            self.apply(stack, index);
         }
         if asked.contains(Requests::CONTROL) {
             self.control(stack, index);
@@ -52,14 +52,14 @@ impl Service {
         }
     }
 
-    /// Carries changed options to the engine; a connection that has no engine yet gets them with
-    /// it.
-    fn apply_settings(&self, stack: &mut Stack, index: u16) {
-        let settings = self.net.with(index, |shared, _| shared.settings);
-        let settings = settings.unwrap_or_default();
+    fn apply(&self, stack: &mut Stack, index: u16) {
         match self.attached(index) {
-            Attached::Tcp(pcb) => self.apply_tcp(&mut stack.tcp_now(), pcb, settings),
-            Attached::Udp(pcb) => self.apply_udp(&mut stack.udp_now(), pcb, settings),
+            Attached::Tcp(pcb) => self.apply_tcp(&mut stack.tcp_now(), index, pcb),
+            Attached::Udp(pcb) => {
+                let settings = self.net.with(index, |shared, _| shared.settings);
+                self.apply_udp(&mut stack.udp_now(), pcb, settings.unwrap_or_default());
+            }
+            // Applied when there is something to apply them to.
             Attached::Listener(_) | Attached::Nothing => {}
         }
     }

@@ -124,7 +124,11 @@ impl Shared {
     /// Whether a datagram may wait to be received; the first one always may.
     fn has_inbox_room(&self, data: &Pbuf) -> bool {
         let bytes = u64::from(self.inbox.bytes()) + data.tot_len() as u64;
-        let fits = bytes <= u64::from(self.settings.recv_buffer) || self.inbox.is_empty();
+        let limit = self
+            .settings
+            .recv_buffer
+            .map_or(u64::MAX, |bytes| bytes.get().into());
+        let fits = bytes <= limit || self.inbox.is_empty();
         fits && self.inbox.len() < self.settings.recv_queue
     }
 }
