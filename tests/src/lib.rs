@@ -2,6 +2,7 @@
 //! compares every segment. Nothing here uses a real clock or a real network.
 pub mod apps;
 pub mod arena;
+pub mod flows;
 pub mod frames;
 pub mod lan;
 pub mod link;
@@ -11,6 +12,7 @@ pub mod network;
 pub mod recorder;
 pub mod script;
 pub mod segment;
+pub mod sender;
 pub mod sim;
 pub mod storage;
 pub mod udp;

@@ -159,6 +159,8 @@ pub(crate) struct Ip {
     pub(crate) netifs: Netifs,
     pub(crate) neighbors: Neighbors,
     pub(crate) routes: route::Routes,
+    /// The way last found.
+    last_way: route::LastWay,
     loopback: Loopback,
     reassembly: Reassembly,
     idents: Idents,
@@ -191,6 +193,7 @@ impl Ip {
                 config.neighbor_queue,
             ),
             routes: route::Routes::new(storage.routes),
+            last_way: route::LastWay::default(),
             loopback: Loopback::new(storage.loopback),
             reassembly: Reassembly::new(
                 storage.reassembly,
@@ -254,20 +257,21 @@ impl Ip {
 
     /// The next received frame, of the interfaces in turn.
     pub(crate) fn drain(&mut self) -> Option<(NetifId, Pbuf)> {
-        let places = self.netifs.slots() + 1;
-        for step in 0..places {
-            let place = (self.turn_of + step) % places;
+        let slots = self.netifs.slots();
+        for _ in 0..=slots {
+            let place = self.turn_of;
             // The last place is loopback's.
-            let (id, frame) = match u8::try_from(place) {
-                Ok(index) if place < self.netifs.slots() => {
-                    let id = NetifId(index);
-                    (id, self.netifs.at_mut(id).and_then(|netif| netif.receive()))
-                }
-                _ => (NetifId::LOOPBACK, self.loopback.pop()),
+            self.turn_of = if place < slots { place + 1 } else { 0 };
+            let received = match u8::try_from(place).map(NetifId) {
+                Ok(id) if place < slots => self
+                    .netifs
+                    .at_mut(id)
+                    .and_then(|netif| netif.receive())
+                    .map(|frame| (id, frame)),
+                _ => self.loopback.pop().map(|frame| (NetifId::LOOPBACK, frame)),
             };
-            if let Some(frame) = frame {
-                self.turn_of = place + 1;
-                return Some((id, frame));
+            if received.is_some() {
+                return received;
             }
         }
         None

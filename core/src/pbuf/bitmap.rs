@@ -92,14 +92,11 @@ impl Bitmap {
     /// The acquire edge pairs with the release in [`Bitmap::release`], so the new owner sees
     /// everything the previous one did to the slot.
     pub fn take(&self) -> Option<u16> {
-        if self.in_use() >= self.slots() {
-            return None;
-        }
-        let count = words(self.slots());
-        let start = (self.hint.load(Ordering::Relaxed) as usize).min(count);
-        let index = (start..count)
-            .chain(0..start)
-            .find_map(|at| self.take_in(at))?;
+        let start = self.hint.load(Ordering::Relaxed) as usize;
+        let index = match self.take_in(start) {
+            Some(index) => index,
+            None => self.search(start)?,
+        };
         let now = self.in_use.fetch_add(1, Ordering::Relaxed) + 1;
         if now > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(now, Ordering::Relaxed);
@@ -107,7 +104,21 @@ impl Bitmap {
         Some(index)
     }
 
+    /// Takes a free slot of any word, those behind `start` first.
+    #[cold]
+    fn search(&self, start: usize) -> Option<u16> {
+        if self.in_use() >= self.slots() {
+            return None;
+        }
+        let count = words(self.slots());
+        let start = start.min(count);
+        (start..count)
+            .chain(0..start)
+            .find_map(|at| self.take_in(at))
+    }
+
     /// Takes a free slot of word `at`.
+    #[inline]
     fn take_in(&self, at: usize) -> Option<u16> {
         let word = &self.words.get(at)?.0;
         let first = at * WORD_BITS;

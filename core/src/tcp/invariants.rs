@@ -172,11 +172,7 @@ impl Pcb {
         )?;
         let unsent = self.snd.unsent() > 0 || self.snd.fin == Fin::Queued;
         require(
-            opening
-                || !unsent
-                || runs(Timer::Persist)
-                || runs(Timer::Retransmit)
-                || held,
+            opening || !unsent || runs(Timer::Persist) || runs(Timer::Retransmit) || held,
             "unsent data without a timer",
         )?;
         require(
@@ -207,4 +203,3 @@ impl super::out_of_order::Runs {
         self.chains(head).map(crate::pbuf::Chain::parts).sum()
     }
 }
-

@@ -331,7 +331,8 @@ impl App {
         if all_sent && side.end == End::HalfClose && !conn.shut && (conn.side == 0 || all_got) {
             conn.shut = tcp.shutdown(conn.pcb, Shutdown::Write).is_ok();
         }
-        let over = conn.eof || (all_sent && all_got && conn.side == 0 && side.end != End::HalfClose);
+        let over =
+            conn.eof || (all_sent && all_got && conn.side == 0 && side.end != End::HalfClose);
         // At the end of the stream the server has all it will ever get.
         let idle = conn.sent >= allowed;
         // To close an attempt to connect is to give it up, with what was written.
@@ -470,7 +471,8 @@ fn write(
 fn set_options(tcp: &mut Tcp<'_>, pcb: TcpPcb, options: &Options) {
     tcp.nagle(pcb, options.nagle).expect("a fresh block");
     tcp.cork(pcb, options.cork).expect("a fresh block");
-    tcp.quick_ack(pcb, options.quick_ack).expect("a fresh block");
+    tcp.quick_ack(pcb, options.quick_ack)
+        .expect("a fresh block");
     tcp.keepalive(pcb, options.keepalive).expect("valid times");
     tcp.user_timeout(pcb, options.user_timeout)
         .expect("not zero");

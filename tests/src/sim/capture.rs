@@ -17,7 +17,9 @@ use super::net::Captured;
 /// # Errors
 /// The file cannot be written.
 pub fn write(path: &Path, frames: &[Captured]) -> PcapResult<()> {
-    let mut writer = PcapNgWriter::new(BufWriter::new(File::create(path).map_err(PcapError::IoError)?))?;
+    let mut writer = PcapNgWriter::new(BufWriter::new(
+        File::create(path).map_err(PcapError::IoError)?,
+    ))?;
     writer.write_pcapng_block(InterfaceDescriptionBlock::new(DataLink::ETHERNET, 0))?;
     for captured in frames {
         let options = match captured.fate {

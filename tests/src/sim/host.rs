@@ -167,7 +167,9 @@ impl Host {
         hoard.clear();
         if let Some(leave) = leave {
             while pool.available() > leave {
-                let Ok(p) = Pbuf::alloc(pool, 0, 1) else { break };
+                let Ok(p) = Pbuf::alloc(pool, 0, 1) else {
+                    break;
+                };
                 hoard.push(p);
             }
         }

@@ -86,10 +86,7 @@ pub fn run_plan(plan: Plan, pcap: Option<&Path>) -> Result<Report, Failure> {
 }
 
 /// Runs `seeds` on all processors; `seen` gets each result as it comes, in any order.
-pub fn run_many(
-    seeds: std::ops::Range<u64>,
-    mut seen: impl FnMut(u64, Result<Report, Failure>),
-) {
+pub fn run_many(seeds: std::ops::Range<u64>, mut seen: impl FnMut(u64, Result<Report, Failure>)) {
     use std::sync::atomic::{AtomicU64, Ordering};
     let next = AtomicU64::new(seeds.start);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);

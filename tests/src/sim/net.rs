@@ -161,7 +161,11 @@ impl Net {
             let at = self.random.usize(..MEMORY);
             self.memory[at].clone_from(&frame);
         }
-        let copies = if self.random.f64() < line.duplicate { 2 } else { 1 };
+        let copies = if self.random.f64() < line.duplicate {
+            2
+        } else {
+            1
+        };
         for _ in 0..copies {
             self.spread(from, &frame, leaves, &line);
         }
@@ -174,7 +178,11 @@ impl Net {
 
     fn is_lost(&mut self, from: usize, line: &Line) -> bool {
         let port = &mut self.ports[from];
-        let stays = if port.in_burst { line.burst.1 } else { line.burst.0 };
+        let stays = if port.in_burst {
+            line.burst.1
+        } else {
+            line.burst.0
+        };
         port.in_burst = self.random.f64() < stays;
         port.in_burst || self.random.f64() < line.loss
     }

@@ -27,10 +27,20 @@ pub fn noise(kind: Noise, to: u8, random: &mut Rng) -> Vec<u8> {
             let udp = datagram(random.u16(1..100), &vec![7; random.usize(..200)]);
             ip(Packet::new(src, dst, Protocol::UDP, udp))
         }
-        Noise::Closed => ip(Packet::new(src, dst, Protocol::TCP, syn(src, dst, 9, random))),
+        Noise::Closed => ip(Packet::new(
+            src,
+            dst,
+            Protocol::TCP,
+            syn(src, dst, 9, random),
+        )),
         Noise::Syn => {
             let port = 1_000 + random.u16(..5);
-            ip(Packet::new(src, dst, Protocol::TCP, syn(src, dst, port, random)))
+            ip(Packet::new(
+                src,
+                dst,
+                Protocol::TCP,
+                syn(src, dst, port, random),
+            ))
         }
         Noise::Fragments => {
             let whole = Packet {

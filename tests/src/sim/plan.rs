@@ -358,10 +358,7 @@ fn outage(rng: &mut Rng, hosts: usize, strict: bool, plans: &[HostPlan]) -> (Fau
     let host = rng.usize(..hosts);
     let kinds = if strict { 5 } else { 9 };
     match rng.usize(..kinds) {
-        0 => (
-            Fault::Partition(rng.u32(..)),
-            Some(Fault::Partition(0)),
-        ),
+        0 => (Fault::Partition(rng.u32(..)), Some(Fault::Partition(0))),
         1 => (
             Fault::Link(host, Link::Down),
             Some(Fault::Link(host, Link::Up)),
@@ -388,10 +385,7 @@ fn outage(rng: &mut Rng, hosts: usize, strict: bool, plans: &[HostPlan]) -> (Fau
             let noise = pick(rng, &[Noise::Syn, Noise::Fragments, Noise::Arp]);
             (Fault::Noise(host, noise, rng.u16(1..200)), None)
         }
-        _ => (
-            Fault::Room(host, Some(0)),
-            Some(Fault::Room(host, None)),
-        ),
+        _ => (Fault::Room(host, Some(0)), Some(Fault::Room(host, None))),
     }
 }
 
@@ -445,13 +439,20 @@ fn host(rng: &mut Rng, strict: bool) -> HostPlan {
         false => &[1, 100, 536, 1_460, 4_096, 16_384, 65_535, 131_072],
     };
     tcp.rcv_wnd = pick(rng, windows);
-    tcp.rcv_wnd_max = if chance(rng, 0.3) { 131_072 } else { tcp.rcv_wnd };
+    tcp.rcv_wnd_max = if chance(rng, 0.3) {
+        131_072
+    } else {
+        tcp.rcv_wnd
+    };
     tcp.snd_buf = pick(rng, &[1_000, 1_460, 4_096, 16_384, 65_535, 131_072]);
     tcp.snd_queuelen = pick(rng, &[4, 8, 32, 256]);
     tcp.max_mss = pick(rng, &[0, 0, 0, 536, 100]);
     tcp.rto_min = Duration::from_millis(pick(rng, &[200, 200, 1_000]));
     tcp.delayed_ack = Duration::from_millis(pick(rng, &[0, 1, 40, 100, 200]));
-    tcp.congestion = pick(rng, &[CongestionControl::default(), CongestionControl::NewReno]);
+    tcp.congestion = pick(
+        rng,
+        &[CongestionControl::default(), CongestionControl::NewReno],
+    );
     tcp.time_wait = Duration::from_secs(pick(rng, &[8, 8, 60]));
     tcp.max_syn_retransmits = if strict { 10 } else { pick(rng, &[2, 6]) };
     tcp.max_retransmits = if strict { 15 } else { pick(rng, &[3, 12, 12]) };
@@ -511,7 +512,12 @@ fn flow(rng: &mut Rng, hosts: usize, n: u16, strict: bool, plans: &[HostPlan]) -
         })
     } else {
         // Segments of a byte take their time.
-        let tiny = plans[client].config.tcp.rcv_wnd.min(plans[server].config.tcp.rcv_wnd) < 500;
+        let tiny = plans[client]
+            .config
+            .tcp
+            .rcv_wnd
+            .min(plans[server].config.tcp.rcv_wnd)
+            < 500;
         Kind::Tcp(tcp_flow(rng, strict, tiny))
     };
     Flow {
@@ -579,7 +585,11 @@ fn side(rng: &mut Rng, bytes: u64, strict: bool, rounds: u64) -> Side {
         end,
         options: Options {
             nagle: pick(rng, &[Nagle::Enabled, Nagle::Enabled, Nagle::Disabled]),
-            cork: if chance(rng, 0.1) { Cork::On } else { Cork::Off },
+            cork: if chance(rng, 0.1) {
+                Cork::On
+            } else {
+                Cork::Off
+            },
             quick_ack: if chance(rng, 0.2) {
                 QuickAck::On
             } else {

@@ -3,8 +3,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use gannet_core::{Error, Instant};
 use gannet_core::netif::Link;
+use gannet_core::{Error, Instant};
 
 use super::host::Host;
 use super::ledger::{Fate, Ledger};
