@@ -319,7 +319,7 @@ impl App {
                     conn.retry = Some(now + RETRY);
                     break;
                 }
-                Err(Error::Closed) => break,
+                Err(Error::Closed | Error::NotConnected) => break,
                 Err(other) => {
                     let what = format!("write on a connection: {other:?}");
                     self.ledger.borrow_mut().violate(what);
