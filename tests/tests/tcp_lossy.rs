@@ -111,7 +111,10 @@ fn four_flows_share_a_bottleneck() {
     }
 }
 
-struct Steps(Vec<(u64, fn(&mut Network<Source, Sink>))>);
+/// What to do to the network once so many bytes have arrived.
+type Change = (u64, fn(&mut Network<Source, Sink>));
+
+struct Steps(Vec<Change>);
 
 /// A transfer of a megabyte at 10 Mbit/s and 20 ms, during which the path changes after so many
 /// bytes.

@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn the_rate_is_the_slower_of_sending_and_acknowledging() {
         let mut rate = DeliveryRate::NEW;
-        let mut send = |rate: &mut DeliveryRate, ms, in_flight| {
+        let send = |rate: &mut DeliveryRate, ms, in_flight| {
             let mut record = Record::new(SeqNum(1), at(ms));
             record.snapshot = rate.sent(at(ms), in_flight, 1000);
             record

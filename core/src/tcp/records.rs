@@ -5,7 +5,10 @@ use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
 use super::congestion::CongestionControl;
-use super::output::{Kind, Plan};
+use super::input::Context;
+#[cfg(feature = "sack")]
+use super::output::Kind;
+use super::output::Plan;
 use super::pcb::Pcb;
 use super::scoreboard::SentStore;
 #[cfg(feature = "sack")]
@@ -20,6 +23,15 @@ impl Pcb {
 
     pub(super) fn tail_probe_is_due(&self) -> bool {
         self.selective.is_on() && self.selective.tail.is_due()
+    }
+
+    /// Marks what is lost after a timeout; bytes that may still arrive.
+    pub(super) fn believed_after_timeout(&mut self, cx: &mut Context<'_>) -> u32 {
+        if !self.selective.is_on() {
+            return 0;
+        }
+        self.selective_timeout(cx.now, cx.sends);
+        self.pipe()
     }
 
     /// Bytes the next new segment may have, for want of records.
@@ -161,6 +173,10 @@ impl Pcb {
 
     pub(super) fn tail_probe_is_due(&self) -> bool {
         false
+    }
+
+    pub(super) fn believed_after_timeout(&mut self, _: &mut Context<'_>) -> u32 {
+        0
     }
 
     pub(super) fn record_room(&self) -> u32 {

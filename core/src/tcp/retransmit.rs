@@ -74,6 +74,7 @@ impl Recovery {
     }
 
     /// Nothing needs to be sent again.
+    #[cfg(feature = "sack")]
     pub(super) fn stop_resending(&mut self) {
         self.resend = None;
     }
@@ -224,12 +225,7 @@ impl Pcb {
         self.recovery.guard = Some(recover);
         self.recovery.duplicates = 0;
         let flight = self.snd.in_flight();
-        let mut pipe = 0;
-        #[cfg(feature = "sack")]
-        if self.selective.is_on() {
-            self.selective_timeout(now, cx.sends);
-            pipe = self.pipe();
-        }
+        let pipe = self.believed_after_timeout(cx);
         self.congestion.timed_out(flight, pipe, mss, again);
         // RFC 6298 §5.4: the earliest first; the rest follows as acknowledgements open the window.
         self.recovery.resend = match self.is_selective() {
