@@ -9,6 +9,7 @@ use gannet_tests::link::Faults;
 use gannet_tests::lossy::Bench;
 use gannet_tests::matrix;
 use gannet_tests::network::{Host, Network};
+use gannet_tests::storage::{Pools, Sizes};
 
 fn with(algorithm: CongestionControl) -> Config {
     let mut config = Config::default();
@@ -187,6 +188,40 @@ fn lost_acknowledgements_are_no_losses() {
         let stats = net.a.stack.tcp_stats();
         assert_eq!(stats.timeouts, 0, "seed {seed}");
         assert!(stats.segments_retransmitted <= 4, "{stats:?}");
+    }
+}
+
+/// With hardly a record for each connection windows stay small, and nothing stops.
+#[test]
+fn short_of_records_it_is_slow_but_goes_on() {
+    for (sends, seed) in [(0, 1), (15, 2), (16, 3), (17, 4), (20, 5), (32, 6)] {
+        let config = Config::default();
+        let sizes = Sizes {
+            connections: 16,
+            sends,
+            ..Sizes::default()
+        };
+        let source = Source::new(200_000);
+        let a = Host::with_storage(1, config.clone(), source, seed, Pools::leak(), sizes);
+        let b = Host::new(2, config, Sink::default(), seed);
+        let faults = Faults {
+            loss: 0.03,
+            jitter: Duration::from_millis(1),
+            ..Faults::default()
+        };
+        let mut net = Network::new(a, b, faults, seed);
+        listen(&mut net.b.stack.tcp(net.now), 7, 4);
+        let mut tcp = net.a.stack.tcp(net.now);
+        let pcb = tcp.new(Owner(0)).expect("a free control block");
+        tcp.connect(pcb, (net.b.addr, 7).into()).expect("a route");
+        net.kick();
+        assert!(
+            net.run_until(Duration::from_secs(120), |net| net.b.app.eof),
+            "{sends} records: {} bytes, {:?}",
+            net.b.app.received,
+            net.a.stack.tcp_stats()
+        );
+        assert_eq!(net.b.app.received, 200_000);
     }
 }
 
