@@ -58,7 +58,15 @@ impl Pcb {
         let old_una = self.snd.una;
         let bytes = self.snd.acknowledge(ack);
         self.pending.acked = self.pending.acked.saturating_add(bytes as usize);
-        let rtt = self.measure(segment, cx);
+        // Karn's rule: of what was sent more than once the echo has to tell which copy it was,
+        // else there is no measurement and the back-off stays.
+        let ambiguous = self
+            .echo(segment)
+            .is_some_and(|echo| self.recovery.is_ambiguous(old_una, echo));
+        let rtt = match ambiguous {
+            true => None,
+            false => self.measure(segment, cx),
+        };
         let acked = Acked {
             now: cx.now,
             bytes: ack.since(old_una),

@@ -41,6 +41,8 @@ pub(crate) struct Recovery {
     pub(crate) attempts: u8,
     /// What shows that the last recovery was for nothing.
     pub(super) undo: Undo,
+    /// The end of what was sent again, and our timestamp clock at the last time.
+    resent: Option<(SeqNum, u32)>,
 }
 
 impl Recovery {
@@ -51,6 +53,7 @@ impl Recovery {
         guard: None,
         attempts: 0,
         undo: Undo::NOTHING,
+        resent: None,
     };
 
     /// What to send again: the range of numbers.
@@ -58,14 +61,24 @@ impl Recovery {
         self.resend
     }
 
-    /// Numbers up to `upto` were sent again.
-    pub(crate) fn resent(&mut self, upto: SeqNum) {
+    /// Numbers from `from` up to `upto` were sent again when our timestamp clock was at `clock`.
+    pub(crate) fn resent(&mut self, from: SeqNum, upto: SeqNum, clock: u32) {
+        self.undo.sent_again(from, clock);
+        let end = self.resent.map_or(upto, |(end, _)| end.max(upto));
+        self.resent = Some((end, clock));
         if let Some((from, until)) = &mut self.resend {
             *from = upto;
             if !from.before(*until) {
                 self.resend = None;
             }
         }
+    }
+
+    /// Whether an acknowledgement of numbers from `una` on, which echoes `echo`, may have been
+    /// caused by any of several copies, or by what came before a lost acknowledgement.
+    pub(super) fn is_ambiguous(&self, una: SeqNum, echo: u32) -> bool {
+        self.resent
+            .is_some_and(|(end, clock)| una.before(end) && SeqNum(echo).before(SeqNum(clock)))
     }
 
     /// Everything from `una` to `nxt` goes again.
@@ -84,6 +97,9 @@ impl Recovery {
         if let Some((from, until)) = self.resend {
             let from = from.max(una);
             self.resend = from.before(until).then_some((from, until));
+        }
+        if self.resent.is_some_and(|(end, _)| una.after_eq(end)) {
+            self.resent = None;
         }
     }
 
