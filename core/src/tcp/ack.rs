@@ -151,7 +151,8 @@ impl Pcb {
         self.rtt.progress();
         self.timers.stop(Timer::Persist);
         if self.snd.in_flight() > 0 {
-            self.recovery.resend_all(self.snd.una, self.snd.nxt);
+            let until = self.lacking_until(cx.sends);
+            self.recovery.resend_all(self.snd.una, until);
             let rto = self.rtt.rto(cx.config);
             self.timers.start(Timer::Retransmit, cx.now, rto);
         }

@@ -25,6 +25,12 @@ impl Pcb {
         self.selective.is_on() && self.selective.tail.is_due()
     }
 
+    /// The end of what the peer certainly lacks.
+    pub(super) fn lacking_until(&self, sends: &SentStore) -> SeqNum {
+        let gap = self.selective.board.first_gap_end(sends);
+        gap.unwrap_or(self.snd.nxt)
+    }
+
     /// Marks what is lost after a timeout; bytes that may still arrive.
     pub(super) fn believed_after_timeout(&mut self, cx: &mut Context<'_>) -> u32 {
         if !self.selective.is_on() {
@@ -173,6 +179,10 @@ impl Pcb {
 
     pub(super) fn tail_probe_is_due(&self) -> bool {
         false
+    }
+
+    pub(super) fn lacking_until(&self, _: &SentStore) -> SeqNum {
+        self.snd.nxt
     }
 
     pub(super) fn believed_after_timeout(&mut self, _: &mut Context<'_>) -> u32 {
