@@ -150,14 +150,17 @@ pub struct IpConfig {
     /// How long the fragments of a packet are waited for. RFC 1122 §3.3.2 suggests 60 to 120 s;
     /// 15 s as lwIP bounds the memory (`IP_REASS_MAXAGE`).
     pub reassembly_timeout: Duration,
-    /// Bytes of receive buffers that all packets in reassembly may hold together.
+    /// Bytes of receive buffers that all packets in reassembly may hold together. Whole buffers
+    /// count, however little of them is used; so this also bounds the longest packet.
     pub reassembly_max_bytes: usize,
-    /// How long a neighbour is believed without confirmation (`ARP_MAXAGE`).
+    /// How long a neighbour is believed without confirmation (`ARP_MAXAGE`). One that is sent to
+    /// in the last quarter of that time is asked whether it is still there.
     pub neighbor_lifetime: Duration,
-    /// Packets that wait for one neighbour to be resolved (`ARP_QUEUE_LEN`).
+    /// Packets that wait for one neighbour to be resolved (`ARP_QUEUE_LEN`), at least one; the
+    /// oldest makes room for the next.
     pub neighbor_queue: u8,
-    /// ICMP messages sent per second at most, errors and echo replies counted apart (RFC 1812
-    /// §4.3.2.8).
+    /// ICMP errors sent per second, on average and in one burst (RFC 1812 §4.3.2.8). The exact
+    /// number is random, so that nobody can count with it (CVE-2020-25705).
     pub icmp_errors_per_second: u16,
     /// Echo replies per second at most.
     pub echo_replies_per_second: u16,

@@ -14,6 +14,10 @@ pub enum Kind {
     Tcp,
     /// A UDP endpoint (`NETCONN_UDP`).
     Udp,
+    /// One end of a local stream, without the engine ([`Netconn::pair`]).
+    Pair,
+    /// A counter to wait for ([`Netconn::event`]).
+    Event,
 }
 
 /// A control call under way; one at a time for each connection.
@@ -26,6 +30,8 @@ pub(crate) enum Control {
     /// UDP: forget the peer.
     Disconnect,
     Listen(u16),
+    /// TCP: how the connection is doing; the answer is with the net.
+    Info,
     /// UDP: send what is queued; the answer is that of the last datagram.
     SendAll,
     /// The answer; whoever asked takes it.
@@ -41,10 +47,10 @@ impl Netconn {
     #[doc(alias = "netconn_bind")]
     pub fn bind(&self, addr: SocketAddr) -> Result<(), Error> {
         self.ask(Control::Bind(addr), |shared| {
-            if shared.phase == Phase::Idle {
-                Ok(())
-            } else {
-                Err(Error::Invalid)
+            match (shared.kind, shared.phase) {
+                (Kind::Tcp | Kind::Udp, Phase::Idle) => Ok(()),
+                (Kind::Tcp | Kind::Udp, _) => Err(Error::Invalid),
+                _ => Err(Error::NotSupported),
             }
         })
     }
@@ -69,6 +75,7 @@ impl Netconn {
                 (Kind::Tcp, Phase::Connecting) => Err(Error::AlreadyInProgress),
                 (Kind::Tcp, Phase::Connected) => Err(Error::AlreadyConnected),
                 (Kind::Tcp, Phase::Listening | Phase::Dead) => Err(Error::Invalid),
+                (Kind::Pair | Kind::Event, _) => Err(Error::NotSupported),
             }
         })?;
         let outcome = self.sleep_until(Side::Write, patience, |shared, _| match shared.phase {
@@ -90,7 +97,7 @@ impl Netconn {
     pub fn disconnect(&self) -> Result<(), Error> {
         self.ask(Control::Disconnect, |shared| match shared.kind {
             Kind::Udp => Ok(()),
-            Kind::Tcp => Err(Error::NotSupported),
+            _ => Err(Error::NotSupported),
         })
     }
 
@@ -104,9 +111,9 @@ impl Netconn {
     pub fn listen(&self, backlog: u16) -> Result<(), Error> {
         self.ask(Control::Listen(backlog), |shared| {
             match (shared.kind, shared.phase) {
-                (Kind::Udp, _) => Err(Error::NotSupported),
                 (Kind::Tcp, Phase::Idle) => Ok(()),
                 (Kind::Tcp, _) => Err(Error::Invalid),
+                _ => Err(Error::NotSupported),
             }
         })
     }

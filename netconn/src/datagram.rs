@@ -6,6 +6,7 @@ use critical_section::{CriticalSection, Mutex};
 use gannet_core::Pbuf;
 
 use crate::shared::NO_ADDR;
+use crate::udp::Received;
 
 const NONE: u16 = u16::MAX;
 
@@ -17,6 +18,8 @@ pub(crate) struct Datagram {
     pub(crate) peer: SocketAddr,
     /// The address it was sent to; unspecified in one to send.
     pub(crate) local: SocketAddr,
+    /// Type of service; 0 in one to send.
+    pub(crate) tos: u8,
 }
 
 /// Storage for one datagram.
@@ -28,6 +31,7 @@ struct Entry {
     data: Option<Pbuf>,
     peer: SocketAddr,
     local: SocketAddr,
+    tos: u8,
     next: u16,
 }
 
@@ -39,6 +43,7 @@ impl DatagramSlot {
             data: None,
             peer: NO_ADDR,
             local: NO_ADDR,
+            tos: 0,
             next: NONE,
         };
         Self(Mutex::new(RefCell::new(entry)))
@@ -51,6 +56,7 @@ pub(crate) struct Queue {
     first: u16,
     last: u16,
     len: u16,
+    bytes: u32,
 }
 
 impl Queue {
@@ -58,6 +64,7 @@ impl Queue {
         first: NONE,
         last: NONE,
         len: 0,
+        bytes: 0,
     };
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -66,6 +73,11 @@ impl Queue {
 
     pub(crate) fn len(&self) -> u16 {
         self.len
+    }
+
+    /// Bytes of data.
+    pub(crate) fn bytes(&self) -> u32 {
+        self.bytes
     }
 }
 
@@ -99,11 +111,18 @@ impl Datagrams {
         let Some((index, slot)) = self.take_slot(cs) else {
             return Err(datagram);
         };
-        let Datagram { data, peer, local } = datagram;
+        let Datagram {
+            data,
+            peer,
+            local,
+            tos,
+        } = datagram;
+        queue.bytes = queue.bytes.saturating_add(bytes_of(&data));
         *slot.borrow_mut() = Entry {
             data: Some(data),
             peer,
             local,
+            tos,
             next: NONE,
         };
         match self.at(cs, queue.last) {
@@ -122,6 +141,7 @@ impl Datagrams {
         let data = slot.data.take()?;
         queue.first = slot.next;
         queue.len -= 1;
+        queue.bytes = queue.bytes.saturating_sub(bytes_of(&data));
         if queue.len == 0 {
             queue.last = NONE;
         }
@@ -130,6 +150,7 @@ impl Datagrams {
             data,
             peer: slot.peer,
             local: slot.local,
+            tos: slot.tos,
         })
     }
 
@@ -138,10 +159,17 @@ impl Datagrams {
         &self,
         cs: CriticalSection<'_>,
         queue: &Queue,
-        look: impl FnOnce(&Pbuf, SocketAddr, SocketAddr) -> R,
+        look: impl FnOnce(&Pbuf, Received) -> R,
     ) -> Option<R> {
         let slot = self.at(cs, queue.first)?.borrow();
-        Some(look(slot.data.as_ref()?, slot.peer, slot.local))
+        let about = Received {
+            len: 0,
+            datagram_len: slot.data.as_ref()?.tot_len(),
+            from: slot.peer,
+            to: slot.local,
+            tos: slot.tos,
+        };
+        Some(look(slot.data.as_ref()?, about))
     }
 
     fn at<'a>(&'a self, cs: CriticalSection<'a>, index: u16) -> Option<&'a RefCell<Entry>> {
@@ -162,4 +190,8 @@ impl Datagrams {
         fresh.set(index + 1);
         Some((index, slot))
     }
+}
+
+fn bytes_of(data: &Pbuf) -> u32 {
+    u32::try_from(data.tot_len()).unwrap_or(u32::MAX)
 }

@@ -25,14 +25,21 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 mod close;
 mod control;
 mod datagram;
 mod doorbell;
 mod error;
+mod event;
+mod gather;
+mod info;
 mod listen;
 mod net;
 mod netconn;
+mod pair;
 mod poll;
 mod recv;
 mod send;
@@ -46,11 +53,12 @@ mod wait;
 
 pub use control::Kind;
 pub use error::Error;
+pub use event::Take;
 pub use gannet_core::Instant;
 pub use net::{Net, storage};
 pub use netconn::Netconn;
-pub use poll::{PollEntry, poll};
-pub use recv::Peek;
+pub use poll::{PollEntry, Watch, Watched, poll};
+pub use recv::{Fill, Peek};
 pub use send::{Flow, PbufError};
 pub use service::Service;
 pub use settings::{Linger, Settings};

@@ -9,10 +9,11 @@ use crate::control::Kind;
 use crate::datagram::Datagrams;
 use crate::doorbell::Doorbell;
 use crate::error::Error;
+use crate::info::InfoCell;
 use crate::shared::{Holder, Shared};
 use crate::snapshot::SnapshotCell;
 use crate::sys;
-use crate::wait::{WaitSet, Waiters};
+use crate::wait::{Waiters, Wake};
 
 /// Storage, for [`net!`](crate::net).
 pub mod storage {
@@ -47,6 +48,7 @@ pub struct Net {
     pub(crate) doorbell: Doorbell,
     pub(crate) tx_pool: &'static Pool,
     pub(crate) snapshot: SnapshotCell,
+    pub(crate) info: InfoCell,
     /// The owner under which the service's connections run in the stack.
     owner: Mutex<Cell<Owner>>,
 }
@@ -83,6 +85,7 @@ impl Net {
             doorbell: Doorbell::new(dirty),
             tx_pool,
             snapshot: SnapshotCell::new(),
+            info: InfoCell::new(),
             owner: Mutex::new(Cell::new(Owner(0))),
         }
     }
@@ -260,18 +263,18 @@ impl Net {
         index: u16,
         f: impl FnOnce(&mut Shared, CriticalSection<'_>) -> R,
     ) -> Option<R> {
-        let (result, set) = self.with(index, |shared, cs| {
+        let (result, wake) = self.with(index, |shared, cs| {
             let result = f(shared, cs);
             (result, shared.take_waiters())
         })?;
-        self.signal(set);
+        self.signal(wake);
         Some(result)
     }
 
     /// Wakes all who wait for slot `index`.
     pub(crate) fn wake_all(&self, index: u16) {
-        let set = self.with(index, |shared, _| shared.take_all_waiters());
-        self.signal(set.unwrap_or(WaitSet::EMPTY));
+        let wake = self.with(index, |shared, _| shared.take_all_waiters());
+        self.signal(wake.unwrap_or(Wake::NONE));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::net::Net;
 use crate::send::PbufError;
 use crate::settings::Settings;
 use crate::shared::{Holder, Phase, Ready, Requests, Shared, Side};
-use crate::wait::Patience;
+use crate::wait::{Callback, Patience};
 
 /// A TCP connection, TCP listener or UDP endpoint (lwIP's `struct netconn *`).
 ///
@@ -88,6 +88,17 @@ impl Netconn {
         }
     }
 
+    /// Runs `f` on the slot in a critical section that is for several connections. `None`: the
+    /// name is stale.
+    pub(crate) fn in_section<R>(
+        &self,
+        cs: CriticalSection<'_>,
+        f: impl FnOnce(&mut Shared) -> R,
+    ) -> Option<R> {
+        let run = |shared: &mut Shared| self.checked(shared, cs, |shared, _| f(shared)).ok();
+        self.net.in_section(self.index, cs, run).flatten()
+    }
+
     fn checked<R>(
         &self,
         shared: &mut Shared,
@@ -153,6 +164,11 @@ impl Netconn {
         self.with(|shared, _| shared.kind)
     }
 
+    /// What kind of connection it is, and its options: a look at both at once.
+    pub fn kind_and_settings(&self) -> Result<(Kind, Settings), Error> {
+        self.with(|shared, _| (shared.kind, shared.settings))
+    }
+
     /// The local address; unspecified and port 0 while not bound.
     #[doc(alias = "netconn_addr")]
     pub fn local_addr(&self) -> Result<SocketAddr, Error> {
@@ -184,6 +200,17 @@ impl Netconn {
         self.with(|shared, _| shared.error.take())
     }
 
+    /// Has `call` called with `arg` and what the connection is ready for whenever there may be
+    /// news of it; the call may come without any. An application hangs its own event of the
+    /// operating system here. `None`: no call any more.
+    ///
+    /// It runs in the thread that causes the news, which is the tcpip thread except for events and
+    /// local pairs; it may be an interrupt handler that posts an event. It must not sleep.
+    #[doc(alias = "netconn_new_with_callback")]
+    pub fn on_event(&self, call: Option<fn(usize, Ready)>, arg: usize) -> Result<(), Error> {
+        self.with(|shared, _| shared.callback = call.map(|call| Callback { call, arg }))
+    }
+
     /// What would not sleep now.
     pub fn ready(&self) -> Result<Ready, Error> {
         self.with(|shared, _| shared.ready())
@@ -205,33 +232,19 @@ impl Netconn {
         self.with(|shared, _| {
             let before = shared.settings;
             change(&mut shared.settings);
-            let engine = |s: &Settings| (s.nagle, s.keepalive, s.broadcast);
-            if engine(&before) != engine(&shared.settings) {
+            if before.engine_part() != shared.settings.engine_part() {
                 shared.request(Requests::SETTINGS);
             }
         })
     }
 
-    /// How long a receiving call may sleep.
-    pub(crate) fn recv_patience(&self) -> Result<Patience, Error> {
-        let settings = self.settings()?;
-        if settings.nonblocking {
-            return Ok(Patience::Never);
-        }
-        // A time-out of zero means none, as for SO_RCVTIMEO.
-        Ok(Patience::from_timeout(
-            settings.recv_timeout.filter(|t| !t.is_zero()),
-        ))
+    /// How long a receiving call may sleep by the settings.
+    pub fn recv_patience(&self) -> Result<Patience, Error> {
+        Ok(self.settings()?.recv_patience())
     }
 
-    /// How long a sending call may sleep.
-    pub(crate) fn send_patience(&self) -> Result<Patience, Error> {
-        let settings = self.settings()?;
-        if settings.nonblocking {
-            return Ok(Patience::Never);
-        }
-        Ok(Patience::from_timeout(
-            settings.send_timeout.filter(|t| !t.is_zero()),
-        ))
+    /// How long a sending call may sleep by the settings.
+    pub fn send_patience(&self) -> Result<Patience, Error> {
+        Ok(self.settings()?.send_patience())
     }
 }

@@ -3,13 +3,16 @@
 //! acknowledgement fetches what is queued. It sleeps only without credit.
 use core::time::Duration;
 
-use gannet_core::Pbuf;
+use critical_section::CriticalSection;
+use gannet_core::{Chain, Pbuf};
 
 use crate::control::Kind;
 use crate::error::Error;
+use crate::gather::Gather;
+use crate::net::Net;
 use crate::netconn::Netconn;
 use crate::shared::{Phase, Requests, Shared, Side};
-use crate::wait::Patience;
+use crate::wait::{Patience, Wake};
 
 /// Writes of at most so many bytes are appended to the last buffer queued, inside the critical
 /// section, if it has room: a thousand small writes must not pin a thousand buffers.
@@ -67,81 +70,139 @@ impl Netconn {
 
     /// As [`Netconn::send`], with a patience of its own.
     pub fn send_within(&self, data: &[u8], flow: Flow, patience: Patience) -> Result<usize, Error> {
-        let mut done = 0;
+        self.send_vectored(&[data], flow, patience)
+    }
+
+    /// As [`Netconn::send`], from several buffers, one after another, with a patience of its own:
+    /// together they are queued like one.
+    #[doc(alias = "netconn_write_vectors_partly")]
+    #[doc(alias = "writev")]
+    pub fn send_vectored(
+        &self,
+        bufs: &[&[u8]],
+        flow: Flow,
+        patience: Patience,
+    ) -> Result<usize, Error> {
+        let mut data = Gather::new(bufs);
+        let len = data.len();
         loop {
-            let rest = data.get(done..).unwrap_or(&[]);
-            match self.send_step(rest, flow, patience) {
-                Ok(n) => done += n,
-                Err(_) if done > 0 => return Ok(done),
-                Err(error) => return Err(error),
-            }
-            if done >= data.len() {
-                return Ok(done);
+            match self.send_step(&mut data, flow, patience) {
+                Ok(()) if data.len() == 0 => return Ok(len),
+                Ok(()) => {}
+                Err((error, told)) => {
+                    if data.len() == len {
+                        return Err(error);
+                    }
+                    // Some was queued, which is the news; the error is for the next call.
+                    if told == Told::Taken {
+                        let _ = self.with(|shared, _| shared.error = Some(error));
+                    }
+                    return Ok(len - data.len());
+                }
             }
         }
     }
 
     /// Queues some of `data`, sleeping until there is room for at least one byte.
-    fn send_step(&self, data: &[u8], flow: Flow, patience: Patience) -> Result<usize, Error> {
-        let step = self.sleep_until(Side::Write, patience, |shared, _| {
-            if let Err(error) = shared.may_write() {
-                return Some(Err(error));
-            }
-            if data.len() <= SMALL
-                && shared.room() as usize >= data.len()
-                && (data.is_empty() || shared.tx.tail_room() >= data.len())
-            {
-                let n = shared.tx.append_copy(data);
-                shared.queued = shared.queued.saturating_add(n as u32);
-                shared.written(flow);
-                return Some(Ok(Step::Appended(n)));
-            }
-            shared.reserve(data.len()).map(|n| Ok(Step::Reserved(n)))
-        })??;
+    fn send_step(
+        &self,
+        data: &mut Gather<'_>,
+        flow: Flow,
+        patience: Patience,
+    ) -> Result<(), (Error, Told)> {
+        let step = self
+            .sleep_until(Side::Write, patience, |shared, cs| {
+                if let Err(error) = shared.may_write() {
+                    return Some(Err(error));
+                }
+                if data.len() <= SMALL
+                    && shared.room() as usize >= data.len()
+                    && let Some(wake) = self.net.append(shared, cs, data, flow)
+                {
+                    return Some(Ok(Step::Appended(wake)));
+                }
+                shared.reserve(data.len()).map(|n| Ok(Step::Reserved(n)))
+            })
+            .map_err(|error| (error, Told::No))??;
         match step {
-            Step::Appended(n) => Ok(n),
-            Step::Reserved(n) => self.fill(data.get(..n).unwrap_or(&[]), flow, patience),
+            Step::Appended(wake) => {
+                self.net.signal(wake);
+                Ok(())
+            }
+            Step::Reserved(n) => self.fill(data, n, flow, patience),
         }
     }
 
-    /// Queues `data`, for which room is reserved, in buffers of the pool.
-    fn fill(&self, data: &[u8], flow: Flow, patience: Patience) -> Result<usize, Error> {
+    /// Queues `n` bytes of `data`, for which room is reserved, in buffers of the pool.
+    fn fill(
+        &self,
+        data: &mut Gather<'_>,
+        n: usize,
+        flow: Flow,
+        patience: Patience,
+    ) -> Result<(), (Error, Told)> {
+        let mut n = n;
         loop {
-            if let Ok(mut copy) = Pbuf::alloc(self.net.tx_pool, 0, data.len()) {
-                copy.copy_from(data);
+            let before = data.len();
+            if let Ok(copy) = data.copy_out(self.net.tx_pool, 0, n) {
                 return self
-                    .with(|shared, _| shared.push_reserved(copy, flow))
-                    .map(|()| data.len());
+                    .push(copy, flow)
+                    .map_err(|refused| (refused.error, Told::No));
             }
+            debug_assert_eq!(data.len(), before, "nothing is consumed on error");
             // All of the pool is under way, or this write is larger than the whole pool.
-            if data.len() > self.net.tx_pool.block_size() {
-                let (one, rest) = data.split_at(self.net.tx_pool.block_size());
-                self.with(|shared, _| {
-                    shared.queued = shared.queued.saturating_sub(rest.len() as u32)
-                })?;
-                return self.fill(one, flow, patience);
+            let block = self.net.tx_pool.block_size();
+            if n > block {
+                self.unreserve(n - block);
+                n = block;
+                continue;
             }
-            let pause = self.sleep_for_pool(patience);
-            if let Err(error) = pause {
-                let _ = self.with(|shared, _| {
-                    shared.queued = shared.queued.saturating_sub(data.len() as u32);
-                });
-                return Err(error);
+            if let Err(refused) = self.sleep_for_pool(patience) {
+                self.unreserve(n);
+                return Err(refused);
             }
         }
+    }
+
+    /// Gives room back that was reserved and not used.
+    fn unreserve(&self, n: usize) {
+        let n = u32::try_from(n).unwrap_or(u32::MAX);
+        let wake = self.with(|shared, _| {
+            shared.queued = shared.queued.saturating_sub(n);
+            // Another writer may have found none.
+            shared.take_sides(false, true)
+        });
+        if let Ok(wake) = wake {
+            self.net.signal(wake);
+        }
+    }
+
+    /// Queues `data`, for which room is reserved.
+    fn push(&self, data: Pbuf, flow: Flow) -> Result<(), PbufError> {
+        let wake = self.with_data(data, |shared, cs, data| {
+            if shared.kind == Kind::Pair {
+                return Ok(self.net.deliver(shared, cs, data));
+            }
+            shared.tx.push(data);
+            shared.written(flow);
+            Ok(Wake::NONE)
+        })?;
+        self.net.signal(wake);
+        Ok(())
     }
 
     /// Sleeps a little; ends early if the connection does.
-    fn sleep_for_pool(&self, patience: Patience) -> Result<(), Error> {
+    fn sleep_for_pool(&self, patience: Patience) -> Result<(), (Error, Told)> {
         if patience.left().is_err() {
-            return Err(Error::WouldBlock);
+            return Err((Error::WouldBlock, Told::No));
         }
         let outcome = self.sleep_until(Side::Write, patience.at_most(POOL_RETRY), |shared, _| {
-            shared.may_write().err().map(Err::<(), _>)
+            shared.may_write().err()
         });
         match outcome {
             Err(Error::WouldBlock) => Ok(()),
-            outcome => outcome?,
+            Err(error) => Err((error, Told::No)),
+            Ok(refused) => Err(refused),
         }
     }
 
@@ -155,9 +216,9 @@ impl Netconn {
         let len = u32::try_from(data.tot_len()).unwrap_or(u32::MAX);
         let reserved = self.sleep_until(Side::Write, patience, |shared, _| {
             if let Err(error) = shared.may_write() {
-                return Some(Err(error));
+                return Some(Err(error.0));
             }
-            if len > shared.snd_buf {
+            if len > shared.send_buffer() {
                 return Some(Err(Error::TooLong));
             }
             (shared.room() >= len).then(|| {
@@ -168,10 +229,7 @@ impl Netconn {
         if let Err(error) = reserved.and_then(|reserved| reserved) {
             return Err(PbufError::new(error, data));
         }
-        self.with_data(data, |shared, _, data| {
-            shared.push_reserved(data, flow);
-            Ok(())
-        })
+        self.push(data, flow)
     }
 
     /// Sends constant data without copying.
@@ -205,31 +263,40 @@ impl Netconn {
             Kind::Tcp if shared.phase == Phase::Connected && shared.queued > 0 => None,
             Kind::Tcp if shared.error.is_some() => shared.error.take().map(Err),
             Kind::Tcp => Some(Ok(())),
-            Kind::Udp => Some(Err(Error::NotSupported)),
+            _ => Some(Err(Error::NotSupported)),
         })?
     }
 }
 
+/// Whether an error was the connection's, told once and now taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    No,
+    Taken,
+}
+
 /// What one step of a write did.
 enum Step {
-    /// Appended that much to the last buffer.
-    Appended(usize),
+    /// Appended all to the last buffer; these want to know.
+    Appended(Wake),
     /// Reserved room for that much.
     Reserved(usize),
 }
 
 impl Shared {
-    fn may_write(&mut self) -> Result<(), Error> {
-        if self.kind == Kind::Udp {
-            return Err(Error::NotSupported);
+    fn may_write(&mut self) -> Result<(), (Error, Told)> {
+        if !matches!(self.kind, Kind::Tcp | Kind::Pair) {
+            return Err((Error::NotSupported, Told::No));
         }
         if let Some(error) = self.error.take() {
-            return Err(error);
+            return Err((error, Told::Taken));
         }
         match self.phase {
             Phase::Connected if !self.write_shut => Ok(()),
-            Phase::Connected | Phase::Dead => Err(Error::BrokenPipe),
-            Phase::Idle | Phase::Connecting | Phase::Listening => Err(Error::NotConnected),
+            Phase::Connected | Phase::Dead => Err((Error::BrokenPipe, Told::No)),
+            Phase::Idle | Phase::Connecting | Phase::Listening => {
+                Err((Error::NotConnected, Told::No))
+            }
         }
     }
 
@@ -241,15 +308,48 @@ impl Shared {
         (n > 0).then_some(n)
     }
 
-    fn push_reserved(&mut self, data: Pbuf, flow: Flow) {
-        self.tx.push(data);
-        self.written(flow);
-    }
-
     /// Something was queued: the service is told if it could transmit.
     fn written(&mut self, flow: Flow) {
         self.more = flow == Flow::GoesOn;
         self.requests.insert(Requests::SEND);
         self.ring |= self.tx.len() as u64 >= u64::from(self.ring_at);
+    }
+}
+
+impl Net {
+    /// Appends all of `data` to the last buffer that waits to be sent, or in a pair to be read.
+    /// `None`: it has no room.
+    fn append(
+        &self,
+        shared: &mut Shared,
+        cs: CriticalSection<'_>,
+        data: &mut Gather<'_>,
+        flow: Flow,
+    ) -> Option<Wake> {
+        let n = data.len();
+        let mut into = |queue: &mut Chain| {
+            let fits = n == 0 || queue.tail_room() >= n;
+            if fits {
+                data.feed(n, |chunk| queue.append_copy(chunk));
+            }
+            fits
+        };
+        let (fits, wake) = if shared.kind == Kind::Pair {
+            let mut fits = n == 0;
+            let wake = self.other_end(shared, cs, |other| fits |= into(&mut other.rx));
+            (fits, wake)
+        } else {
+            let fits = into(&mut shared.tx);
+            if fits {
+                shared.written(flow);
+            }
+            (fits, Wake::NONE)
+        };
+        if !fits {
+            return None;
+        }
+        // At most SMALL.
+        shared.queued = shared.queued.saturating_add(n as u32);
+        Some(wake)
     }
 }

@@ -2,6 +2,7 @@
 //! behind one short critical section, so there is nothing to get wrong about memory ordering;
 //! bytes are copied before and after.
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use core::num::NonZeroU32;
 
 use gannet_core::{Chain, TcpListener, TcpPcb, UdpPcb};
 
@@ -9,7 +10,7 @@ use crate::control::{Control, Kind};
 use crate::datagram::Queue;
 use crate::error::Error;
 use crate::settings::Settings;
-use crate::wait::WaitSet;
+use crate::wait::{Callback, WaitSet, Wake};
 
 /// "Not bound", "not connected".
 pub(crate) const NO_ADDR: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
@@ -174,9 +175,17 @@ pub(crate) struct Shared {
     pub(crate) error: Option<Error>,
     pub(crate) readers: WaitSet,
     pub(crate) writers: WaitSet,
+    /// Called with each news.
+    pub(crate) callback: Option<Callback>,
+    /// Owners of the name; the connection closes with the last one's [`Netconn::release`].
+    ///
+    /// [`Netconn::release`]: crate::Netconn::release
+    pub(crate) owners: u16,
 
     /// TCP: received, in order, not read yet.
     pub(crate) rx: Chain,
+    /// TCP: a reader sleeps that is content with less than the low-water mark.
+    pub(crate) eager: bool,
     /// TCP: bytes read that the engine does not know of yet.
     pub(crate) consumed: u32,
     /// TCP: bytes read that are worth telling the engine.
@@ -203,6 +212,11 @@ pub(crate) struct Shared {
     pub(crate) accept_first: Option<u16>,
     pub(crate) accept_last: Option<u16>,
     pub(crate) accept_next: Option<u16>,
+
+    /// Pair: the other end's slot, while it is open.
+    pub(crate) other: Option<u16>,
+    /// Event: posted and not taken.
+    pub(crate) count: u64,
 
     /// UDP: datagrams received.
     pub(crate) inbox: Queue,
@@ -231,7 +245,10 @@ impl Shared {
             error: None,
             readers: WaitSet::EMPTY,
             writers: WaitSet::EMPTY,
+            callback: None,
+            owners: 1,
             rx: Chain::new(),
+            eager: false,
             consumed: 0,
             window_step: 1,
             eof: false,
@@ -245,6 +262,8 @@ impl Shared {
             accept_first: None,
             accept_last: None,
             accept_next: None,
+            other: None,
+            count: 0,
             inbox: Queue::EMPTY,
             outbox: Queue::EMPTY,
             dropped: 0,
@@ -260,13 +279,28 @@ impl Shared {
 
     /// Bytes that may be written now.
     pub(crate) fn room(&self) -> u32 {
-        self.snd_buf.saturating_sub(self.queued)
+        self.send_buffer().saturating_sub(self.queued)
+    }
+
+    /// What may be written and not acknowledged.
+    pub(crate) fn send_buffer(&self) -> u32 {
+        self.settings
+            .send_buffer
+            .map_or(self.snd_buf, NonZeroU32::get)
     }
 
     /// Room from which on a sleeping writer is woken: a third of the send buffer, so that it is
     /// not woken for each segment acknowledged.
     pub(crate) fn is_worth_writing(&self) -> bool {
-        self.room() >= (self.snd_buf / 3).max(1)
+        self.room() >= (self.send_buffer() / 3).max(1)
+    }
+
+    /// Bytes that make it ready for reading (`SO_RCVLOWAT`). Never more than half of the window,
+    /// or the peer could not send them.
+    pub(crate) fn low_water(&self) -> usize {
+        // A step is a quarter of the window.
+        let half = self.window_step.saturating_mul(2);
+        self.settings.recv_low_water.min(half).max(1) as usize
     }
 
     /// What would not sleep now.
@@ -275,6 +309,11 @@ impl Shared {
         let over = self.phase == Phase::Dead;
         let end = self.eof || self.read_shut;
         match self.kind {
+            Kind::Event => Ready {
+                read: self.count > 0,
+                write: self.count < crate::event::MAX_COUNT,
+                ..Ready::NONE
+            },
             Kind::Udp => Ready {
                 read: error || end || !self.inbox.is_empty(),
                 write: true,
@@ -287,10 +326,10 @@ impl Shared {
                 error,
                 ..Ready::NONE
             },
-            Kind::Tcp => {
+            Kind::Tcp | Kind::Pair => {
                 let connected = self.phase == Phase::Connected;
                 Ready {
-                    read: error || over || end || !self.rx.is_empty(),
+                    read: error || over || end || self.rx.len() >= self.low_water(),
                     write: error
                         || over
                         || (connected && (self.write_shut || self.is_worth_writing())),
@@ -302,23 +341,35 @@ impl Shared {
         }
     }
 
-    /// Takes the waiters that `ready` concerns.
-    pub(crate) fn take_waiters(&mut self) -> WaitSet {
+    /// There are news: takes those that they concern.
+    pub(crate) fn take_waiters(&mut self) -> Wake {
         let ready = self.ready();
-        let mut set = WaitSet::EMPTY;
-        if ready.read || ready.peer_closed || ready.hang_up {
-            set.merge(self.readers.take());
-        }
-        if ready.write || ready.hang_up {
-            set.merge(self.writers.take());
-        }
-        set
+        let mut wake = self.take_sides(
+            ready.read || ready.peer_closed || ready.hang_up || (self.eager && !self.rx.is_empty()),
+            ready.write || ready.hang_up,
+        );
+        wake.callback = self
+            .callback
+            .filter(|_| ready.any())
+            .map(|callback| (callback, ready));
+        wake
     }
 
-    /// Takes all waiters.
-    pub(crate) fn take_all_waiters(&mut self) -> WaitSet {
-        let mut set = self.readers.take();
-        set.merge(self.writers.take());
-        set
+    /// Takes all that sleep.
+    pub(crate) fn take_all_waiters(&mut self) -> Wake {
+        self.take_sides(true, true)
+    }
+
+    /// Takes those that sleep for reading, for writing, or both.
+    pub(crate) fn take_sides(&mut self, read: bool, write: bool) -> Wake {
+        let mut wake = Wake::NONE;
+        if read {
+            self.eager = false;
+            wake.set.merge(self.readers.take());
+        }
+        if write {
+            wake.set.merge(self.writers.take());
+        }
+        wake
     }
 }

@@ -4,12 +4,12 @@ use core::cell::Cell;
 use critical_section::Mutex;
 use gannet_core::tcp::TcpStats;
 use gannet_core::udp::UdpStats;
-use gannet_core::{Stack, TcpCensus};
+use gannet_core::{ArpStats, IcmpStats, IpStats, Stack, TcpCensus};
 
 use crate::error::Error;
 use crate::net::Net;
 use crate::service::Service;
-use crate::wait::{Patience, WaitSet};
+use crate::wait::{Patience, WaitSet, Wake};
 
 /// The counters of a stack at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,12 @@ pub struct Snapshot {
     pub tcp: TcpStats,
     /// What UDP has counted.
     pub udp: UdpStats,
+    /// What IP has counted.
+    pub ip: IpStats,
+    /// What ICMP has counted.
+    pub icmp: IcmpStats,
+    /// What ARP has counted.
+    pub arp: ArpStats,
     /// How many TCP connections there are.
     pub census: TcpCensus,
 }
@@ -94,12 +100,15 @@ impl Service {
         let snapshot = Snapshot {
             tcp: *stack.tcp_stats(),
             udp: *stack.udp_stats(),
+            ip: *stack.ip_stats(),
+            icmp: *stack.icmp_stats(),
+            arp: *stack.arp_stats(),
             census: stack.tcp_census(),
         };
         critical_section::with(|cs| {
             net.snapshot.latest.borrow(cs).set(Some(snapshot));
             net.snapshot.waiting.borrow(cs).set(WaitSet::EMPTY);
         });
-        net.signal(set);
+        net.signal(Wake { set, ..Wake::NONE });
     }
 }

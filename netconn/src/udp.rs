@@ -6,6 +6,7 @@ use gannet_core::Pbuf;
 use crate::control::{Control, Kind};
 use crate::datagram::Datagram;
 use crate::error::Error;
+use crate::gather::{Gather, scatter};
 use crate::netconn::Netconn;
 use crate::recv::Peek;
 use crate::send::PbufError;
@@ -30,6 +31,8 @@ pub struct Received {
     pub from: SocketAddr,
     /// The local address it was sent to (`IP_PKTINFO`).
     pub to: SocketAddr,
+    /// Type of service: DSCP in the upper six bits, ECN in the lower two (`IP_RECVTOS`).
+    pub tos: u8,
 }
 
 impl Netconn {
@@ -46,34 +49,35 @@ impl Netconn {
         peek: Peek,
         patience: Patience,
     ) -> Result<Received, Error> {
+        self.recv_from_vectored(&mut [buf], peek, patience)
+    }
+
+    /// As [`Netconn::recv_from`], into several buffers, one after another.
+    #[doc(alias = "recvmsg")]
+    pub fn recv_from_vectored(
+        &self,
+        bufs: &mut [&mut [u8]],
+        peek: Peek,
+        patience: Patience,
+    ) -> Result<Received, Error> {
         if peek == Peek::Keep {
-            return self.peek_from(buf, patience);
+            return self.peek_from(bufs, patience);
         }
-        let (data, from, to) = self.recv_pbuf_from(patience)?;
-        let Some(data) = data else {
-            return Ok(Received {
-                len: 0,
-                datagram_len: 0,
-                from,
-                to,
-            });
+        let Some((data, about)) = self.recv_datagram(patience)? else {
+            return Ok(nothing());
         };
         Ok(Received {
-            len: data.copy_to(0, buf),
-            datagram_len: data.tot_len(),
-            from,
-            to,
+            len: scatter(&data, bufs, 0),
+            ..about
         })
     }
 
-    fn peek_from(&self, buf: &mut [u8], patience: Patience) -> Result<Received, Error> {
+    fn peek_from(&self, bufs: &mut [&mut [u8]], patience: Patience) -> Result<Received, Error> {
         self.sleep_until(Side::Read, patience, |shared, cs| {
             // Peeking is rare, and needs no descriptor when it copies here.
-            let look = |data: &Pbuf, from, to| Received {
-                len: data.copy_to(0, buf),
-                datagram_len: data.tot_len(),
-                from,
-                to,
+            let look = |data: &Pbuf, about| Received {
+                len: scatter(data, bufs, 0),
+                ..about
             };
             match self.net.datagrams.peek(cs, &shared.inbox, look) {
                 Some(received) => Some(Ok(received)),
@@ -91,13 +95,26 @@ impl Netconn {
         &self,
         patience: Patience,
     ) -> Result<(Option<Pbuf>, SocketAddr, SocketAddr), Error> {
+        Ok(match self.recv_datagram(patience)? {
+            Some((data, about)) => (Some(data), about.from, about.to),
+            None => (None, NO_ADDR, NO_ADDR),
+        })
+    }
+
+    /// A datagram and what is known of it; `None` after a shutdown.
+    fn recv_datagram(&self, patience: Patience) -> Result<Option<(Pbuf, Received)>, Error> {
         self.sleep_until(Side::Read, patience, |shared, cs| {
             if let Some(datagram) = self.net.datagrams.pop(cs, &mut shared.inbox) {
-                return Some(Ok((Some(datagram.data), datagram.peer, datagram.local)));
+                let about = Received {
+                    len: 0,
+                    datagram_len: datagram.data.tot_len(),
+                    from: datagram.peer,
+                    to: datagram.local,
+                    tos: datagram.tos,
+                };
+                return Some(Ok(Some((datagram.data, about))));
             }
-            shared
-                .nothing_received()
-                .map(|end| end.map(|()| (None, NO_ADDR, NO_ADDR)))
+            shared.nothing_received().map(|end| end.map(|()| None))
         })?
     }
 
@@ -115,13 +132,21 @@ impl Netconn {
     /// [`Error::NoBuffers`]. [`Error::BrokenPipe`]: shut down.
     #[doc(alias = "netconn_sendto")]
     pub fn send_to(&self, data: &[u8], to: Option<SocketAddr>) -> Result<(), Error> {
-        if data.len() > MAX_DATAGRAM {
+        self.send_to_vectored(&[data], to)
+    }
+
+    /// As [`Netconn::send_to`]: the buffers, one after another, are one datagram.
+    #[doc(alias = "sendmsg")]
+    pub fn send_to_vectored(&self, bufs: &[&[u8]], to: Option<SocketAddr>) -> Result<(), Error> {
+        let mut data = Gather::new(bufs);
+        let len = data.len();
+        if len > MAX_DATAGRAM {
             return Err(Error::TooLong);
         }
         self.with(|shared, _| shared.destination(to))??;
-        let mut copy =
-            Pbuf::alloc(self.net.tx_pool, HEADROOM, data.len()).map_err(|_| Error::NoBuffers)?;
-        copy.copy_from(data);
+        let copy = data
+            .copy_out(self.net.tx_pool, HEADROOM, len)
+            .map_err(|_| Error::NoBuffers)?;
         self.send_pbuf_to(copy, to).map_err(|refused| refused.error)
     }
 
@@ -140,6 +165,7 @@ impl Netconn {
                 data,
                 peer,
                 local: NO_ADDR,
+                tos: 0,
             };
             if let Err(back) = self.net.datagrams.push(cs, &mut shared.outbox, datagram) {
                 return Err(PbufError::new(Error::NoBuffers, back.data));
@@ -173,6 +199,7 @@ fn nothing() -> Received {
         datagram_len: 0,
         from: NO_ADDR,
         to: NO_ADDR,
+        tos: 0,
     }
 }
 

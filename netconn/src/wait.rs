@@ -13,6 +13,7 @@ use gannet_core::Instant;
 
 use crate::error::Error;
 use crate::net::Net;
+use crate::shared::Ready;
 use crate::sys::{self, EventId};
 
 /// How long a call may sleep.
@@ -122,6 +123,29 @@ impl WaitSet {
     }
 }
 
+/// What an application wants called when there are news of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Callback {
+    pub(crate) call: fn(usize, Ready),
+    pub(crate) arg: usize,
+}
+
+/// Who has to be told of a change, once the critical section is over.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Wake {
+    pub(crate) set: WaitSet,
+    pub(crate) callback: Option<(Callback, Ready)>,
+}
+
+impl Wake {
+    /// Nobody.
+    pub(crate) const NONE: Self = Self {
+        set: WaitSet::EMPTY,
+        callback: None,
+    };
+}
+
 /// One place to sleep: an event that is made when it is first needed, and kept.
 #[derive(Debug)]
 pub struct Waiter(Mutex<Cell<Option<EventId>>>);
@@ -203,11 +227,11 @@ impl Waiters {
 
     /// Wakes the threads behind `set`. One that sleeps no longer is not disturbed: the signal of
     /// a borrowed event at worst makes its next borrower look twice.
-    pub(crate) fn signal(&self, set: WaitSet) {
+    pub(crate) fn signal(&self, set: WaitSet, signal: fn(EventId)) {
         for number in set.iter() {
             let slot = self.slots.get(usize::from(number));
             if let Some(event) = slot.and_then(|slot| critical_section::with(|cs| slot.event(cs))) {
-                sys::event_signal(event);
+                signal(event);
             }
         }
     }
@@ -250,9 +274,27 @@ impl Drop for Borrowed<'_> {
 }
 
 impl Net {
-    pub(crate) fn signal(&self, set: WaitSet) {
-        if set != WaitSet::EMPTY {
-            self.waiters.signal(set);
+    /// Tells those that `wake` names.
+    pub(crate) fn signal(&self, wake: Wake) {
+        self.tell(wake, sys::event_signal);
+    }
+
+    /// As [`Net::signal`], from an interrupt handler.
+    pub(crate) fn signal_from_isr(&self, wake: Wake) {
+        self.tell(wake, sys::event_signal_from_isr);
+    }
+
+    /// Those of both ends of a pair.
+    pub(crate) fn signal_both(&self, wakes: [Wake; 2]) {
+        wakes.into_iter().for_each(|wake| self.signal(wake));
+    }
+
+    fn tell(&self, wake: Wake, signal: fn(EventId)) {
+        if wake.set != WaitSet::EMPTY {
+            self.waiters.signal(wake.set, signal);
+        }
+        if let Some((callback, ready)) = wake.callback {
+            (callback.call)(callback.arg, ready);
         }
     }
 }

@@ -9,6 +9,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod bsd;
 pub mod io;
 mod listener;
 mod stream;

@@ -227,8 +227,12 @@ impl TcpStream {
 
     /// Probes of a silent peer (`SO_KEEPALIVE` and the `TCP_KEEP...` times); `None`: none.
     pub fn set_keepalive(&self, keepalive: Option<Keepalive>) -> Result<(), Error> {
-        self.0
-            .change_settings(|settings| settings.keepalive = keepalive)
+        self.0.change_settings(|settings| {
+            settings.keepalive = keepalive.is_some();
+            if let Some(times) = keepalive {
+                settings.keepalive_times = times;
+            }
+        })
     }
 
     /// Whether calls return [`Error::WouldBlock`] instead of sleeping.

@@ -63,7 +63,8 @@ pub struct Direction {
     random: fastrand::Rng,
     in_flight: BinaryHeap<InFlight>,
     sent: u64,
-    line_free: Instant,
+    /// When the line is free, in nanoseconds: rounded to microseconds it would be too fast.
+    line_free: u64,
     /// Frames dropped by loss, a full queue, or their length.
     pub dropped: u64,
     /// Packets marked.
@@ -80,7 +81,7 @@ impl Direction {
             random: fastrand::Rng::with_seed(seed),
             in_flight: BinaryHeap::new(),
             sent: 0,
-            line_free: Instant::ZERO,
+            line_free: 0,
             dropped: 0,
             marked: 0,
         }
@@ -112,16 +113,17 @@ impl Direction {
     fn accept(&mut self, mut frame: Vec<u8>, now: Instant) {
         let mut leaves = now;
         if let Some(rate) = self.faults.rate {
-            let time = |bytes: usize| Duration::from_nanos(bytes as u64 * 8_000_000_000 / rate);
+            let time = |bytes: usize| bytes as u64 * 8_000_000_000 / rate;
+            let now = now.as_micros() * 1_000;
             let start = self.line_free.max(now);
-            let backlog = start.saturating_since(now);
-            if backlog > time(1514) * u32::try_from(self.faults.queue).unwrap_or(u32::MAX) {
+            let queue = u64::try_from(self.faults.queue).unwrap_or(u64::MAX);
+            if start - now > time(1514).saturating_mul(queue) {
                 self.dropped += 1;
                 return;
             }
             // Preamble, check sequence and gap are on the line too.
-            leaves = start + time(frame.len() + 24);
-            self.line_free = leaves;
+            self.line_free = start + time(frame.len() + 24);
+            leaves = Instant::from_micros(self.line_free.div_ceil(1_000));
         }
         if self.random.f64() < self.faults.loss {
             self.dropped += 1;

@@ -49,8 +49,13 @@ pub const LWIP: [(u32, [([f64; 4], u32); 3]); 4] = [
 /// A cell of lwIP's table.
 pub fn lwip_path(window: u32, rtt_ms: u64, loss: f64) -> Path {
     let mut path = Path::symmetric(Duration::from_millis(rtt_ms), loss / 100.0, window);
-    path.limit = Duration::from_secs(30);
-    path.bytes = 32 << 20;
+    // Without loss the start shows, which theirs does not contain.
+    let (seconds, bytes) = if loss > 0.0 {
+        (30, 32 << 20)
+    } else {
+        (100, 4 << 30)
+    };
+    (path.limit, path.bytes) = (Duration::from_secs(seconds), bytes);
     path.limited(100_000_000, 100)
 }
 

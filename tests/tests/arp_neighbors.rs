@@ -444,7 +444,7 @@ fn whatever_is_said_nobody_is_asked_too_often_or_sent_what_is_anothers() {
     let mut lan = Lan::new();
     // Stations that have spoken for host n; and when the stack last asked for it.
     let mut claimed = vec![Vec::new(); 12];
-    let mut asked = vec![None; 12];
+    let mut asked = [None; 12];
     let hosts = || [1, 3, 4, 5, 6, 7, 8, 9, 10, 11];
     for _ in 0..30_000 {
         let n = hosts()[random.usize(..10)];

@@ -138,6 +138,25 @@ fn interfaces_come_and_go() {
 }
 
 #[test]
+fn neighbours_of_an_old_address_are_forgotten() {
+    let mut lan = Lan::acquainted();
+    lan.put(ping(PEER, STACK));
+    lan.put(ping(Ipv4Addr::new(10, 0, 0, 9), STACK));
+    assert_eq!(lan.sent().len(), 2, "an answer and a question");
+    let moved = Ipv4Addr::new(10, 0, 0, 20);
+    lan.stack
+        .set_addr(lan.netif, Subnet::new(moved, 24))
+        .expect("a good address");
+    lan.assert_at_rest();
+    assert_eq!(lan.stack.arp_stats().waiting_dropped, 1);
+    lan.sent();
+    lan.put(ping(PEER, STACK));
+    assert_eq!(lan.sent(), [], "not ours any more");
+    lan.put(ping(PEER, moved));
+    assert!(matches!(&lan.sent()[..], [Sent::Arp(_, arp)] if arp.target_ip == PEER));
+}
+
+#[test]
 fn both_interfaces_and_loopback_get_their_turns() {
     let (mut lan, _, wire) = two();
     for _ in 0..200 {

@@ -96,6 +96,16 @@ fn messages_that_cannot_be_true_are_ignored() {
 }
 
 #[test]
+fn segments_that_would_have_fitted_were_not_too_long() {
+    // RFC 5927 §7.2: nothing longer than the claim was sent.
+    let (mut t, mut app) = accepted();
+    t.write(app.pcb(), 1, 300);
+    t.run(&mut app, "> P. 1:301(300) ack 1");
+    t.too_long(&mut app, 1, 600);
+    assert_eq!(t.tcp().mss(app.pcb()), Ok(1460));
+}
+
+#[test]
 fn a_claim_against_the_evidence_waits_for_a_timeout() {
     // RFC 5927 §7.2: segments of this size have passed.
     let (mut t, mut app) = accepted();
@@ -185,8 +195,47 @@ fn a_path_that_swallows_large_segments_is_found_out() {
     );
     assert_eq!(t.tcp().mss(pcb), Ok(536));
     t.wait(&mut app, Duration::from_secs(30));
+    // With one segment; the size counts when that is acknowledged.
     t.write(pcb, 1471, 1460);
     t.run(&mut app, "> P. 1471:2931(1460) ack 1");
+    assert_eq!(t.tcp().mss(pcb), Ok(536));
+    t.run(&mut app, "< . 1:1(0) ack 2931 win 60000");
+    assert_eq!(t.tcp().mss(pcb), Ok(1460));
+    t.write(pcb, 2931, 1460);
+    t.run(&mut app, "> P. 2931:4391(1460) ack 1");
+}
+
+#[test]
+fn a_probe_of_a_path_that_is_still_narrow_costs_one_segment() {
+    // RFC 4821 §7.6.2.
+    let (mut t, mut app) = accepted();
+    let pcb = app.pcb();
+    t.write(pcb, 1, 1460);
+    t.run(&mut app, "> P. 1:1461(1460) ack 1");
+    t.too_long(&mut app, 1, 1000);
+    t.run(&mut app, "> . 1:961(960) ack 1\n> P. 961:1461(500) ack 1");
+    t.run(&mut app, "< . 1:1(0) ack 1461 win 60000");
+    t.wait(&mut app, Duration::from_secs(601));
+    t.write(pcb, 1461, 5300);
+    t.turn(&mut app);
+    let sent = t.sent();
+    assert_eq!(sent[0], ". 1461:2921(1460) ack 1 win 65535");
+    assert_eq!(sent.len(), 5);
+    // All but the probe arrive.
+    for _ in 0..4 {
+        t.put(&mut app, ". 1:1(0) ack 1461 win 60000");
+    }
+    let again = t.sent();
+    assert_eq!(again[0], ". 1461:2421(960) ack 1 win 65535");
+    t.put(&mut app, ". 1:1(0) ack 2421 win 60000");
+    assert_eq!(t.sent()[0], ". 2421:3381(960) ack 1 win 65535");
+    t.put(&mut app, ". 1:1(0) ack 6761 win 60000");
+    assert_eq!(t.tcp().mss(pcb), Ok(960));
+    assert_eq!(t.stack.tcp_stats().timeouts, 0);
+    // The next chance is ten minutes away.
+    t.write(pcb, 6761, 3000);
+    t.turn(&mut app);
+    assert!(t.sent()[0].starts_with(". 6761:7721(960)"));
 }
 
 #[test]

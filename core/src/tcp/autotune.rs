@@ -57,8 +57,9 @@ impl Pcb {
 
     /// The application has processed `len` bytes.
     pub(super) fn consumed(&mut self, len: u32, now: Instant, config: &TcpConfig) {
+        // A window that the application has set is the largest.
         let largest = self.settings.largest_window(config);
-        if self.settings.rcv_wnd.is_some() || self.rcv.limit >= largest {
+        if self.rcv.limit >= largest {
             return;
         }
         let Some(rtt) = self.tune.rtt.or_else(|| self.rtt.srtt()) else {

@@ -46,6 +46,16 @@ impl Pcb {
 
     fn take_early(&mut self, segment: Arrived, cx: &mut Context<'_>) {
         let (seq, fin) = (segment.seq, segment.fin());
+        let end = seq + segment.len;
+        // RFC 2883 §4.2: the part that is stored already.
+        let known = cx
+            .runs
+            .ranges(self.rcv.runs)
+            .map(|(left, right)| (left.max(seq), right.min(end)))
+            .find(|(left, right)| left.before(*right));
+        if let Some((left, right)) = known {
+            self.rcv.arrived_twice(left, right);
+        }
         let stored = cx
             .runs
             .insert(&mut self.rcv.runs, seq, segment.payload, fin, cx.config);

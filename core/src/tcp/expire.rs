@@ -45,6 +45,8 @@ impl Pcb {
                 self.pending.poll = true;
                 self.start_poll_timer(cx.now);
             }
+            // The output that follows sends it.
+            Timer::Pacing => {}
             Timer::Refused => self.pending.refused = false,
             Timer::User => return self.give_up(Error::TimedOut),
         }

@@ -61,12 +61,7 @@ impl Engine {
             return;
         }
         let says_something = segment.len > 0 || segment.fin();
-        if !says_something
-            && self
-                .syns
-                .at(record)
-                .is_some_and(|slot| slot.defers(now, settings.defer_accept))
-        {
+        if !says_something && self.syns.defers(record, now, settings.defer_accept) {
             return;
         }
         if self.complete(ip, now, &slot, segment) {
@@ -159,9 +154,7 @@ impl Engine {
         };
         self.answer_syn(ip, now, &slot, None);
         // Not sent for want of a buffer is like lost: the timer sends it again.
-        if let Some(slot) = self.syns.at(record) {
-            slot.transmitted(now, &self.config);
-        }
+        self.syns.transmitted(record, now, &self.config);
     }
 
     /// Sends the SYN,ACK that belongs to `slot`; `extras` go into its timestamp.
@@ -218,17 +211,17 @@ impl Engine {
             .window_scale
             .map_or(0, |_| settings.shift(&self.config));
         let window = u32::from(settings.syn_window(&self.config)) >> shift;
-        self.send_bare(
-            ip,
-            now,
-            slot.local,
-            slot.remote,
-            slot.iss + 1,
-            Some(slot.irs + 1),
-            Flags::NONE,
-            u16::try_from(window).unwrap_or(u16::MAX),
-            &ack,
-        );
+        let challenge = Emit {
+            local: slot.local,
+            remote: slot.remote,
+            seq: slot.iss + 1,
+            ack: Some(slot.irs + 1),
+            flags: Flags::NONE,
+            window: u16::try_from(window).unwrap_or(u16::MAX),
+            options: &ack,
+            service: settings.service(&self.config),
+        };
+        self.send_bare(ip, now, &challenge);
     }
 
     /// What the listener of `record` gives its connections.

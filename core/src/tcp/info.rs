@@ -4,6 +4,7 @@ use core::time::Duration;
 use crate::config::TcpConfig;
 use crate::time::Instant;
 
+use super::CongestionControl;
 use super::State;
 use super::pcb::Pcb;
 
@@ -14,8 +15,8 @@ use super::pcb::Pcb;
 pub struct TcpInfo {
     /// The state (`tcpi_state`).
     pub state: State,
-    /// Name of the congestion control algorithm.
-    pub congestion: &'static str,
+    /// The congestion control algorithm (`TCP_CONGESTION`).
+    pub congestion: CongestionControl,
     /// Smoothed round-trip time; `None` before the first measurement (`tcpi_rtt`).
     pub srtt: Option<Duration>,
     /// Its mean deviation (`tcpi_rttvar`).
@@ -125,7 +126,7 @@ impl TcpInfo {
         let received = u32::try_from(pcb.rcv.queue.len()).unwrap_or(u32::MAX);
         Self {
             state: pcb.state,
-            congestion: pcb.congestion.name(),
+            congestion: pcb.congestion.which(),
             srtt: pcb.rtt.srtt(),
             rttvar: pcb.rtt.rttvar(),
             rto: pcb.rtt.rto(config),

@@ -126,6 +126,9 @@ impl Pcb {
             return Verdict::Done;
         }
         let in_sequence = segment.seq == self.rcv.nxt;
+        // RFC 2883 §4.1: the part that was delivered already.
+        self.rcv
+            .arrived_twice(segment.seq, self.rcv.nxt.min(segment.seq + segment.len));
         segment.trim_front(self.rcv.nxt);
         if segment.trim_back(self.rcv.edge) {
             // A probe of a closed window, or more than was offered: say again what is.
@@ -223,6 +226,10 @@ impl Pcb {
         }
         // Retransmissions and window probes are honest needs; everything else is a challenge.
         if segment.seg_len() > 0 && segment.seq.before_eq(self.rcv.nxt) && !segment.syn() {
+            let end = self.rcv.nxt.min(segment.seq + segment.len);
+            if self.rcv.nxt.since(segment.seq) <= self.rcv.limit {
+                self.rcv.arrived_twice(segment.seq, end);
+            }
             self.rcv.acknowledge(AckDue::Now);
         } else {
             self.challenge(cx);

@@ -9,6 +9,8 @@ mod calls;
 mod conclude;
 mod congestion;
 mod data;
+#[cfg(feature = "bbr")]
+mod delivery_rate;
 mod demux;
 mod ecn;
 mod engine;
@@ -18,6 +20,8 @@ mod frto;
 mod half_open;
 mod info;
 mod input;
+#[cfg(feature = "invariants")]
+mod invariants;
 mod limit;
 mod list;
 mod listen;
@@ -25,6 +29,8 @@ mod listen;
 mod min_rtt;
 mod out_of_order;
 mod output;
+#[cfg(feature = "bbr")]
+mod pacing;
 mod pcb;
 mod pmtud;
 mod ports;

@@ -55,6 +55,7 @@ impl Pcb {
             _ => {}
         }
         let data = match self.to_resend() {
+            _ if self.is_paced() => None,
             Some((from, until)) => self.plan_again(from, until),
             None => self.plan_new(),
         };
@@ -89,7 +90,9 @@ impl Pcb {
         // The peer's window bounds resending too, but its first byte may always be asked about.
         let window = self.snd.wnd.max(1);
         let whole = until.since(from).min(mss);
-        let fits = offset == 0 || self.fits_again(offset, whole);
+        // What the scoreboard misses waits for its room; a probe of the first byte does not.
+        let probes = self.recovery.pending().is_some() || !self.is_selective();
+        let fits = (offset == 0 && probes) || self.fits_again(offset, whole);
         if !fits || offset >= window {
             return None;
         }
@@ -129,7 +132,9 @@ impl Pcb {
             let may = (self.usable() > 0 || self.snd.in_flight() == 0) && self.record_room() > 0;
             return (fin && may).then_some(bare_fin);
         }
-        let mss = self.segment_room();
+        let mss = self
+            .path_probe_room()
+            .unwrap_or_else(|| self.segment_room());
         let wanted = unsent.min(mss);
         let usable = match self.force {
             // RFC 9293 §3.8.6.1: a probe carries one byte beyond the window.
@@ -205,10 +210,11 @@ impl Pcb {
 
     /// Payload bytes of a segment sent now: less while SACK blocks ride along.
     fn segment_room(&self) -> u32 {
-        let blocks = if self.negotiated.sack && self.rcv.runs != super::list::NONE {
-            36
-        } else {
-            0
+        let blocks = match self.rcv.runs {
+            _ if !self.negotiated.sack => 0,
+            super::list::NONE if self.rcv.duplicate.is_none() => 0,
+            super::list::NONE => 12,
+            _ => 36,
         };
         self.effective_mss().saturating_sub(blocks).max(1)
     }
@@ -300,7 +306,6 @@ impl Pcb {
         }
         self.path_sent(&plan, end);
         self.snd.nxt = self.snd.nxt.max(end);
-        self.record(plan, end, now, config, sends);
         // RFC 6298 §5.1: the timer runs while something is unacknowledged.
         if takes > 0 {
             self.timers.stop(Timer::Persist);
@@ -310,6 +315,7 @@ impl Pcb {
                 self.timers.start(Timer::Retransmit, now, rto);
             }
         }
+        self.record(plan, end, now, config, sends);
         if plan.kind != Kind::Syn || self.state == State::SynReceived {
             self.rcv.acknowledged();
             self.timers.stop(Timer::DelayedAck);
@@ -320,6 +326,7 @@ impl Pcb {
     pub(crate) fn before_output(&mut self, now: Instant, config: &TcpConfig, sends: &SentStore) {
         self.ask_path_again(now);
         self.refresh_records(sends);
+        self.refresh_pacing(now);
         let idle = now.saturating_since(self.last_sent);
         if self.snd.in_flight() == 0
             && self.snd.unsent() > 0
@@ -336,6 +343,7 @@ impl Pcb {
         if self.force == Force::Flush {
             self.force = Force::No;
         }
+        self.settle_pacing();
         if self.rcv.ack == AckDue::Delayed && !self.timers.is_running(Timer::DelayedAck) {
             self.timers
                 .start(Timer::DelayedAck, now, config.delayed_ack);

@@ -90,6 +90,8 @@ pub(crate) struct Pcb {
     pub(crate) recovery: Recovery,
     #[cfg(feature = "sack")]
     pub(crate) selective: Selective,
+    #[cfg(feature = "bbr")]
+    pub(crate) pacing: super::pacing::Pacing,
     pub(crate) timers: TimerTable,
     pub(crate) negotiated: Negotiated,
     pub(crate) settings: Settings,
@@ -147,6 +149,8 @@ impl Pcb {
         recovery: Recovery::NONE,
         #[cfg(feature = "sack")]
         selective: Selective::OFF,
+        #[cfg(feature = "bbr")]
+        pacing: super::pacing::Pacing::OFF,
         timers: TimerTable::STOPPED,
         negotiated: Negotiated {
             timestamps: None,
@@ -255,7 +259,14 @@ impl Pcb {
                 echo: self.rcv.ts_recent,
             });
         }
-        if self.negotiated.sack && self.rcv.runs != super::list::NONE {
+        if !self.negotiated.sack {
+            return options;
+        }
+        if let Some(duplicate) = self.rcv.duplicate {
+            // RFC 2883 §4: before the blocks of RFC 2018.
+            let _ = options.sack.push(duplicate);
+        }
+        if self.rcv.runs != super::list::NONE {
             // RFC 2018 §4: the block of the segment that arrived last comes first.
             let newest = self.rcv.newest_run;
             let holds = |&(left, right): &(SeqNum, SeqNum)| {

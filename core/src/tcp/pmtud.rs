@@ -9,7 +9,7 @@ use crate::wire::tcp::SeqNum;
 
 use super::MIN_MSS;
 use super::input::Context;
-use super::output::Plan;
+use super::output::{Kind, Plan};
 use super::pcb::Pcb;
 use super::stats::TcpStats;
 
@@ -29,8 +29,9 @@ const SUSPICIOUS: u8 = 2;
 pub(crate) struct PathMtu {
     /// The size that was agreed on, while a smaller one is used.
     full: Option<u16>,
-    /// When to try it again.
+    /// When to try it again, with a single segment.
     ask_again: Instant,
+    probe: Probe,
     /// The largest size sent, and acknowledged.
     sent: u16,
     acked: u16,
@@ -45,11 +46,22 @@ impl PathMtu {
     pub(crate) const NEW: Self = Self {
         full: None,
         ask_again: Instant::MAX,
+        probe: Probe::No,
         sent: 0,
         acked: 0,
         mark: None,
         claim: None,
     };
+}
+
+/// One segment of the full size (RFC 4821 §7.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    No,
+    /// As soon as there is so much to send.
+    Due,
+    /// In flight; it ends before this number.
+    Sent(SeqNum),
 }
 
 fn is_used(config: &TcpConfig) -> bool {
@@ -116,7 +128,7 @@ impl Pcb {
         stats.path_mtu_lowered += 1;
         self.path.full.get_or_insert(self.snd.mss);
         self.path.ask_again = now + ASK_AGAIN;
-        (self.path.mark, self.path.claim) = (None, None);
+        (self.path.mark, self.path.claim, self.path.probe) = (None, None, Probe::No);
         self.path.acked = self.path.acked.min(size);
         self.snd.mss = size;
         self.timed = None;
@@ -126,19 +138,34 @@ impl Pcb {
 
     /// Before something is sent: after a while the path may have become better.
     pub(super) fn ask_path_again(&mut self, now: Instant) {
-        if self.path.ask_again <= now
-            && self.recovery.attempts == 0
-            && let Some(full) = self.path.full.take()
-        {
-            self.path.ask_again = Instant::MAX;
-            self.snd.mss = full;
+        if self.path.ask_again <= now && self.path.full.is_some() {
+            self.path.ask_again = now + ASK_AGAIN;
+            self.path.probe = Probe::Due;
         }
+    }
+
+    /// The payload of a probe, if one is due and everything goes well.
+    pub(super) fn path_probe_room(&self) -> Option<u32> {
+        let full = self.path.full.filter(|_| self.path.probe == Probe::Due)?;
+        let options = u32::from(self.snd.mss).saturating_sub(self.effective_mss());
+        let room = u32::from(full).saturating_sub(options);
+        let quiet = !self.recovery.in_recovery() && self.rcv.runs == super::list::NONE;
+        // RFC 4821 §7.2 "delaying or disabling": only if it is sent whole.
+        (quiet && self.snd.unsent() >= room && self.usable() >= room).then_some(room)
     }
 
     /// `plan` was sent; it ends before `end`.
     pub(super) fn path_sent(&mut self, plan: &Plan, end: SeqNum) {
         if plan.len == 0 {
             return;
+        }
+        match (plan.kind, self.path.probe) {
+            // It may have been the probe that was lost. RFC 4821 §7.6.2: the size stays.
+            (Kind::Again, _) => self.path.probe = Probe::No,
+            (Kind::New, Probe::Due) if plan.len > self.effective_mss() => {
+                self.path.probe = Probe::Sent(end);
+            }
+            _ => {}
         }
         let options = u32::from(self.snd.mss).saturating_sub(self.effective_mss());
         let size = u16::try_from(plan.len + options).unwrap_or(u16::MAX);
@@ -151,6 +178,15 @@ impl Pcb {
     /// Something new was acknowledged.
     pub(super) fn path_acked(&mut self) {
         let una = self.snd.una;
+        // RFC 4821 §7.6.1: the probe arrived.
+        if let Probe::Sent(end) = self.path.probe
+            && una.after_eq(end)
+            && let Some(full) = self.path.full.take()
+        {
+            self.path.probe = Probe::No;
+            self.path.ask_again = Instant::MAX;
+            self.snd.mss = full;
+        }
         if let Some((_, size)) = self.path.mark.take_if(|(end, _)| una.after_eq(*end)) {
             self.path.acked = self.path.acked.max(size);
         }

@@ -165,6 +165,11 @@ impl Rack {
         }
     }
 
+    /// What arrived last was not what it seemed to be.
+    pub(crate) fn forget_newest(&mut self) {
+        self.newest = None;
+    }
+
     /// A segment came later than one sent after it, shown by a timestamp.
     pub(crate) fn saw_reordering(&mut self) {
         self.reordering_seen = true;

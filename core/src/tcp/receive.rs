@@ -3,6 +3,7 @@
 use crate::pbuf::Chain;
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
+use crate::wire::tcp_options::SackBlock;
 
 /// Data of at most this many bytes is copied behind the previous segment's where that has room,
 /// so that a peer who sends single bytes cannot pin a receive buffer with each.
@@ -78,6 +79,8 @@ pub(crate) struct Receiver {
     pub(crate) runs: u16,
     /// Start of the run that arrived last: the first SACK block (RFC 2018 §4).
     pub(crate) newest_run: SeqNum,
+    /// Data that arrived twice: the first SACK block of the next segment (RFC 2883).
+    pub(crate) duplicate: Option<SackBlock>,
     /// The acknowledgement number last sent.
     pub(crate) last_ack_sent: SeqNum,
     /// RFC 7323 TS.Recent and when it was set.
@@ -99,6 +102,7 @@ impl Receiver {
         largest: 1,
         runs: super::list::NONE,
         newest_run: SeqNum(0),
+        duplicate: None,
         last_ack_sent: SeqNum(0),
         ts_recent: 0,
         ts_recent_at: Instant::ZERO,
@@ -160,6 +164,14 @@ impl Receiver {
             && (gain >= mss || window < mss || gain >= self.limit / 2)
     }
 
+    /// `left..right` arrived for the second time.
+    pub(crate) fn arrived_twice(&mut self, left: SeqNum, right: SeqNum) {
+        // RFC 2883 §4 (2): each duplicate is reported once; of several the first.
+        if left.before(right) && self.duplicate.is_none() {
+            self.duplicate = Some(SackBlock { left, right });
+        }
+    }
+
     /// Asks for an acknowledgement no later than `due`.
     pub(crate) fn acknowledge(&mut self, due: AckDue) {
         if self.ack != AckDue::Now && due != AckDue::No {
@@ -171,6 +183,7 @@ impl Receiver {
     pub(crate) fn acknowledged(&mut self) {
         self.ack = AckDue::No;
         self.unacked_bytes = 0;
+        self.duplicate = None;
         self.last_ack_sent = self.nxt;
     }
 }

@@ -1,8 +1,10 @@
-//! Where the connection meets the sender's half of SACK, which may be left out (feature `sack`).
+//! Where the connection meets the sender's half of SACK and pacing, which may be left out (features
+//! `sack` and `bbr`).
 use crate::config::TcpConfig;
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
+use super::congestion::CongestionControl;
 use super::output::{Kind, Plan};
 use super::pcb::Pcb;
 use super::scoreboard::SentStore;
@@ -27,6 +29,8 @@ impl Pcb {
 
     pub(super) fn start_records(&mut self, sends: &SentStore) {
         self.selective.establish(self.negotiated.sack, sends);
+        // Not every algorithm works without.
+        self.follow(self.congestion.which());
     }
 
     pub(super) fn stop_records(&mut self, sends: &mut SentStore) {
@@ -55,9 +59,19 @@ impl Pcb {
         }
         let mss = self.effective_mss();
         let probing = self.selective.tail.is_due();
+        #[cfg(feature = "bbr")]
+        self.pacing.sent(now, end.since(plan.seq), mss);
         match plan.kind {
-            Kind::New => self.selective.sent_new(sends, plan.seq, end, mss, now),
-            Kind::Again => self.selective.sent_again(sends, plan.seq, end, now),
+            Kind::New => {
+                let flight = plan.seq.since(self.snd.una);
+                self.selective
+                    .sent_new(sends, (plan.seq, end), flight, mss, now);
+            }
+            Kind::Again => {
+                let flight = self.snd.in_flight();
+                self.selective
+                    .sent_again(sends, (plan.seq, end), flight, now);
+            }
             Kind::Syn | Kind::Keepalive | Kind::Ack => return,
         }
         if probing {
@@ -83,6 +97,59 @@ impl Pcb {
         let len = nxt.since(una).min(self.effective_mss());
         (nxt - len, nxt)
     }
+}
+
+#[cfg(feature = "bbr")]
+impl Pcb {
+    /// Changes the congestion control algorithm.
+    pub(super) fn follow(&mut self, algorithm: CongestionControl) {
+        self.congestion
+            .switch(match self.is_synchronized() && !self.selective.is_on() {
+                true => algorithm.without_sack(),
+                false => algorithm,
+            });
+        self.pacing.set_rate(None);
+    }
+
+    /// Whether pacing holds the next segment back.
+    pub(super) fn is_paced(&self) -> bool {
+        self.pacing.is_blocked()
+    }
+
+    pub(super) fn refresh_pacing(&mut self, now: Instant) {
+        self.pacing.refresh(now);
+    }
+
+    /// What was not sent: until its time, or because the application has no more.
+    pub(super) fn settle_pacing(&mut self) {
+        match self.pacing.deadline() {
+            Some(deadline) => self.timers.start_at(Timer::Pacing, deadline),
+            None => {
+                self.timers.stop(Timer::Pacing);
+                let pipe = self.pipe();
+                let idle = self.snd.unsent() == 0 || self.usable() == 0;
+                if idle && self.selective.board.missing() == 0 && pipe < self.congestion.cwnd() {
+                    self.selective.rate.limited_by_application(pipe);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "bbr"))]
+impl Pcb {
+    /// Changes the congestion control algorithm.
+    pub(super) fn follow(&mut self, algorithm: CongestionControl) {
+        self.congestion.switch(algorithm);
+    }
+
+    pub(super) fn is_paced(&self) -> bool {
+        false
+    }
+
+    pub(super) fn refresh_pacing(&mut self, _: Instant) {}
+
+    pub(super) fn settle_pacing(&mut self) {}
 }
 
 #[cfg(not(feature = "sack"))]

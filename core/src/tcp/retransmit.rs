@@ -106,8 +106,8 @@ impl Pcb {
     pub(crate) fn on_duplicate_ack(&mut self) {
         let mss = self.effective_mss();
         match self.recovery.phase {
-            Phase::Fast { .. } => {
-                let flight = self.snd.in_flight();
+            Phase::Fast { recover } => {
+                let flight = recover.since(self.snd.una);
                 self.congestion.duplicate_in_recovery(flight, mss);
             }
             Phase::Timeout { .. } => {}

@@ -218,6 +218,7 @@ impl Scoreboard {
     }
 
     /// The last record and where it starts.
+    #[cfg(test)]
     pub(crate) fn last(&self, store: &SentStore) -> Option<(SeqNum, Record)> {
         store
             .at(self.tail)

@@ -8,6 +8,8 @@ use crate::wire::tcp::SeqNum;
 use crate::wire::tcp_options::{SackBlock, SackBlocks};
 
 use super::congestion::Acked;
+#[cfg(feature = "bbr")]
+use super::delivery_rate::DeliveryRate;
 use super::frto::{Evidence, Finding, Frto, NewData};
 use super::input::Context;
 use super::pcb::Pcb;
@@ -16,6 +18,7 @@ use super::rack::{Delivery, Rack, Repair, TICK};
 use super::retransmit::Phase;
 use super::scoreboard::{Record, Scoreboard, SentStore, Whereabouts};
 use super::segment::Arrived;
+use super::send::Fin;
 use super::tail_probe::TailProbe;
 use super::timers::Timer;
 use super::undo::Undo;
@@ -34,6 +37,8 @@ pub(crate) struct Selective {
     pub(super) repair_probes: u8,
     /// New segments to send before anything is sent again (RFC 5682 §3.1, step 2b).
     pub(super) new_first: u8,
+    #[cfg(feature = "bbr")]
+    pub(super) rate: DeliveryRate,
 }
 
 impl Selective {
@@ -46,6 +51,8 @@ impl Selective {
         tail: TailProbe::NONE,
         repair_probes: 0,
         new_first: 0,
+        #[cfg(feature = "bbr")]
+        rate: DeliveryRate::NEW,
     };
 
     /// The handshake is complete; `sack`: both sides permit it.
@@ -64,31 +71,46 @@ impl Selective {
         *self = Self::OFF;
     }
 
-    /// `start..end` was sent for the first time.
+    /// `range` was sent for the first time, with `flight` bytes before it.
     pub(crate) fn sent_new(
         &mut self,
         store: &mut SentStore,
-        start: SeqNum,
-        end: SeqNum,
+        range: (SeqNum, SeqNum),
+        flight: u32,
         mss: u32,
         now: Instant,
     ) {
-        self.board.push(store, start, Record::new(end, now), mss);
-        self.prr.sent(end.since(start));
+        let record = self.record(range, flight, now);
+        self.board.push(store, range.0, record, mss);
         self.new_first = self.new_first.saturating_sub(1);
     }
 
-    /// `start..end` was sent again.
+    /// `range` was sent again, with `flight` bytes unacknowledged.
     pub(crate) fn sent_again(
         &mut self,
         store: &mut SentStore,
-        start: SeqNum,
-        end: SeqNum,
+        range: (SeqNum, SeqNum),
+        flight: u32,
         now: Instant,
     ) {
-        self.board
-            .sent_again(store, start, end, Record::new(end, now));
-        self.prr.sent(end.since(start));
+        let record = self.record(range, flight, now);
+        self.board.sent_again(store, range.0, range.1, record);
+    }
+
+    #[cfg_attr(
+        not(feature = "bbr"),
+        expect(unused_variables, reason = "for the delivery rate")
+    )]
+    fn record(&mut self, (start, end): (SeqNum, SeqNum), flight: u32, now: Instant) -> Record {
+        let len = end.since(start);
+        self.prr.sent(len);
+        #[cfg(feature = "bbr")]
+        return Record {
+            snapshot: self.rate.sent(now, self.board.pipe(flight), len),
+            ..Record::new(end, now)
+        };
+        #[cfg(not(feature = "bbr"))]
+        Record::new(end, now)
     }
 }
 
@@ -150,6 +172,8 @@ impl Pcb {
         let missing_before = self.selective.board.missing();
         self.detect_losses(cx);
         let lost = self.selective.board.missing() > missing_before;
+        #[cfg(feature = "bbr")]
+        self.take_sample(&delivery, missing_before, cx.now);
         let acked = Acked {
             now: cx.now,
             bytes: self.snd.una.since(old_una),
@@ -238,7 +262,9 @@ impl Pcb {
             _ if advanced => Evidence::Advance,
             _ => Evidence::Duplicate,
         };
-        let may_send = self.snd.una.before(recover) && self.snd.unsent() > 0 && self.usable() > 0;
+        // The application, told of the room, may write before anything is sent.
+        let more = self.snd.unsent() > 0 || self.snd.fin == Fin::Open;
+        let may_send = self.snd.una.before(recover) && more && self.usable() > 0;
         let new_data = if may_send {
             NewData::Ready
         } else {
@@ -283,7 +309,7 @@ impl Pcb {
             return;
         }
         if self.recovery.phase == Phase::Open {
-            self.enter_selective_recovery(self.snd.in_flight(), 0);
+            self.enter_selective_recovery(self.snd.in_flight(), 0, 0);
         }
         // Without an acknowledgement to be proportional to: one segment.
         if let Phase::Fast { .. } = self.recovery.phase {
@@ -294,25 +320,17 @@ impl Pcb {
 
     /// Moves recovery on after the scoreboard has changed.
     fn advance_recovery(&mut self, acked: &Acked, step: Step) {
-        let una = self.snd.una;
-        match self.recovery.phase {
-            Phase::Fast { recover } if !una.before(recover) => {
-                // RFC 9937 §6: at the end the window is what the algorithm asked for.
-                self.congestion.set_cwnd(self.congestion.ssthresh());
-                self.selective.rack.on_recovery_end();
-                self.recovery.phase = Phase::Open;
-            }
-            Phase::Timeout { recover } if !una.before(recover) => {
-                self.selective.rack.on_recovery_end();
-                self.selective.frto = Frto::Idle;
-                self.recovery.phase = Phase::Open;
-            }
-            _ => {}
-        }
+        let recovered = self.end_recovery();
         match self.recovery.phase {
             Phase::Open if self.selective.board.missing() > 0 => {
-                self.enter_selective_recovery(step.flight, acked.bytes);
+                self.enter_selective_recovery(step.flight, acked.bytes, step.delivered);
                 self.reduce_window(step);
+            }
+            // The round trip that ends with a recovery counts like any other (RFC 3465 §2.1), but
+            // not for more than its window.
+            Phase::Open if recovered => {
+                let bytes = acked.bytes.min(self.congestion.cwnd());
+                self.congestion.acked(&Acked { bytes, ..*acked });
             }
             Phase::Open if step.window_limited => self.congestion.acked(acked),
             Phase::Open => {}
@@ -322,15 +340,37 @@ impl Pcb {
         }
     }
 
-    /// Something is lost: `flight` bytes were in flight before `acked` of them were acknowledged.
-    fn enter_selective_recovery(&mut self, flight: u32, acked: u32) {
+    /// Ends a recovery all of whose data is acknowledged; whether it did.
+    fn end_recovery(&mut self) -> bool {
+        let una = self.snd.una;
+        match self.recovery.phase {
+            Phase::Fast { recover } if !una.before(recover) => {
+                // RFC 9937 §6.
+                self.congestion.set_cwnd(self.congestion.ssthresh());
+            }
+            Phase::Timeout { recover } if !una.before(recover) => {
+                self.selective.frto = Frto::Idle;
+            }
+            _ => return false,
+        }
+        self.selective.rack.on_recovery_end();
+        self.recovery.phase = Phase::Open;
+        #[cfg(feature = "bbr")]
+        self.congestion.recovered();
+        true
+    }
+
+    /// Something is lost: `flight` bytes were in flight before `acked` of them were acknowledged
+    /// and `delivered` of them, those included, arrived.
+    fn enter_selective_recovery(&mut self, flight: u32, acked: u32, delivered: u32) {
         let mss = self.effective_mss();
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         self.congestion.reduce(flight, mss);
-        // RFC 9937 §6 "RecoverFS": what will be delivered from now on.
-        let sacked = self.selective.board.sacked();
+        // RFC 9937 §6 "RecoverFS": what is delivered from this acknowledgement on.
+        let newly_sacked = delivered.saturating_sub(acked);
+        let sacked = self.selective.board.sacked().saturating_sub(newly_sacked);
         let recover_fs = self.snd.in_flight().saturating_sub(sacked) + acked;
-        self.selective.prr = Prr::start(recover_fs.max(flight.saturating_sub(sacked)));
+        self.selective.prr = Prr::start(recover_fs);
         self.recovery.phase = Phase::Fast { recover: nxt };
         self.recovery.undo = Undo::start(una, nxt);
         self.selective.tail.cancel();
@@ -358,11 +398,35 @@ impl Pcb {
         self.selective.board.pipe(self.snd.in_flight())
     }
 
+    /// Shows what was delivered and lost to an algorithm that models the path.
+    #[cfg(feature = "bbr")]
+    fn take_sample(&mut self, delivery: &Delivery, missing_before: u32, now: Instant) {
+        let (mss, pipe) = (self.effective_mss(), self.pipe());
+        let sel = &mut self.selective;
+        let newly_lost = sel.board.missing().saturating_sub(missing_before);
+        sel.rate.lost(newly_lost);
+        let Some(newest) = &delivery.rated else {
+            return;
+        };
+        let min_rtt = sel.rack.min_rtt();
+        let sample = super::delivery_rate::Sample {
+            newly_lost,
+            rtt: delivery.shortest,
+            in_flight: pipe,
+            mss,
+            ..sel.rate.acked(now, delivery.bytes, newest, min_rtt)
+        };
+        self.congestion.on_sample(&sample);
+        self.pacing.set_rate(self.congestion.pacing_rate());
+    }
+
     /// The last reduction was for nothing.
     fn undo(&mut self, cx: &mut Context<'_>) {
         cx.stats.undone += 1;
         self.congestion.undo();
         self.selective.board.forgive(cx.sends);
+        // Without timestamps the retransmission seemed to arrive, and early.
+        self.selective.rack.forget_newest();
         self.recovery.phase = Phase::Open;
         self.recovery.undo = Undo::NOTHING;
         self.recovery.stop_resending();

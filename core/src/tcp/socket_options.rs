@@ -31,7 +31,7 @@ impl Tcp<'_> {
     pub fn congestion(&mut self, pcb: TcpPcb, algorithm: CongestionControl) -> Result<(), Error> {
         self.engine_mut().change(pcb, |pcb, _| {
             pcb.settings.congestion = Some(algorithm);
-            pcb.congestion.switch(algorithm);
+            pcb.follow(algorithm);
             Ok(())
         })
     }

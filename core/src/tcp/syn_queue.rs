@@ -119,7 +119,7 @@ impl SynSlot {
     }
 
     /// The SYN,ACK was handed to IP (or could not be): the next try.
-    pub(crate) fn transmitted(&mut self, now: Instant, config: &TcpConfig) {
+    fn transmitted(&mut self, now: Instant, config: &TcpConfig) {
         if self.sent == 0 {
             self.first_sent = now;
         }
@@ -150,7 +150,7 @@ impl SynSlot {
     }
 
     /// The peer completed the handshake and sent no data: whether to go on waiting for some.
-    pub(crate) fn defers(&mut self, now: Instant, limit: Option<Duration>) -> bool {
+    fn defers(&mut self, now: Instant, limit: Option<Duration>) -> bool {
         let Some(limit) = limit else { return false };
         let until = *self.deferred.get_or_insert_with(|| {
             // Then the SYN,ACK goes again, which the peer answers.
@@ -171,11 +171,16 @@ impl Default for SynSlot {
 #[derive(Debug)]
 pub(crate) struct SynQueue {
     slots: &'static mut [SynSlot],
+    /// The earliest deadline, so that an idle turn walks no table.
+    earliest: Instant,
 }
 
 impl SynQueue {
     pub(crate) fn new(slots: &'static mut [SynSlot]) -> Self {
-        Self { slots }
+        Self {
+            slots,
+            earliest: Instant::MAX,
+        }
     }
 
     /// The record of the connection `segment` belongs to.
@@ -198,8 +203,37 @@ impl SynQueue {
 
     /// Frees a record; returns the listener it counted against.
     pub(crate) fn remove(&mut self, index: usize) -> Option<TcpListener> {
-        let slot = self.slots.get_mut(index)?;
-        core::mem::take(slot).listener
+        let slot = core::mem::take(self.slots.get_mut(index)?);
+        if slot.deadline == self.earliest {
+            self.find_earliest();
+        }
+        slot.listener
+    }
+
+    /// The SYN,ACK of a record was handed to IP, or could not be.
+    pub(crate) fn transmitted(&mut self, index: usize, now: Instant, config: &TcpConfig) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.transmitted(now, config);
+        }
+        self.find_earliest();
+    }
+
+    /// Whether a record, whose peer has completed the handshake and sent no data, goes on waiting
+    /// for some.
+    pub(crate) fn defers(&mut self, index: usize, now: Instant, limit: Option<Duration>) -> bool {
+        let defers = self
+            .slots
+            .get_mut(index)
+            .is_some_and(|slot| slot.defers(now, limit));
+        if defers {
+            self.find_earliest();
+        }
+        defers
+    }
+
+    fn find_earliest(&mut self) {
+        let deadlines = self.slots.iter().map(|slot| slot.deadline);
+        self.earliest = deadlines.fold(Instant::MAX, Ord::min);
     }
 
     /// The next record of `listener`.
@@ -238,16 +272,16 @@ impl SynQueue {
 
     /// The next record whose deadline passed, and whether it has tries left.
     pub(crate) fn due(&self, now: Instant, config: &TcpConfig) -> Option<(usize, Due)> {
+        if self.earliest > now {
+            return None;
+        }
         let index = self.slots.iter().position(|slot| slot.deadline <= now)?;
         let spent = self.slots.get(index)?.sent > config.max_syn_retransmits;
         Some((index, if spent { Due::GiveUp } else { Due::Resend }))
     }
 
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.slots
-            .iter()
-            .map(|slot| slot.deadline)
-            .fold(Instant::MAX, Ord::min)
+        self.earliest
     }
 
     /// Half-open connections.

@@ -26,9 +26,11 @@ pub(crate) enum Timer {
     Refused,
     /// Give up for want of acknowledgements (user timeout).
     User,
+    /// Send what pacing holds back.
+    Pacing,
 }
 
-const COUNT: usize = 10;
+const COUNT: usize = 11;
 
 impl Timer {
     pub(crate) const ALL: [Self; COUNT] = [
@@ -42,6 +44,7 @@ impl Timer {
         Self::Poll,
         Self::Refused,
         Self::User,
+        Self::Pacing,
     ];
 }
 
@@ -55,6 +58,11 @@ impl TimerTable {
 
     pub(crate) fn start(&mut self, timer: Timer, now: Instant, after: Duration) {
         self.0[timer as usize] = now + after;
+    }
+
+    #[cfg(feature = "bbr")]
+    pub(crate) fn start_at(&mut self, timer: Timer, at: Instant) {
+        self.0[timer as usize] = at;
     }
 
     /// `timer` expires no later than `other`.

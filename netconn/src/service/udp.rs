@@ -1,23 +1,18 @@
 //! UDP endpoints between slot and engine.
+use core::num::NonZeroU8;
+
 use gannet_core::udp::{Broadcast, Datagram as CoreDatagram};
-use gannet_core::{Error as CoreError, Udp, UdpPcb};
+use gannet_core::{Error as CoreError, Pbuf, Udp, UdpPcb};
 
 use super::Service;
 use crate::datagram::Datagram;
 use crate::error::Error;
 use crate::settings::Settings;
-use crate::shared::{Attached, Requests};
+use crate::shared::{Attached, Requests, Shared};
 
 impl Service {
     /// Does what threads asked for the endpoint, closing apart.
     pub(super) fn serve_udp(&self, udp: &mut Udp<'_>, index: u16, pcb: UdpPcb, asked: Requests) {
-        if asked.contains(Requests::SETTINGS) {
-            let settings = self
-                .net
-                .with(index, |shared, _| shared.settings)
-                .unwrap_or_default();
-            self.apply_udp(udp, pcb, settings);
-        }
         if asked.contains(Requests::SEND)
             && let Err(error) = self.send_all(udp, index, pcb)
         {
@@ -32,8 +27,11 @@ impl Service {
         } else {
             Broadcast::Denied
         };
-        // Only a stale handle fails.
+        // Only a stale handle fails, or hops of 0, which change nothing.
         let _ = udp.broadcast(pcb, broadcast);
+        let _ = udp.ttl(pcb, settings.ttl.map(NonZeroU8::get));
+        let _ = udp.multicast_ttl(pcb, settings.multicast_ttl);
+        let _ = udp.tos(pcb, settings.tos);
     }
 
     /// Sends the datagrams queued now; the outcome of the last one.
@@ -83,13 +81,14 @@ impl Service {
             data: datagram.data,
             peer: datagram.from,
             local: datagram.to,
+            tos: datagram.tos,
         };
         // What does not fit is freed outside the critical section.
         let dropped = self.net.update(index, |shared, cs| {
             if shared.read_shut {
                 return Some(datagram);
             }
-            if shared.inbox.len() < shared.settings.recv_queue {
+            if shared.has_inbox_room(&datagram.data) {
                 match self.net.datagrams.push(cs, &mut shared.inbox, datagram) {
                     Ok(()) => return None,
                     Err(back) => {
@@ -118,5 +117,18 @@ impl Service {
             .ok()
             .and_then(|arg| u16::try_from(arg).ok())?;
         (self.attached(index) == Attached::Udp(pcb)).then_some(index)
+    }
+}
+
+impl Shared {
+    /// Whether a datagram may wait to be received; the first one always may.
+    fn has_inbox_room(&self, data: &Pbuf) -> bool {
+        let bytes = u64::from(self.inbox.bytes()) + data.tot_len() as u64;
+        let limit = self
+            .settings
+            .recv_buffer
+            .map_or(u64::MAX, |bytes| bytes.get().into());
+        let fits = bytes <= limit || self.inbox.is_empty();
+        fits && self.inbox.len() < self.settings.recv_queue
     }
 }

@@ -24,9 +24,24 @@ impl Tap {
     ///
     /// # Errors
     ///
+    /// As [`Tap::attach`].
+    pub fn open(name: &str, setup: Setup) -> io::Result<Self> {
+        let (fd, name) = Self::attach(name)?;
+        Ok(Self {
+            device: FdDevice::new(fd, setup)?,
+            name,
+        })
+    }
+
+    /// The descriptor and name of a TAP interface, opened as by [`Tap::open`]: one frame per read
+    /// and write. For a program that opens it for another one
+    /// ([`FramePair::from_fd`](super::FramePair::from_fd) runs a board on it).
+    ///
+    /// # Errors
+    ///
     /// Those of the system: needs read and write permission on `/dev/net/tun`, and `CAP_NET_ADMIN`
     /// in the network namespace or an interface made for this user.
-    pub fn open(name: &str, setup: Setup) -> io::Result<Self> {
+    pub fn attach(name: &str) -> io::Result<(OwnedFd, String)> {
         let fd: OwnedFd = OpenOptions::new()
             .read(true)
             .write(true)
@@ -37,15 +52,8 @@ impl Tap {
         request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
         // SAFETY: TUNSETIFF reads and writes one `ifreq`.
         check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) })?;
-        Ok(Self {
-            device: FdDevice::new(fd, setup)?,
-            name: request
-                .ifr_name
-                .iter()
-                .take_while(|c| **c != 0)
-                .map(|c| *c as u8 as char)
-                .collect(),
-        })
+        let name = request.ifr_name.iter().take_while(|c| **c != 0);
+        Ok((fd, name.map(|c| *c as u8 as char).collect()))
     }
 
     /// The interface's name.

@@ -1,5 +1,8 @@
 //! A stack on its loopback interface, in a thread of std.
 #![allow(dead_code, reason = "each test uses a part")]
+pub(crate) mod bsd;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Once;
 use std::time::Duration;
 
@@ -12,7 +15,7 @@ pbuf_pool! { pub(crate) static HEADERS: [128; 512] + refs 64 }
 stack_storage! {
     static STORAGE: {
         connections: 64, listeners: 16, half_open: 32, time_wait: 64, out_of_order: 64,
-        in_flight: 512, udp: 32, datagrams: 64, interfaces: 1, neighbors: 4, pending: 4, routes: 2,
+        in_flight: 512, udp: 80, datagrams: 64, interfaces: 1, neighbors: 4, pending: 4, routes: 2,
         reassembly: 4, loopback: 256,
     }
 }
@@ -40,13 +43,31 @@ pub(crate) fn net() -> &'static Net {
     &NET
 }
 
+/// An address of loopback.
+pub(crate) fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// Bytes that a shifted copy of is not equal to.
+pub(crate) fn pattern(n: usize) -> Vec<u8> {
+    (0..n).map(|i| (i * 7 + i / 251) as u8).collect()
+}
+
 /// Runs `body` in a thread; panics if it is not done within [`LIMIT`].
 pub(crate) fn within_limit<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
+    within(LIMIT, body)
+}
+
+/// Runs `body` in a thread; panics if it is not done within `limit`.
+pub(crate) fn within<R: Send + 'static>(
+    limit: Duration,
+    body: impl FnOnce() -> R + Send + 'static,
+) -> R {
     let (done, result) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || drop(done.send(body())));
-    match result.recv_timeout(LIMIT) {
+    match result.recv_timeout(limit) {
         Ok(result) => result,
-        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("not done within {LIMIT:?}"),
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("not done within {limit:?}"),
         Err(_) => std::panic::resume_unwind(thread.join().expect_err("it ended without a result")),
     }
 }

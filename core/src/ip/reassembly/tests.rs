@@ -23,6 +23,8 @@ struct Piece {
     ident: u16,
     offset: usize,
     more: bool,
+    tos: u8,
+    header_len: u8,
     data: Vec<u8>,
 }
 
@@ -33,6 +35,8 @@ impl Piece {
             ident,
             offset,
             more,
+            tos: 0,
+            header_len: 20,
             data: data.into(),
         }
     }
@@ -60,6 +64,11 @@ impl Rig {
     }
 
     fn add(&mut self, piece: &Piece) -> Option<Vec<u8>> {
+        let whole = self.add_whole(piece)?;
+        Some(whole.payload.parts().flatten().copied().collect())
+    }
+
+    fn add_whole(&mut self, piece: &Piece) -> Option<Whole> {
         // As received: behind an IP header.
         let mut payload = Pbuf::alloc(&POOL, 20, piece.data.len()).expect("a buffer");
         payload.copy_from(&piece.data);
@@ -67,9 +76,9 @@ impl Rig {
             src: piece.src,
             dst: US,
             protocol: Protocol::UDP,
-            tos: 0,
+            tos: piece.tos,
             ident: piece.ident,
-            header_len: 20,
+            header_len: piece.header_len,
             payload_len: piece.data.len(),
             place: Some(Place {
                 offset: piece.offset,
@@ -84,7 +93,7 @@ impl Rig {
         } = self;
         let whole = reassembly.add(stats, *now, NetifId(0), head, Destination::Unicast, payload)?;
         assert_eq!(whole.head.payload_len, whole.payload.tot_len());
-        Some(whole.payload.parts().flatten().copied().collect())
+        Some(whole)
     }
 
     fn in_progress(&self) -> usize {
@@ -340,4 +349,37 @@ fn the_time_of_a_packet_ends_once() {
         "its first fragment never came"
     );
     assert_eq!(rig.reassembly.held, 0);
+}
+
+#[test]
+fn the_first_fragments_header_counts_and_any_fragments_congestion_mark() {
+    let mut rig = Rig::new(2, 1 << 20);
+    let mut first = Piece::new(1, 0, true, data(8));
+    let mut second = Piece::new(1, 8, false, data(8));
+    (first.tos, first.header_len) = (0xb8 | 2, 32);
+    (second.tos, second.header_len) = (0x20 | 3, 20);
+    assert!(rig.add_whole(&second).is_none());
+    let whole = rig.add_whole(&first).expect("complete");
+    assert_eq!((whole.head.tos, whole.head.header_len), (0xb8 | 3, 32));
+}
+
+#[test]
+fn options_of_the_first_fragment_count_in_the_length_of_the_whole() {
+    for (header_len, whole) in [(20, true), (24, false)] {
+        let mut rig = Rig::new(2, 1 << 20);
+        let bytes = data(65_515);
+        let mut pieces = Vec::new();
+        for (i, piece) in bytes.chunks(1480).enumerate() {
+            let end = i * 1480 + piece.len();
+            pieces.push(Piece::new(1, i * 1480, end < bytes.len(), piece));
+        }
+        pieces[0].header_len = header_len;
+        let results: Vec<_> = pieces.iter().filter_map(|piece| rig.add(piece)).collect();
+        assert_eq!(
+            results.len(),
+            usize::from(whole),
+            "a header of {header_len}"
+        );
+        assert_eq!(rig.in_progress(), 0);
+    }
 }

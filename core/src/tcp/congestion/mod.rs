@@ -1,6 +1,8 @@
 //! Congestion control: how much may be in flight. The window and what recovery does to it are
 //! here; how it grows, and by how much it shrinks, is in one file per algorithm, chosen by enum.
 //! When something is lost is decided in `rack` and `retransmit`.
+#[cfg(feature = "bbr")]
+mod bbr;
 #[cfg(feature = "cubic")]
 mod cubic;
 #[cfg(feature = "cubic")]
@@ -12,6 +14,10 @@ use core::time::Duration;
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
+#[cfg(feature = "bbr")]
+use super::delivery_rate::Sample;
+#[cfg(feature = "bbr")]
+use bbr::Bbr;
 #[cfg(feature = "cubic")]
 use cubic::Cubic;
 use newreno::NewReno;
@@ -28,6 +34,32 @@ pub enum CongestionControl {
     /// CUBIC (RFC 9438) with HyStart++ (RFC 9406).
     #[cfg(feature = "cubic")]
     Cubic,
+    /// BBR version 3 (draft-ietf-ccwg-bbr), for paths that lose packets at random. Needs a peer
+    /// that acknowledges selectively; without, the default is used.
+    #[cfg(feature = "bbr")]
+    Bbr,
+}
+
+impl CongestionControl {
+    /// The name, as Linux has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NewReno => "reno",
+            #[cfg(feature = "cubic")]
+            Self::Cubic => "cubic",
+            #[cfg(feature = "bbr")]
+            Self::Bbr => "bbr",
+        }
+    }
+
+    /// This, or for a connection without SACK an algorithm that works without.
+    #[cfg(feature = "bbr")]
+    pub(crate) fn without_sack(self) -> Self {
+        match self {
+            Self::Bbr => Self::default(),
+            other => other,
+        }
+    }
 }
 
 impl Default for CongestionControl {
@@ -45,6 +77,8 @@ enum Algorithm {
     NewReno(NewReno),
     #[cfg(feature = "cubic")]
     Cubic(Cubic),
+    #[cfg(feature = "bbr")]
+    Bbr(Bbr),
 }
 
 /// What an acknowledgement of new data says to the algorithm.
@@ -92,6 +126,8 @@ impl Congestion {
                 CongestionControl::NewReno => Algorithm::NewReno(NewReno::NEW),
                 #[cfg(feature = "cubic")]
                 CongestionControl::Cubic => Algorithm::Cubic(Cubic::NEW),
+                #[cfg(feature = "bbr")]
+                CongestionControl::Bbr => Algorithm::Bbr(Bbr::NEW),
             },
             saved: None,
         }
@@ -126,6 +162,8 @@ impl Congestion {
             Algorithm::NewReno(newreno) => newreno.avoid(self.cwnd, acked),
             #[cfg(feature = "cubic")]
             Algorithm::Cubic(cubic) => cubic.avoid(self.cwnd, acked),
+            #[cfg(feature = "bbr")]
+            Algorithm::Bbr(_) => 0,
         };
         self.grow(grow);
     }
@@ -145,24 +183,68 @@ impl Congestion {
                     self.ssthresh = self.cwnd;
                 }
             }
+            // The samples move the window.
+            #[cfg(feature = "bbr")]
+            Algorithm::Bbr(_) => {}
         }
     }
 
     /// A loss: sets the slow start threshold, for `flight` bytes in flight (RFC 5681 §3.2 (2)).
     /// The window follows by PRR or by [`Congestion::enter_recovery`].
     pub(crate) fn reduce(&mut self, flight: u32, mss: u32) {
+        #[cfg(feature = "bbr")]
+        if self.is_model_based() {
+            return;
+        }
         self.saved = Some((self.cwnd, self.ssthresh));
         let target = match &mut self.algorithm {
             Algorithm::NewReno(newreno) => newreno.reduced(flight),
             #[cfg(feature = "cubic")]
             Algorithm::Cubic(cubic) => cubic.reduced(self.cwnd, flight, mss),
+            #[cfg(feature = "bbr")]
+            Algorithm::Bbr(_) => self.ssthresh,
         };
         self.ssthresh = target.max(2 * mss);
     }
 
     /// Sets the window as PRR computes it.
     pub(crate) fn set_cwnd(&mut self, cwnd: u32) {
+        #[cfg(feature = "bbr")]
+        if self.is_model_based() {
+            return;
+        }
         self.cwnd = cwnd.min(MAX_CWND);
+    }
+
+    /// Whether window and pace come from samples of the delivery rate, not from losses.
+    #[cfg(feature = "bbr")]
+    pub(crate) const fn is_model_based(&self) -> bool {
+        matches!(self.algorithm, Algorithm::Bbr(_))
+    }
+
+    /// Takes a sample of the delivery rate.
+    #[cfg(feature = "bbr")]
+    pub(crate) fn on_sample(&mut self, sample: &Sample) {
+        if let Algorithm::Bbr(bbr) = &mut self.algorithm {
+            self.cwnd = bbr.on_sample(self.cwnd, sample).min(MAX_CWND);
+        }
+    }
+
+    /// A recovery is over.
+    #[cfg(feature = "bbr")]
+    pub(crate) fn recovered(&mut self) {
+        if let Algorithm::Bbr(bbr) = &mut self.algorithm {
+            self.cwnd = bbr.restored(self.cwnd);
+        }
+    }
+
+    /// Bytes per second to send at, if the algorithm paces.
+    #[cfg(feature = "bbr")]
+    pub(crate) fn pacing_rate(&self) -> Option<u64> {
+        match &self.algorithm {
+            Algorithm::Bbr(bbr) => bbr.pacing_rate(),
+            _ => None,
+        }
     }
 
     /// A loss was found by duplicate acknowledgements, with `flight` bytes in flight.
@@ -203,17 +285,29 @@ impl Congestion {
             // RFC 5681 §3.1 (4): held constant when the same segment times out again.
             self.reduce(flight, mss);
         }
+        #[cfg(feature = "bbr")]
+        if let Algorithm::Bbr(bbr) = &mut self.algorithm {
+            bbr.timed_out(self.cwnd);
+        }
         // RFC 5681 §3.1: the loss window, one segment beyond what is still believed to arrive.
-        self.set_cwnd(pipe.saturating_add(mss));
+        self.cwnd = pipe.saturating_add(mss).min(MAX_CWND);
         match &mut self.algorithm {
             Algorithm::NewReno(newreno) => newreno.restart(),
             #[cfg(feature = "cubic")]
             Algorithm::Cubic(cubic) => cubic.timed_out(),
+            #[cfg(feature = "bbr")]
+            Algorithm::Bbr(_) => {}
         }
     }
 
     /// The last reduction was for nothing (RFC 4015 §3.2, RFC 9438 §4.9).
     pub(crate) fn undo(&mut self) {
+        #[cfg(feature = "bbr")]
+        if let Algorithm::Bbr(bbr) = &mut self.algorithm {
+            bbr.undo();
+            self.cwnd = bbr.restored(self.cwnd);
+            return;
+        }
         if let Some((cwnd, ssthresh)) = self.saved.take() {
             self.cwnd = self.cwnd.max(cwnd);
             self.ssthresh = self.ssthresh.max(ssthresh);
@@ -221,6 +315,8 @@ impl Congestion {
                 Algorithm::NewReno(_) => {}
                 #[cfg(feature = "cubic")]
                 Algorithm::Cubic(cubic) => cubic.undo(),
+                #[cfg(feature = "bbr")]
+                Algorithm::Bbr(_) => {}
             }
         }
     }
@@ -234,17 +330,24 @@ impl Congestion {
         self.saved = None;
     }
 
-    /// The algorithm's name.
-    pub(crate) const fn name(&self) -> &'static str {
+    /// The algorithm in use.
+    pub(crate) const fn which(&self) -> CongestionControl {
         match self.algorithm {
-            Algorithm::NewReno(_) => "newreno",
+            Algorithm::NewReno(_) => CongestionControl::NewReno,
             #[cfg(feature = "cubic")]
-            Algorithm::Cubic(_) => "cubic",
+            Algorithm::Cubic(_) => CongestionControl::Cubic,
+            #[cfg(feature = "bbr")]
+            Algorithm::Bbr(_) => CongestionControl::Bbr,
         }
     }
 
     /// Nothing was sent for `idle`, longer than the retransmission timeout (RFC 5681 §4.1).
     pub(crate) fn restart_after_idle(&mut self, mss: u32, idle: Duration) {
+        #[cfg(feature = "bbr")]
+        if self.is_model_based() {
+            // Paced, an old window makes no burst (draft-ietf-ccwg-bbr §5.4.1).
+            return;
+        }
         if self.cwnd > initial_window(mss) {
             // RFC 2861 §3.1: the path was able to carry that; slow start may go back up to it.
             self.ssthresh = self.ssthresh.max(self.cwnd / 4 * 3);
@@ -254,6 +357,8 @@ impl Congestion {
             Algorithm::NewReno(newreno) => newreno.restart(),
             #[cfg(feature = "cubic")]
             Algorithm::Cubic(cubic) => cubic.idled(idle),
+            #[cfg(feature = "bbr")]
+            Algorithm::Bbr(_) => {}
         }
         let _ = idle;
     }
