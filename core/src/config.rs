@@ -10,6 +10,8 @@ use crate::tcp::CongestionControl;
 pub struct Config {
     /// TCP.
     pub tcp: TcpConfig,
+    /// UDP.
+    pub udp: UdpConfig,
     /// IP, ARP and ICMP.
     pub ip: IpConfig,
 }
@@ -21,6 +23,10 @@ pub struct TcpConfig {
     /// Receive window of a connection in bytes, at most 2^30 (`TCP_WND`). Each connection may
     /// hold that much of the receive pool.
     pub rcv_wnd: u32,
+    /// What the receive window may grow to by itself, as the application keeps up with the peer;
+    /// at most 2^30. No more than [`TcpConfig::rcv_wnd`]: it stays as it is. The window scale is
+    /// chosen for this size.
+    pub rcv_wnd_max: u32,
     /// Bytes a connection may have written and unacknowledged (`TCP_SND_BUF`).
     pub snd_buf: u32,
     /// Buffers (descriptors) a connection may have in its send queue (`TCP_SND_QUEUELEN`).
@@ -62,6 +68,15 @@ pub struct TcpConfig {
     pub window_scaling: Use,
     /// Offer and accept RFC 2018 selective acknowledgements.
     pub sack: Use,
+    /// Offer and accept RFC 3168 explicit congestion notification (Cargo feature `ecn`).
+    pub ecn: Use,
+    /// Discover what fits the path, RFC 1191 (Cargo feature `pmtud`); off: routers fragment.
+    pub pmtud: Use,
+    /// Answer SYNs for which no record is free with cookies, RFC 4987 (Cargo feature
+    /// `syn-cookies`); off: they displace old half-open connections, or are dropped.
+    pub syn_cookies: Use,
+    /// Half-open connections that one host may have.
+    pub max_half_open_per_peer: u16,
     /// Challenge acknowledgements per connection and second (RFC 5961 §10).
     pub challenge_acks_per_second: u8,
     /// Resets per second sent for segments that belong to no connection.
@@ -81,6 +96,7 @@ impl Default for TcpConfig {
     fn default() -> Self {
         Self {
             rcv_wnd: 65_535,
+            rcv_wnd_max: 65_535,
             snd_buf: 65_535,
             snd_queuelen: 256,
             max_mss: 0,
@@ -99,9 +115,29 @@ impl Default for TcpConfig {
             timestamps: Use::On,
             window_scaling: Use::On,
             sack: Use::On,
+            ecn: Use::On,
+            pmtud: Use::On,
+            syn_cookies: Use::On,
+            max_half_open_per_peer: 16,
             challenge_acks_per_second: 10,
             resets_per_second: 200,
         }
+    }
+}
+
+/// Limits and defaults of UDP.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UdpConfig {
+    /// Received datagrams that may wait for one endpoint to be told of them; never more than
+    /// three quarters of the table (`DEFAULT_UDP_RECVMBOX_SIZE`).
+    pub max_queued: u16,
+}
+
+impl Default for UdpConfig {
+    fn default() -> Self {
+        // What one turn takes from the drivers at most.
+        Self { max_queued: 32 }
     }
 }
 
@@ -114,14 +150,17 @@ pub struct IpConfig {
     /// How long the fragments of a packet are waited for. RFC 1122 §3.3.2 suggests 60 to 120 s;
     /// 15 s as lwIP bounds the memory (`IP_REASS_MAXAGE`).
     pub reassembly_timeout: Duration,
-    /// Bytes of receive buffers that all packets in reassembly may hold together.
+    /// Bytes of receive buffers that all packets in reassembly may hold together. Whole buffers
+    /// count, however little of them is used; so this also bounds the longest packet.
     pub reassembly_max_bytes: usize,
-    /// How long a neighbour is believed without confirmation (`ARP_MAXAGE`).
+    /// How long a neighbour is believed without confirmation (`ARP_MAXAGE`). One that is sent to
+    /// in the last quarter of that time is asked whether it is still there.
     pub neighbor_lifetime: Duration,
-    /// Packets that wait for one neighbour to be resolved (`ARP_QUEUE_LEN`).
+    /// Packets that wait for one neighbour to be resolved (`ARP_QUEUE_LEN`), at least one; the
+    /// oldest makes room for the next.
     pub neighbor_queue: u8,
-    /// ICMP messages sent per second at most, errors and echo replies counted apart (RFC 1812
-    /// §4.3.2.8).
+    /// ICMP errors sent per second, on average and in one burst (RFC 1812 §4.3.2.8). The exact
+    /// number is random, so that nobody can count with it (CVE-2020-25705).
     pub icmp_errors_per_second: u16,
     /// Echo replies per second at most.
     pub echo_replies_per_second: u16,

@@ -13,6 +13,8 @@ pub enum Error {
     Argument,
     /// The handle's object no longer exists, or its sending side is closed (`ERR_CLSD`).
     Closed,
+    /// The destination is a broadcast address, and broadcasts were not allowed (`EACCES`).
+    Denied,
     /// Another socket uses the address (`ERR_USE`).
     InUse,
     /// The interface, or its link, is down (`ERR_IF`).
@@ -43,6 +45,7 @@ impl fmt::Display for Error {
             Self::AlreadyConnected => "already connected",
             Self::Argument => "invalid argument",
             Self::Closed => "closed",
+            Self::Denied => "broadcast not allowed",
             Self::InUse => "address in use",
             Self::LinkDown => "interface down",
             Self::NoMemory => "out of buffers",

@@ -6,14 +6,13 @@
 //! and what it writes still rides on the acknowledgement of what it was called for.
 //!
 //! Order per connection: accepted or connected, data, sent, end of stream, poll, error.
-use core::net::SocketAddr;
-
 use crate::error::Error;
 use crate::handle::{Owner, TcpListener, TcpPcb, UdpPcb};
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
 use crate::tcp::{Event, Tcp};
-use crate::udp::{Udp, UdpEvent};
+use crate::time::Instant;
+use crate::udp::{Datagram, Udp, UdpEvent};
 
 /// Data a [`Handler::recv`] does not want yet; the stack keeps it and offers it again.
 #[derive(Debug)]
@@ -81,9 +80,9 @@ pub trait Handler {
         let _ = (tcp, pcb, error);
     }
 
-    /// A datagram from `from` arrived.
-    fn udp_recv(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, data: Pbuf, from: SocketAddr) {
-        let _ = (udp, pcb, data, from);
+    /// A datagram arrived.
+    fn udp_recv(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, datagram: Datagram) {
+        let _ = (udp, pcb, datagram);
     }
 
     /// An ICMP error concerning a datagram sent from the connected endpoint `pcb` arrived.
@@ -111,9 +110,9 @@ impl Stack {
         }
         while let Some((owner, event)) = self.udp_event() {
             if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
-                let udp = &mut self.udp_at_turn();
+                let udp = &mut self.udp_now();
                 match event {
-                    UdpEvent::Recv { pcb, data, from } => handler.udp_recv(udp, pcb, data, from),
+                    UdpEvent::Recv { pcb, datagram } => handler.udp_recv(udp, pcb, datagram),
                     UdpEvent::Err { pcb, error } => handler.udp_err(udp, pcb, error),
                 }
             }
@@ -121,7 +120,7 @@ impl Stack {
     }
 
     fn deliver_tcp(&mut self, handler: &mut dyn Handler, event: Event) {
-        let tcp = &mut self.tcp_at_turn();
+        let tcp = &mut self.tcp_now();
         match event {
             Event::Accept { listener, pcb } => {
                 match handler.accept(tcp, listener, pcb) {
@@ -150,7 +149,10 @@ impl Stack {
     }
 
     /// Runs the [`Handler::wake`] of each owner whose bit is set in `owners`.
-    pub fn wake(&mut self, owners: u32, handlers: &mut [&mut dyn Handler]) {
+    ///
+    /// To be followed by a [`Stack::turn`], which sends what they wrote.
+    pub fn wake(&mut self, now: Instant, owners: u32, handlers: &mut [&mut dyn Handler]) {
+        self.set_now(now);
         for (n, handler) in handlers.iter_mut().enumerate().take(32) {
             if owners & 1 << n != 0 {
                 handler.wake(self);

@@ -8,26 +8,30 @@ mod error;
 mod handle;
 mod handler;
 mod ip;
+pub mod netif;
 pub mod pbuf;
 mod random;
+#[doc(hidden)]
+pub mod resources;
 mod stack;
 pub mod tcp;
 mod time;
 pub mod udp;
 pub mod wire;
-pub mod netif {
-    //! Network interfaces.
-    pub mod driver;
-}
-
 pub use config::Config;
 pub use error::Error;
 pub use handle::{Owner, PcbMap, TcpListener, TcpPcb, UdpPcb};
 pub use handler::{Handler, Refused, owner_bit};
-pub use ip::{IpStorage, NetifId, Subnet};
+pub mod ip_storage {
+    //! The slots of [`IpStorage`](crate::IpStorage).
+    pub use crate::ip::{ReassemblySlot, RouteSlot};
+    pub use crate::netif::{LoopbackSlot, NeighborSlot, NetifSlot, PendingSlot};
+}
+pub use ip::{ArpStats, IcmpStats, IpStats, IpStorage, NetifId, Subnet};
 pub use netif::driver::{Capabilities, Checksums, Driver, HwAddr, Medium};
 pub use pbuf::{Chain, NoBufs, Pbuf, Pool};
 pub use random::Entropy;
+pub use resources::StorageCell;
 pub use stack::{Stack, Storage, TcpCensus};
 pub use tcp::Tcp;
 pub use time::Instant;

@@ -7,6 +7,9 @@ use core::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
 
+/// Addresses and ports of a connection, and more.
+const LONGEST_INPUT: usize = 40;
+
 /// A source of true randomness, used while the stack is built and never again.
 ///
 /// Any hardware generator fits: `&mut |buffer: &mut [u8]| rng.fill_bytes(buffer)`.
@@ -27,7 +30,31 @@ impl Keyed {
     }
 
     /// The function itself: the same input gives the same number.
+    // Inlined, for the lengths are constants where it is called: the input is then put together
+    // by a few stores.
+    #[inline(always)]
     pub(crate) fn hash(&self, parts: &[&[u8]]) -> u64 {
+        // In one piece: the hasher's bookkeeping for parts costs as much as the function.
+        let mut input = [0; LONGEST_INPUT];
+        let mut len = 0;
+        for part in parts {
+            let Some(room) = input.get_mut(len..len + part.len()) else {
+                return self.hash_long(parts);
+            };
+            room.copy_from_slice(part);
+            len += part.len();
+        }
+        self.hash_bytes(input.get(..len).unwrap_or_default())
+    }
+
+    #[inline(never)]
+    fn hash_bytes(&self, input: &[u8]) -> u64 {
+        SipHasher24::new_with_key(&self.key).hash(input)
+    }
+
+    /// As [`Keyed::hash`], which gives the same, for input of any length.
+    #[cold]
+    fn hash_long(&self, parts: &[&[u8]]) -> u64 {
         let mut hasher = SipHasher24::new_with_key(&self.key);
         for part in parts {
             hasher.write(part);

@@ -1,7 +1,7 @@
 //! The stack: all protocols of one host, and one turn of its thread.
 //!
 //! ```text
-//! frames, due timers -> input -> dispatch (callbacks) -> output -> next deadline
+//! frames -> input -> due timers -> dispatch (callbacks) -> output -> next deadline
 //! ```
 use crate::config::Config;
 use crate::handle::Owner;
@@ -11,7 +11,7 @@ use crate::pbuf::Pool;
 use crate::random::Entropy;
 use crate::tcp::{self, Tcp, TcpStats, TcpStorage};
 use crate::time::{Instant, earliest};
-use crate::udp::{self, Udp, UdpStorage};
+use crate::udp::{self, Udp, UdpStats, UdpStorage};
 
 /// Received frames one turn takes at most, before callbacks run and answers leave: a flood delays
 /// nobody for longer than these take, and an acknowledgement covers a batch of them.
@@ -68,7 +68,7 @@ impl Stack {
             now: Instant::ZERO,
             ip: Ip::new(ip, header_pool, config.ip, entropy),
             tcp: tcp::Engine::new(tcp, tx_pool, config.tcp, entropy),
-            udp: udp::Engine::new(udp, entropy),
+            udp: udp::Engine::new(udp, config.udp, entropy),
         }
     }
 
@@ -79,8 +79,9 @@ impl Stack {
     /// frame, a doorbell), a moment not later than `now` is "at once, more frames wait".
     pub fn turn(&mut self, now: Instant, handlers: &mut [&mut dyn Handler]) -> Option<Instant> {
         self.set_now(now);
-        self.expire();
+        // Frames first: an acknowledgement that waits in the driver spares a retransmission.
         let more = self.input();
+        self.expire();
         self.dispatch(handlers);
         self.output();
         // What was sent to an own address came back meanwhile.
@@ -130,7 +131,7 @@ impl Stack {
         self.now
     }
 
-    fn set_now(&mut self, now: Instant) {
+    pub(crate) fn set_now(&mut self, now: Instant) {
         // A clock that goes back would make timers fire early; it is held instead.
         self.now = self.now.max(now);
         self.tcp.set_now(self.now);
@@ -140,6 +141,16 @@ impl Stack {
     pub fn tcp(&mut self, now: Instant) -> Tcp<'_> {
         self.set_now(now);
         Tcp::new_on(self)
+    }
+
+    /// As [`Stack::tcp`], at the time of the current turn: for [`Handler::wake`].
+    pub fn tcp_now(&mut self) -> Tcp<'_> {
+        Tcp::new_on(self)
+    }
+
+    /// As [`Stack::udp`], at the time of the current turn: for [`Handler::wake`].
+    pub fn udp_now(&mut self) -> Udp<'_> {
+        Udp::new_on(self)
     }
 
     /// The raw UDP API, between turns.
@@ -153,6 +164,11 @@ impl Stack {
         self.tcp.stats()
     }
 
+    /// What UDP has counted.
+    pub fn udp_stats(&self) -> &UdpStats {
+        self.udp.stats()
+    }
+
     /// How many connections there are.
     pub fn tcp_census(&self) -> TcpCensus {
         let (connections, half_open, time_wait) = self.tcp.census();
@@ -163,12 +179,14 @@ impl Stack {
         }
     }
 
-    pub(crate) fn tcp_at_turn(&mut self) -> Tcp<'_> {
-        Tcp::new_on(self)
-    }
-
-    pub(crate) fn udp_at_turn(&mut self) -> Udp<'_> {
-        Udp::new_on(self)
+    /// Checks what must hold between turns, whatever the network did; for tests.
+    ///
+    /// # Errors
+    /// What is violated.
+    #[cfg(feature = "invariants")]
+    #[doc(hidden)]
+    pub fn check_invariants(&self) -> Result<(), &'static str> {
+        self.tcp.check_invariants()
     }
 
     pub(crate) fn tcp_event(&mut self) -> Option<(Owner, tcp::Event)> {

@@ -1,1 +1,23 @@
-//! (bones)
+//! Blocking sockets of gannet, for the tasks of an RTOS; two faces over `gannet-netconn`.
+//!
+//! * [`TcpStream`], [`TcpListener`] and [`UdpSocket`] have the shape of `std::net`. All their
+//!   methods take `&self`: tasks share a socket by sharing a reference to it.
+//! * [`bsd`] has integer descriptors and the names of POSIX: `socket` to `select`, `errno`.
+//!
+//! Both use the net that was made the default one (`Net::make_default`), or one they are given.
+//! Any task may call anything on any socket at any time; closing one wakes those that sleep in it.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod bsd;
+pub mod io;
+mod listener;
+mod stream;
+mod udp;
+
+pub use gannet_core::Pbuf;
+pub use gannet_core::tcp::{Keepalive, Shutdown};
+pub use gannet_netconn::{Error, Net, Patience};
+pub use listener::{Incoming, TcpListener};
+pub use stream::TcpStream;
+pub use udp::UdpSocket;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gannet_core::Instant;
 
+use crate::segment::set_tos;
 use crate::wire::Wire;
 
 /// What a link does to the frames of one direction. Probabilities are in 0..=1.
@@ -23,6 +24,10 @@ pub struct Faults {
     pub duplicate: f64,
     /// Frames with one byte changed.
     pub corrupt: f64,
+    /// IP packets longer than this vanish without a word.
+    pub mtu: usize,
+    /// Packets whose sender understands congestion marks (RFC 3168) and that get one.
+    pub mark: f64,
 }
 
 impl Default for Faults {
@@ -35,6 +40,8 @@ impl Default for Faults {
             loss: 0.0,
             duplicate: 0.0,
             corrupt: 0.0,
+            mtu: usize::MAX,
+            mark: 0.0,
         }
     }
 }
@@ -58,8 +65,10 @@ pub struct Direction {
     sent: u64,
     /// When the line is free, in nanoseconds: rounded to microseconds it would be too fast.
     line_free: u64,
-    /// Frames dropped by loss or a full queue.
+    /// Frames dropped by loss, a full queue, or their length.
     pub dropped: u64,
+    /// Packets marked.
+    pub marked: u64,
 }
 
 impl Direction {
@@ -74,6 +83,7 @@ impl Direction {
             sent: 0,
             line_free: 0,
             dropped: 0,
+            marked: 0,
         }
     }
 
@@ -118,6 +128,22 @@ impl Direction {
         if self.random.f64() < self.faults.loss {
             self.dropped += 1;
             return;
+        }
+        // With or without an Ethernet header.
+        let ip = if frame.get(12..14) == Some(&[8, 0]) {
+            14
+        } else {
+            0
+        };
+        if frame.len() - ip > self.faults.mtu {
+            self.dropped += 1;
+            return;
+        }
+        let capable = frame.get(ip + 1).is_some_and(|tos| tos & 3 == 2);
+        if capable && self.random.f64() < self.faults.mark {
+            let tos = frame[ip + 1] | 3;
+            set_tos(&mut frame[ip..], tos);
+            self.marked += 1;
         }
         if self.random.f64() < self.faults.corrupt {
             let at = self.random.usize(..frame.len());

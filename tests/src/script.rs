@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use gannet_core::config::Use;
 use gannet_core::tcp::{Data, More};
+use gannet_core::wire::icmpv4::{Kind, Unreachable};
 use gannet_core::wire::tcp::SeqNum;
 use gannet_core::{Config, Handler, Instant, Owner, Stack, Subnet, Tcp, TcpPcb};
 
-use crate::segment::{End, Segment};
+use crate::segment::{End, Segment, icmp_error};
 use crate::storage::{Pools, Sizes, leak_storage};
 use crate::wire::{Wire, WireDriver};
 
@@ -24,6 +25,8 @@ use crate::wire::{Wire, WireDriver};
 pub const STACK: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// The peer's address in scripts.
 pub const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+/// The router between the stack and other networks.
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
 /// The peer's port in scripts.
 pub const PEER_PORT: u16 = 4000;
 
@@ -45,12 +48,15 @@ pub struct Script {
     deadline: Option<Instant>,
 }
 
-/// TCP without options that would clutter scripts: no timestamps, no scaling, no SACK.
+/// TCP without what would clutter scripts: no timestamps, no scaling, no SACK, no ECN, and no
+/// suspicion that segments are too long for the path.
 pub fn plain_config() -> Config {
     let mut config = Config::default();
     config.tcp.timestamps = Use::Off;
     config.tcp.window_scaling = Use::Off;
     config.tcp.sack = Use::Off;
+    config.tcp.ecn = Use::Off;
+    config.tcp.pmtud = Use::Off;
     config
 }
 
@@ -74,6 +80,10 @@ impl Script {
                 Some(Subnet::new(STACK, 24).expect("a valid prefix")),
             )
             .expect("room for an interface");
+        // Peers elsewhere are reached as well.
+        stack
+            .set_default_gateway(Some(GATEWAY))
+            .expect("a host of the subnet");
         Self {
             stack,
             pools,
@@ -158,6 +168,22 @@ impl Script {
         SocketAddr::new(IpAddr::V4(self.peer.addr), self.peer.port)
     }
 
+    /// A router on the way says that the segment with our relative number `seq` needs
+    /// fragmentation for a link of `mtu` bytes.
+    pub fn too_long(&mut self, app: &mut dyn Handler, seq: u32, mtu: u16) {
+        self.unreachable(app, seq, Unreachable::FragmentationNeeded { mtu });
+    }
+
+    /// A router on the way says that the segment with our relative number `seq` cannot be
+    /// delivered.
+    pub fn unreachable(&mut self, app: &mut dyn Handler, seq: u32, why: Unreachable) {
+        let kind = Kind::DestinationUnreachable(why);
+        let seq = self.local.isn + seq;
+        self.wire
+            .put(icmp_error(GATEWAY, kind, self.local, self.peer, seq));
+        self.turn(app);
+    }
+
     /// Runs turns until nothing more happens at this moment.
     pub fn turn(&mut self, app: &mut dyn Handler) {
         for _ in 0..1000 {
@@ -167,6 +193,14 @@ impl Script {
             }
         }
         panic!("the stack always wants another turn");
+    }
+
+    /// Lets the peer send a segment; the answers are left for [`Script::sent`].
+    #[track_caller]
+    pub fn put(&mut self, app: &mut dyn Handler, text: &str) {
+        let segment = Segment::parse(text, self.peer, self.local);
+        self.wire.put(segment.packet(self.peer, self.local));
+        self.turn(app);
     }
 
     /// Runs the lines of a script. Panics where the stack does something else.

@@ -227,7 +227,7 @@ fn time_wait_answers_old_segments_and_gives_way_to_a_newer_connection() {
     app.take();
     // RFC 6191: a SYN beyond everything the old connection had.
     let old = t.local.isn;
-    t.peer.isn = t.peer.isn + 100_000;
+    t.peer.isn += 100_000;
     t.run(
         &mut app,
         "< S 0:0(0) win 1000

@@ -92,6 +92,8 @@ fn a_reset_ends_a_half_open_connection_only_with_the_exact_number() {
         "< S 0:0(0) win 1000
          > S. 0:0(0) ack 1 <mss 1460>
          < R 2:2(0) win 0
+         > . 1:1(0) ack 1
+         < R 90000:90000(0) win 0
          > nothing",
     );
     assert_eq!(t.stack.tcp_census().half_open, 1);
@@ -135,7 +137,7 @@ fn the_backlog_bounds_connections_not_yet_accepted() {
         delay_accept: true,
         ..Recorder::default()
     };
-    let mut handshake = |t: &mut Script, app: &mut Recorder, port: u16| {
+    let handshake = |t: &mut Script, app: &mut Recorder, port: u16| {
         t.peer.port = port;
         t.run(
             app,
@@ -291,12 +293,13 @@ fn syns_that_no_tcp_sends_are_dropped() {
          < SR 0:0(0) win 1000
          > nothing",
     );
-    // From the listener's own address and port ("land").
+    // From the listener's own address and port ("land"): IP knows who that is.
     let peer = t.peer;
     t.peer = t.local;
     t.run(&mut app, "< S 0:0(0) win 1000\n> nothing");
     t.peer = peer;
-    assert_eq!(t.stack.tcp_stats().malformed, 3);
+    assert_eq!(t.stack.tcp_stats().malformed, 2);
+    assert_eq!(t.stack.ip_stats().in_martians, 1);
     assert_eq!(t.stack.tcp_census().half_open, 0);
 }
 

@@ -1,186 +1,307 @@
-//! temporary
-#![allow(dead_code, missing_docs, unused)]
+//! IPv4 (RFC 791, RFC 1122 §3): what transports use of it, and its state. A host, not a router:
+//! nothing is forwarded.
+//!
+//! `input` checks what arrives, `reassembly` puts fragments together, `icmp` and `icmp_error`
+//! answer; `route` chooses ways out, `output` and `fragment` send. Frames and neighbours are in
+//! [`netif`](crate::netif), the public calls on interfaces and routes in `calls`.
+mod calls;
+mod fragment;
+mod icmp;
+mod icmp_error;
+mod input;
+mod limit;
+pub(crate) mod output;
+mod reassembly;
+mod route;
+pub(crate) mod stats;
+mod subnet;
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+use crate::config::IpConfig;
+use crate::netif::loopback::Loopback;
+use crate::netif::neighbor::Neighbors;
+use crate::netif::{LoopbackSlot, NeighborSlot, NetifSlot, Netifs, PendingSlot};
+use crate::pbuf::{NoBufs, Pbuf, Pool};
+use crate::random::{Entropy, Keyed};
+use crate::time::{Instant, earliest};
 use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::SeqNum;
-use crate::*;
-use core::net::*;
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NetifId(pub u8);
+
+pub use crate::netif::NetifId;
+pub use reassembly::ReassemblySlot;
+pub use route::RouteSlot;
+pub use stats::{ArpStats, IcmpStats, IpStats};
+pub use subnet::Subnet;
+
+pub(crate) use route::Route;
+
+use limit::Bucket;
+use output::Idents;
+use reassembly::Reassembly;
+use stats::count;
+
+/// IP's share of a stack's storage.
 #[derive(Debug)]
-pub struct IpStorage {}
-#[derive(Debug, Clone, Copy)]
-pub struct Subnet(Ipv4Addr, u8);
-impl Subnet {
-    pub fn new(a: Ipv4Addr, p: u8) -> Option<Self> {
-        Some(Self(a, p))
-    }
-}
-pub(crate) struct Ip {
-    d: Option<&'static mut dyn Driver>,
-    pool: &'static Pool,
-    a: Ipv4Addr,
-}
-impl core::fmt::Debug for Ip {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        Ok(())
-    }
-}
-impl Stack {
-    pub fn add_netif(
-        &mut self,
-        d: &'static mut dyn Driver,
-        s: Option<Subnet>,
-    ) -> Result<NetifId, Error> {
-        self.ip.d = Some(d);
-        self.ip.a = s.unwrap().0;
-        Ok(NetifId(0))
-    }
+pub struct IpStorage {
+    /// One for each interface, at most 255; loopback needs none.
+    pub netifs: &'static mut [NetifSlot],
+    /// Neighbours whose hardware address is known or asked for (`ARP_TABLE_SIZE`): the gateway
+    /// and as many hosts of the own networks as are talked to at the same time.
+    pub neighbors: &'static mut [NeighborSlot],
+    /// Packets that wait for neighbours, of all neighbours together.
+    pub pending: &'static mut [PendingSlot],
+    /// Routes that are not those to the interfaces' own networks; a default gateway is one.
+    pub routes: &'static mut [RouteSlot],
+    /// Packets being put together from fragments (`MEMP_NUM_REASSDATA`).
+    pub reassembly: &'static mut [ReassemblySlot],
+    /// Packets from this host to itself that wait to be received (`LWIP_LOOPBACK_MAX_PBUFS`).
+    pub loopback: &'static mut [LoopbackSlot],
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Route {
-    pub(crate) netif: NetifId,
-    pub(crate) src: Ipv4Addr,
-    pub(crate) next_hop: Ipv4Addr,
-    pub(crate) mtu: u16,
-    pub(crate) tx_checksums: Checksums,
-}
-#[derive(Clone, Copy, Debug)]
+/// Whether routers, and IP here, may fragment a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fragmentation {
+    /// Longer than the MTU: in pieces.
     Allowed,
+    /// DF is set; longer than the MTU is an error.
     Forbidden,
 }
+
+/// What IP needs to know of a packet to send.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Outgoing {
     pub(crate) src: Ipv4Addr,
     pub(crate) dst: Ipv4Addr,
     pub(crate) protocol: Protocol,
     pub(crate) ttl: u8,
+    /// Differentiated services and ECN, as on the wire.
     pub(crate) tos: u8,
     pub(crate) fragmentation: Fragmentation,
 }
+
+/// To whom a packet was addressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
+    /// To this host.
     Unicast,
+    /// To all hosts of a network.
     Broadcast,
+    /// To a group.
     Multicast,
 }
+
+/// Whether the transport's checksum has been verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ChecksumState {
+    /// Not yet.
     ToVerify,
+    /// By the device, or there was no wire.
     Verified,
 }
+
+/// A packet for a transport.
+#[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) netif: NetifId,
     pub(crate) src: Ipv4Addr,
     pub(crate) dst: Ipv4Addr,
     pub(crate) to: Destination,
+    /// Differentiated services and ECN, as on the wire.
     pub(crate) tos: u8,
     pub(crate) checksum: ChecksumState,
+    /// Length of the IP header, which is still there in front of `payload`: as long as nobody has
+    /// used that headroom, [`Ip::send_icmp_error`] can quote it.
+    pub(crate) header_len: u8,
+    /// The transport's header, contiguous, and what follows it.
     pub(crate) payload: Pbuf,
 }
+
+/// What a router or host reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IcmpErrorKind {
     PortUnreachable,
     ProtocolUnreachable,
+    /// Host or network.
     Unreachable,
-    FragmentationNeeded { mtu: u16 },
+    /// The packet was longer than the MTU of a link on the way: `mtu` bytes, header included, at
+    /// least 68 and less than the packet.
+    FragmentationNeeded {
+        mtu: u16,
+    },
     TimeExceeded,
 }
+
+/// An ICMP error about a packet with these addresses, which this host may have sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IcmpError {
     pub(crate) kind: IcmpErrorKind,
     pub(crate) local: SocketAddrV4,
     pub(crate) remote: SocketAddrV4,
+    /// The sequence number of a TCP segment.
     pub(crate) quoted_seq: Option<SeqNum>,
 }
+
+/// What a frame brought for a transport.
+#[derive(Debug)]
 pub(crate) enum Input {
     Tcp(Received),
     Udp(Received),
     TcpError(IcmpError),
     UdpError(IcmpError),
 }
+
+/// IP of one stack, with its interfaces.
+#[derive(Debug)]
+pub(crate) struct Ip {
+    pub(crate) header_pool: &'static Pool,
+    ttl: u8,
+    pub(crate) netifs: Netifs,
+    pub(crate) neighbors: Neighbors,
+    pub(crate) routes: route::Routes,
+    /// The way last found.
+    last_way: route::LastWay,
+    loopback: Loopback,
+    reassembly: Reassembly,
+    idents: Idents,
+    error_bucket: Bucket,
+    echo_bucket: Bucket,
+    /// What an error costs of its bucket.
+    error_cost: Keyed,
+    /// The interface that [`Ip::drain`] asks first.
+    turn_of: usize,
+    stats: IpStats,
+    icmp_stats: IcmpStats,
+    pub(crate) arp_stats: ArpStats,
+}
+
 impl Ip {
     pub(crate) fn new(
         storage: IpStorage,
         header_pool: &'static Pool,
-        config: crate::config::IpConfig,
+        config: IpConfig,
         entropy: Entropy<'_>,
     ) -> Self {
         Self {
-            d: None,
-            pool: header_pool,
-            a: Ipv4Addr::UNSPECIFIED,
+            header_pool,
+            ttl: config.ttl,
+            netifs: Netifs::new(storage.netifs),
+            neighbors: Neighbors::new(
+                storage.neighbors,
+                storage.pending,
+                config.neighbor_lifetime,
+                config.neighbor_queue,
+            ),
+            routes: route::Routes::new(storage.routes),
+            last_way: route::LastWay::default(),
+            loopback: Loopback::new(storage.loopback),
+            reassembly: Reassembly::new(
+                storage.reassembly,
+                config.reassembly_timeout,
+                config.reassembly_max_bytes,
+            ),
+            idents: Idents::new(entropy),
+            error_bucket: Bucket::new(config.icmp_errors_per_second),
+            echo_bucket: Bucket::new(config.echo_replies_per_second),
+            error_cost: Keyed::new(entropy),
+            turn_of: 0,
+            stats: IpStats::default(),
+            icmp_stats: IcmpStats::default(),
+            arp_stats: ArpStats::default(),
         }
     }
-    pub(crate) fn route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Route, Error> {
-        Ok(Route {
-            netif: NetifId(0),
-            src: self.a,
-            next_hop: dst,
-            mtu: 1500,
-            tx_checksums: Checksums::NONE,
-        })
-    }
+
+    /// Whether packets to `addr` are for this host alone.
     pub(crate) fn is_own(&self, addr: Ipv4Addr) -> bool {
-        self.a == addr
+        addr.is_loopback() || self.owner_of(addr).is_some()
     }
+
+    /// The interface that has `addr`.
+    fn owner_of(&self, addr: Ipv4Addr) -> Option<NetifId> {
+        self.netifs
+            .iter()
+            .find(|(_, netif)| netif.subnet.is_some_and(|subnet| subnet.addr() == addr))
+            .map(|(id, _)| id)
+    }
+
+    /// Whether `addr` means all hosts: 255.255.255.255, or those of a network of an interface.
     pub(crate) fn is_broadcast(&self, addr: Ipv4Addr) -> bool {
         addr.is_broadcast()
+            || self
+                .netifs
+                .iter()
+                .filter_map(|(_, netif)| netif.subnet)
+                .any(|subnet| subnet.addr() != addr && subnet.is_broadcast(addr))
     }
+
+    /// A buffer for a transport's header of `len` bytes, with room for those of IP and the link
+    /// in front.
     pub(crate) fn transport_header(&self, len: usize) -> Result<Pbuf, NoBufs> {
-        Pbuf::alloc(self.pool, 34, len)
+        Pbuf::alloc(self.header_pool, output::HEADROOM, len)
     }
+
+    /// Whether an interface would take a packet now.
     pub(crate) fn can_transmit(&mut self, netif: NetifId) -> bool {
-        self.d.as_mut().unwrap().can_transmit()
+        if netif == NetifId::LOOPBACK {
+            return !self.loopback.is_full();
+        }
+        self.netifs
+            .at_mut(netif)
+            .is_some_and(|netif| netif.can_transmit())
     }
+
+    /// The default time to live.
     pub(crate) fn ttl(&self) -> u8 {
-        64
+        self.ttl
     }
-    pub(crate) fn send(
-        &mut self,
-        now: Instant,
-        route: &Route,
-        out: &Outgoing,
-        mut packet: Pbuf,
-    ) -> Result<(), Error> {
-        let n = packet.tot_len();
-        let h = packet.add_header(20).unwrap();
-        h[0] = 0x45;
-        h[2..4].copy_from_slice(&((n + 20) as u16).to_be_bytes());
-        h[8] = 64;
-        h[9] = out.protocol.0;
-        h[12..16].copy_from_slice(&out.src.octets());
-        h[16..20].copy_from_slice(&out.dst.octets());
-        let c = crate::wire::checksum::checksum(h);
-        h[10..12].copy_from_slice(&c.to_be_bytes());
-        self.d
-            .as_mut()
-            .unwrap()
-            .transmit(packet)
-            .map_err(|_| Error::NoMemory)
-    }
+
+    /// The next received frame, of the interfaces in turn.
     pub(crate) fn drain(&mut self) -> Option<(NetifId, Pbuf)> {
-        Some((NetifId(0), self.d.as_mut()?.receive()?))
-    }
-    pub(crate) fn has_input(&self) -> bool {
-        false
-    }
-    pub(crate) fn input(&mut self, now: Instant, netif: NetifId, mut frame: Pbuf) -> Option<Input> {
-        let (src, dst, n) = {
-            let p = crate::wire::ipv4::Packet::parse(frame.data(), frame.tot_len()).ok()?;
-            (p.src(), p.dst(), p.header_len())
-        };
-        let _ = frame.remove_header(n);
-        Some(Input::Tcp(Received {
-            netif,
-            src,
-            dst,
-            to: Destination::Unicast,
-            tos: 0,
-            checksum: ChecksumState::ToVerify,
-            payload: frame,
-        }))
-    }
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let slots = self.netifs.slots();
+        for _ in 0..=slots {
+            let place = self.turn_of;
+            // The last place is loopback's.
+            self.turn_of = if place < slots { place + 1 } else { 0 };
+            let received = match u8::try_from(place).map(NetifId) {
+                Ok(id) if place < slots => self
+                    .netifs
+                    .at_mut(id)
+                    .and_then(|netif| netif.receive())
+                    .map(|frame| (id, frame)),
+                _ => self.loopback.pop().map(|frame| (NetifId::LOOPBACK, frame)),
+            };
+            if received.is_some() {
+                return received;
+            }
+        }
         None
     }
-    pub(crate) fn expire(&mut self, now: Instant) {}
+
+    /// Whether packets of this host wait for itself, of which no device will tell.
+    pub(crate) fn has_input(&self) -> bool {
+        !self.loopback.is_empty()
+    }
+
+    /// When [`Ip::expire`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        earliest(
+            self.neighbors.next_deadline(),
+            self.reassembly.next_deadline(),
+        )
+    }
+
+    /// Once a turn: looks at the links and runs due timers.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        self.poll_links();
+        self.neighbor_timers(now);
+        while let Some(first) = self.reassembly.expired(now) {
+            count(&mut self.stats.reassembly_timeouts);
+            if let Some(first) = first.into_received() {
+                self.send_icmp_error(now, icmp_error::REASSEMBLY_TIMEOUT, first);
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

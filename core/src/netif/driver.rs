@@ -82,7 +82,8 @@ pub trait Driver: Send {
     /// What the device is and can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Whether a cable is plugged in, a station associated.
+    /// Whether a cable is plugged in, a station associated. Asked every turn: from memory, not
+    /// from the other end of a slow bus. A driver that notices a change rings the doorbell.
     fn link_up(&mut self) -> bool {
         true
     }

@@ -1,10 +1,17 @@
 //! Which slots of a pool are in use, and how many handles a block has: the two concurrent
 //! algorithms of the crate. No `unsafe` is in here, so loom can check both as plain logic
 //! (`tests/loom.rs`); what a slot or block *is* belongs to `pool`.
+#![cfg_attr(
+    not(loom),
+    allow(
+        unreachable_pub,
+        reason = "public for the models, where this module is"
+    )
+)]
 use super::sync::{AtomicU16, AtomicU32, Ordering, fence};
 
 /// The most slots a [`Bitmap`] can have, and so the most blocks or descriptors of a pool.
-pub(super) const MAX_SLOTS: usize = u16::MAX as usize;
+pub const MAX_SLOTS: usize = u16::MAX as usize;
 
 const WORD_BITS: usize = 32;
 
@@ -13,7 +20,7 @@ pub const fn words(slots: usize) -> usize {
     slots.div_ceil(WORD_BITS)
 }
 
-/// 32 slots of a [`Bitmap`]: a set bit is a slot in use.
+/// 32 slots of a bitmap: a set bit is a slot in use.
 #[derive(Debug)]
 pub struct Word(AtomicU32);
 
@@ -40,7 +47,7 @@ impl Word {
 /// link, hence no ABA problem and no tag: one compare-exchange takes a slot, one fetch-and returns
 /// it, from any thread or interrupt handler.
 #[derive(Debug)]
-pub(super) struct Bitmap {
+pub struct Bitmap {
     words: &'static [Word],
     slots: u16,
     /// Slots in use. Counted up after the bit is set and down before it is cleared, so that it
@@ -84,15 +91,12 @@ impl Bitmap {
     ///
     /// The acquire edge pairs with the release in [`Bitmap::release`], so the new owner sees
     /// everything the previous one did to the slot.
-    pub(super) fn take(&self) -> Option<u16> {
-        if self.in_use() >= self.slots() {
-            return None;
-        }
-        let count = words(self.slots());
-        let start = (self.hint.load(Ordering::Relaxed) as usize).min(count);
-        let index = (start..count)
-            .chain(0..start)
-            .find_map(|at| self.take_in(at))?;
+    pub fn take(&self) -> Option<u16> {
+        let start = self.hint.load(Ordering::Relaxed) as usize;
+        let index = match self.take_in(start) {
+            Some(index) => index,
+            None => self.search(start)?,
+        };
         let now = self.in_use.fetch_add(1, Ordering::Relaxed) + 1;
         if now > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(now, Ordering::Relaxed);
@@ -100,17 +104,31 @@ impl Bitmap {
         Some(index)
     }
 
+    /// Takes a free slot of any word, those behind `start` first.
+    #[cold]
+    fn search(&self, start: usize) -> Option<u16> {
+        if self.in_use() >= self.slots() {
+            return None;
+        }
+        let count = words(self.slots());
+        let start = start.min(count);
+        (start..count)
+            .chain(0..start)
+            .find_map(|at| self.take_in(at))
+    }
+
     /// Takes a free slot of word `at`.
+    #[inline]
     fn take_in(&self, at: usize) -> Option<u16> {
         let word = &self.words.get(at)?.0;
-        let first = at * WORD_BITS;
-        let valid = match self.slots() - first {
-            short @ 0..WORD_BITS => (1 << short) - 1,
-            _ => u32::MAX,
-        };
         let mut used = word.load(Ordering::Relaxed);
-        while !used & valid != 0 {
-            let bit = (!used & valid).trailing_zeros();
+        loop {
+            let bit = used.trailing_ones() as usize;
+            let index = at * WORD_BITS + bit;
+            // The lowest free bit: behind the last slot only if no slot of this word is free.
+            if bit == WORD_BITS || index >= self.slots() {
+                return None;
+            }
             match word.compare_exchange_weak(
                 used,
                 used | (1 << bit),
@@ -120,16 +138,15 @@ impl Bitmap {
                 Ok(_) => {
                     self.hint.store(at as u32, Ordering::Relaxed);
                     // Below `slots`, which is a u16.
-                    return Some((first + bit as usize) as u16);
+                    return Some(index as u16);
                 }
                 Err(now) => used = now,
             }
         }
-        None
     }
 
     /// Returns slot `index`, which the caller got from [`Bitmap::take`] and has not returned yet.
-    pub(super) fn release(&self, index: u16) {
+    pub fn release(&self, index: u16) {
         let (at, bit) = (
             usize::from(index) / WORD_BITS,
             1 << (usize::from(index) % WORD_BITS),
@@ -144,29 +161,29 @@ impl Bitmap {
     }
 
     /// Number of slots.
-    pub(super) fn slots(&self) -> usize {
+    pub fn slots(&self) -> usize {
         self.slots.into()
     }
 
     /// Slots in use right now.
-    pub(super) fn in_use(&self) -> usize {
+    pub fn in_use(&self) -> usize {
         self.in_use.load(Ordering::Relaxed) as usize
     }
 
     /// The most slots that were ever in use at once.
-    pub(super) fn peak(&self) -> usize {
+    pub fn peak(&self) -> usize {
         self.peak.load(Ordering::Relaxed) as usize
     }
 }
 
 /// Number of handles to one storage block; the protocol is that of `Arc`.
 #[derive(Debug)]
-pub(super) struct RefCount(AtomicU16);
+pub struct RefCount(AtomicU16);
 
 impl RefCount {
     /// A block nobody holds.
     #[cfg(not(loom))]
-    pub(super) const fn zero() -> Self {
+    pub const fn zero() -> Self {
         Self(AtomicU16::new(0))
     }
 
@@ -177,13 +194,13 @@ impl RefCount {
     }
 
     /// First handle; the caller has just taken the slot, so nobody else looks.
-    pub(super) fn start(&self) {
+    pub fn start(&self) {
         self.0.store(1, Ordering::Relaxed);
     }
 
     /// One more handle, made from an existing one; `false` if 65,535 exist already.
     #[must_use]
-    pub(super) fn acquire(&self) -> bool {
+    pub fn acquire(&self) -> bool {
         // Relaxed, as in `Arc`: the new handle reaches another thread only by a synchronised way.
         self.0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
@@ -194,7 +211,7 @@ impl RefCount {
 
     /// Gives a handle up; `true` means it was the last and the block is free.
     #[must_use]
-    pub(super) fn release(&self) -> bool {
+    pub fn release(&self) -> bool {
         if self.0.fetch_sub(1, Ordering::Release) != 1 {
             return false;
         }
@@ -203,7 +220,7 @@ impl RefCount {
     }
 
     /// Whether the one handle the caller holds is the only one.
-    pub(super) fn is_unique(&self) -> bool {
+    pub fn is_unique(&self) -> bool {
         self.0.load(Ordering::Acquire) == 1
     }
 }

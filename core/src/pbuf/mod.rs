@@ -101,6 +101,15 @@ impl Pbuf {
     /// [`Pool::block_size`].
     #[doc(alias = "pbuf_alloc")]
     pub fn alloc(pool: &'static Pool, headroom: usize, len: usize) -> Result<Self, NoBufs> {
+        if headroom.saturating_add(len) <= pool.block_size() {
+            return Self::from_block(pool, headroom, len);
+        }
+        Self::alloc_blocks(pool, headroom, len)
+    }
+
+    /// As [`Pbuf::alloc`], for more than one block holds.
+    #[cold]
+    fn alloc_blocks(pool: &'static Pool, headroom: usize, len: usize) -> Result<Self, NoBufs> {
         let size = pool.block_size();
         let first = len.min(size.checked_sub(headroom).ok_or(NoBufs)?);
         let mut left = len - first;
@@ -155,9 +164,20 @@ impl Pbuf {
         Parts(Some(self))
     }
 
+    /// Bytes of the first part.
+    pub(crate) fn first_len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Bytes in the whole chain.
     pub fn tot_len(&self) -> usize {
-        self.extent().len
+        let mut len = self.0.len();
+        let mut next = &self.0.next;
+        while let Some(part) = next {
+            len = len.saturating_add(part.0.len());
+            next = &part.0.next;
+        }
+        len
     }
 
     /// Whether the whole chain has no bytes.
@@ -241,22 +261,36 @@ impl Pbuf {
             .any(|a| other.nodes().any(|b| a.shares_block(b)))
     }
 
+    /// Bytes of pool memory the packet keeps from others: the sizes of its blocks, whatever part
+    /// of them it views.
+    pub(crate) fn block_bytes(&self) -> usize {
+        self.nodes().map(Node::block_size).sum()
+    }
+
     /// A descriptor without storage, from the pool of this one's.
     fn empty(pool: &'static Pool) -> Result<Self, NoBufs> {
         Self::from_node(pool, Node::of_static(&[]))
     }
 
+    #[inline]
     fn from_block(pool: &'static Pool, off: usize, len: usize) -> Result<Self, NoBufs> {
         let block = pool.take_block().ok_or(NoBufs)?;
         Self::from_node(pool, Node::of_block(block, off, len).ok_or(NoBufs)?)
     }
 
+    #[inline]
     fn from_node(pool: &'static Pool, node: Node) -> Result<Self, NoBufs> {
         pool.take_node(node).map(Self).ok_or(NoBufs)
     }
 
     fn nodes(&self) -> impl Iterator<Item = &Node> {
         core::iter::successors(Some(self), |part| part.0.next.as_ref()).map(|part| &*part.0)
+    }
+
+    #[cfg(test)]
+    fn nodes_with_address(&self) -> impl Iterator<Item = (NodeRef, usize)> {
+        core::iter::successors(Some(self), |part| part.0.next.as_ref())
+            .map(|part| (part.0.address(), part.0.len()))
     }
 
     fn last_mut(&mut self) -> &mut Self {
@@ -325,3 +359,6 @@ impl<'a> Iterator for Parts<'a> {
         Some(part.data())
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -105,6 +105,14 @@ impl Node {
         }
     }
 
+    /// Size of the block it views; nothing for constant data.
+    pub(super) fn block_size(&self) -> usize {
+        match &self.store {
+            Store::Block(block) => block.size(),
+            Store::Static(_) => 0,
+        }
+    }
+
     pub(super) fn shares_block(&self, other: &Self) -> bool {
         match (&self.store, &other.store) {
             (Store::Block(a), Store::Block(b)) => a.is_same(b),

@@ -1,4 +1,4 @@
-//! Static storage and the owning pointers into it. Beside one line of `chain`, **all `unsafe` of
+//! Static storage and the owning pointers into it. Beside two lines of `chain`, **all `unsafe` of
 //! the crate is here**; what a descriptor says about its block is the business of `node`.
 //!
 //! Invariants, each relied on by the `SAFETY` comments below:
@@ -15,10 +15,11 @@
 
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
+use super::Pbuf;
 use super::bitmap::{Bitmap, RefCount};
 #[cfg(not(loom))]
 use super::bitmap::{MAX_SLOTS, Word};
@@ -258,9 +259,12 @@ impl Drop for NodeBox {
     fn drop(&mut self) {
         // SAFETY: the slot is static, so the pointer is always valid.
         let slot = unsafe { self.0.as_ref() };
-        // SAFETY: the node is initialised and nobody looks at it again (1).
-        let live = unsafe { (*slot.live.get()).assume_init_read() };
-        live.pool.nodes.release(live.index);
+        // SAFETY: initialised in `take_node`; this handle is the only one (1).
+        let live = unsafe { (*slot.live.get()).assume_init_mut() };
+        let (pool, index) = (live.pool, live.index);
+        // SAFETY: the node is initialised and nobody looks at it again: the bit is cleared next (1).
+        unsafe { core::ptr::drop_in_place(&raw mut live.node) };
+        pool.nodes.release(index);
     }
 }
 
@@ -274,6 +278,16 @@ unsafe impl Send for NodeRef {}
 unsafe impl Sync for NodeRef {}
 
 impl NodeRef {
+    /// The packet from this descriptor on, to be read.
+    ///
+    /// # Safety
+    ///
+    /// As long as the result lives, the descriptor's [`NodeBox`] lives, and nobody has exclusive
+    /// access to it or to those linked behind it.
+    pub(super) const unsafe fn packet(self) -> ManuallyDrop<Pbuf> {
+        ManuallyDrop::new(Pbuf(NodeBox(self.0)))
+    }
+
     /// The descriptor.
     ///
     /// # Safety
@@ -387,7 +401,6 @@ macro_rules! pbuf_pool {
             static __GANNET_SLOT_WORDS: [__gannet::Word; __gannet::words(($n) $(+ ($r))?)] =
                 [const { __gannet::Word::new() }; __gannet::words(($n) $(+ ($r))?)];
             // SAFETY: the statics are private to this block.
-            #[allow(unsafe_code)]
             unsafe {
                 $crate::pbuf::Pool::new(
                     ::core::stringify!($name),

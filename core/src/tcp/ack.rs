@@ -54,7 +54,7 @@ impl Pcb {
     }
 
     fn take_new_ack(&mut self, ack: SeqNum, segment: &Arrived, cx: &mut Context<'_>) {
-        let window_limited = self.is_window_limited(self.snd.in_flight());
+        let window_limited = self.is_window_limited(self.snd.in_flight()) && !self.ecn.echoed;
         let old_una = self.snd.una;
         let bytes = self.snd.acknowledge(ack);
         self.pending.acked = self.pending.acked.saturating_add(bytes as usize);

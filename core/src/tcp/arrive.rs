@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::ip::{Destination, IcmpError, IcmpErrorKind, Ip, Received};
 use crate::time::Instant;
-use crate::wire::tcp::Flags;
+use crate::wire::tcp::{Flags, SeqNum};
 
 use super::State;
 use super::engine::Engine;
@@ -34,7 +34,10 @@ impl Engine {
         // A connection from an endpoint to itself would answer itself for ever ("land"); SYN with
         // FIN or RST is nothing any TCP sends (RFC 9293 has no meaning for it).
         let nonsense = segment.syn() && (segment.fin() || segment.rst());
-        if segment.local == segment.remote || nonsense {
+        // RFC 9293 §3.9.2.3 (MUST-63): no host has these addresses.
+        let from = *segment.remote.ip();
+        let nobody = from.is_unspecified() || from.is_multicast() || ip.is_broadcast(from);
+        if segment.local == segment.remote || nonsense || nobody {
             self.stats.malformed += 1;
             return;
         }
@@ -84,14 +87,7 @@ impl Engine {
             Some(ack) => self.send_reset(ip, now, local, remote, ack, None),
             None => {
                 let ack = segment.seq_end();
-                self.send_reset(
-                    ip,
-                    now,
-                    local,
-                    remote,
-                    crate::wire::tcp::SeqNum(0),
-                    Some(ack),
-                );
+                self.send_reset(ip, now, local, remote, SeqNum(0), Some(ack));
             }
         }
     }
@@ -103,12 +99,29 @@ impl Engine {
         let Some(index) = found else { return };
         let Some(pcb) = self.at(index) else { return };
         // RFC 5927 §4.1: the quoted number has to be in flight.
-        let in_flight = error
-            .quoted_seq
-            .is_some_and(|seq| seq.after_eq(pcb.snd.una) && seq.before(pcb.snd.nxt));
+        let in_flight = |seq: &SeqNum| seq.after_eq(pcb.snd.una) && seq.before(pcb.snd.nxt);
+        let Some(quoted) = error.quoted_seq.filter(in_flight) else {
+            self.stats.icmp_ignored += 1;
+            return;
+        };
+        if let IcmpErrorKind::FragmentationNeeded { mtu } = error.kind {
+            let Self {
+                slots,
+                config,
+                stats,
+                now,
+                ..
+            } = self;
+            if let Some(slot) = slots.get_mut(usize::from(index)) {
+                slot.pcb
+                    .fragmentation_needed(quoted, mtu, *now, config, stats);
+            }
+            self.settle(index);
+            return;
+        }
         // RFC 5927 §5.2: hard errors end an attempt to connect; what is established outlives
         // them, its timers decide.
-        if in_flight && pcb.state == State::SynSent {
+        if pcb.state == State::SynSent {
             let error = match error.kind {
                 IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => {
                     Error::Refused

@@ -125,26 +125,24 @@ impl Engine {
         };
         let local = SocketAddrV4::new(route.src, port);
         let hash = self.secrets.table_hash(local, remote);
-        if local == remote || self.demux.find(self.slots, hash, local, remote).is_some() {
+        // A pair in TIME-WAIT stays there: this side opens no connection in its place.
+        if local == remote
+            || self.demux.find(self.slots, hash, local, remote).is_some()
+            || self.time_waits.contains(*local.ip(), port, remote)
+        {
             return Err(Error::InUse);
         }
         let iss = self.secrets.isn(local, remote, now);
         let offset = self.secrets.timestamp_offset(local, remote);
         let stamped = (self.config.timestamps == Use::On).then_some(offset);
-        let (mss, shift) = (
-            super::own_mss(&route, &self.config),
-            super::own_shift(self.config.rcv_wnd),
-        );
-        let slot = self
-            .slots
-            .get_mut(usize::from(index))
-            .ok_or(Error::Closed)?;
+        let Self { slots, config, .. } = self;
+        let slot = slots.get_mut(usize::from(index)).ok_or(Error::Closed)?;
         slot.bound = Bound::Own;
         let pcb = &mut slot.pcb;
         (pcb.local, pcb.remote) = (local, remote);
         pcb.snd.start(iss);
-        pcb.snd.mss = mss;
-        pcb.rcv.shift = shift;
+        pcb.snd.mss = pcb.settings.own_mss(&route, config);
+        pcb.rcv.shift = pcb.settings.shift(config);
         pcb.negotiated.timestamps = stamped;
         pcb.state = State::SynSent;
         pcb.syn_due = true;
@@ -239,9 +237,14 @@ impl Engine {
 
     pub(super) fn recved(&mut self, handle: TcpPcb, len: usize) -> Result<(), Error> {
         let index = self.index(handle)?;
-        let pcb = self.pcb_mut(handle)?;
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        pcb.rcv.unread = pcb.rcv.unread.saturating_sub(len);
+        let Self {
+            slots, config, now, ..
+        } = self;
+        let slot = slots.get_mut(usize::from(index)).ok_or(Error::Closed)?;
+        let pcb = &mut slot.pcb;
+        let len = u32::try_from(len).unwrap_or(u32::MAX).min(pcb.rcv.unread);
+        pcb.rcv.unread -= len;
+        pcb.consumed(len, *now, config);
         let mss = pcb.effective_mss();
         if pcb.is_synchronized() && pcb.rcv.fin == PeerFin::Open && pcb.rcv.update_is_due(mss) {
             pcb.rcv.acknowledge(AckDue::Now);

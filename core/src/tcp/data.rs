@@ -2,12 +2,12 @@
 use crate::error::Error;
 use crate::pbuf::Chain;
 
-use super::State;
 use super::input::{Context, Verdict};
 use super::pcb::{Attached, Life, Pcb};
-use super::receive::{AckDue, COMPACT_BELOW, PeerFin};
+use super::receive::{AckDue, PeerFin};
 use super::segment::Arrived;
 use super::send::Fin;
+use super::{QuickAck, State};
 
 impl Pcb {
     /// Takes the data of a segment that was trimmed to the window.
@@ -71,10 +71,12 @@ impl Pcb {
     fn take_in_order(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
         let mut fin = segment.fin();
         if segment.len > 0 {
-            self.rcv.nxt += segment.len;
             self.rcv.largest = self.rcv.largest.max(segment.len);
             self.rcv.unacked_bytes = self.rcv.unacked_bytes.saturating_add(segment.len);
-            self.rcv.queue.push_compact(segment.payload, COMPACT_BELOW);
+            self.counters.received(segment.len, cx.now);
+            self.measure_as_receiver(&segment, cx.now);
+            let mut data = Chain::from(segment.payload);
+            self.rcv.append(&mut data);
             self.pending.refused = false;
         }
         let had_gap = self.rcv.runs != super::list::NONE;
@@ -83,12 +85,14 @@ impl Pcb {
             else {
                 break;
             };
-            self.append(&mut data);
+            let len = self.rcv.append(&mut data);
+            self.counters.received(len, cx.now);
             fin = last;
         }
         // RFC 9293 §3.8.6.3 and RFC 5681 §4.2: every second full segment at once, a filled gap at
         // once, the rest may wait for data to ride on.
-        let due = if fin || had_gap || self.rcv.unacked_bytes > self.rcv.largest {
+        let quick = self.settings.quick_ack == QuickAck::On;
+        let due = if fin || had_gap || quick || self.rcv.unacked_bytes > self.rcv.largest {
             AckDue::Now
         } else {
             AckDue::Delayed
@@ -99,11 +103,6 @@ impl Pcb {
         } else {
             Verdict::Done
         }
-    }
-
-    fn append(&mut self, data: &mut Chain) {
-        self.rcv.nxt += u32::try_from(data.len()).unwrap_or(u32::MAX);
-        self.rcv.queue.append(data);
     }
 
     fn take_fin(&mut self, cx: &mut Context<'_>) -> Verdict {

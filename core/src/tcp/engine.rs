@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::handle::{Owner, RawHandle, TcpListener, TcpPcb, next_generation};
 use crate::ip::Ip;
 use crate::pbuf::Pool;
-use crate::random::Entropy;
+use crate::random::{Entropy, Keyed};
 use crate::time::Instant;
 
 use super::demux::{Bucket, Demux};
@@ -21,6 +21,7 @@ use super::pcb::{Attached, Life, Pcb};
 use super::ports::Secrets;
 use super::scoreboard::{SentSlot, SentStore};
 use super::stats::TcpStats;
+use super::syn_cookie::SynCookies;
 use super::syn_queue::{SynQueue, SynSlot};
 use super::time_wait::{TimeWaitSlot, TimeWaits};
 use super::{Event, State};
@@ -104,6 +105,7 @@ pub(crate) struct Engine {
     output: IndexQueue,
     events: IndexQueue,
     pub(super) secrets: Secrets,
+    pub(super) cookies: SynCookies,
     pub(super) config: TcpConfig,
     pub(super) stats: TcpStats,
     pub(super) tx_pool: &'static Pool,
@@ -114,6 +116,18 @@ pub(crate) struct Engine {
     earliest: Instant,
     /// When to try again what a lack of buffers or of room in the device held up.
     pub(super) retry: Instant,
+}
+
+#[cfg(feature = "invariants")]
+impl PcbSlot {
+    pub(super) fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// Whether it is on the list of those that may have something to send.
+    pub(super) fn has_output(&self) -> bool {
+        self.output.is_queued()
+    }
 }
 
 impl Engine {
@@ -135,6 +149,7 @@ impl Engine {
             output: IndexQueue::EMPTY,
             events: IndexQueue::EMPTY,
             secrets: Secrets::new(entropy),
+            cookies: SynCookies::new(Keyed::new(entropy)),
             config,
             stats: TcpStats::default(),
             tx_pool,
@@ -160,9 +175,8 @@ impl Engine {
             owner,
             ..Pcb::UNUSED
         };
-        slot.pcb.rcv.limit = self.config.rcv_wnd;
-        slot.pcb.snd.limit = self.config.snd_buf;
-        slot.pcb.algorithm = self.config.congestion;
+        slot.pcb.rcv.limit = slot.pcb.settings.first_window(&self.config);
+        slot.pcb.snd.limit = slot.pcb.settings.send_buffer(&self.config);
         Ok(free)
     }
 

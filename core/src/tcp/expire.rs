@@ -27,12 +27,9 @@ impl Pcb {
             Timer::Retransmit => {
                 cx.stats.timeouts += 1;
                 if let Err(error) = self.on_retransmit_timeout(cx) {
-                    // RFC 9293 §3.8.3: tell the peer if it can still hear.
-                    return match self.state {
-                        State::SynSent => Verdict::End(Life::Failed(error)),
-                        _ => Verdict::Abort(Life::Failed(error)),
-                    };
+                    return self.give_up(error);
                 }
+                self.path_timed_out(cx);
             }
             #[cfg(feature = "sack")]
             Timer::TailProbe => self.on_tail_probe_timeout(cx),
@@ -51,12 +48,21 @@ impl Pcb {
             // The output that follows sends it.
             Timer::Pacing => {}
             Timer::Refused => self.pending.refused = false,
+            Timer::User => return self.give_up(Error::TimedOut),
         }
         Verdict::Done
     }
 
+    fn give_up(&self, error: Error) -> Verdict {
+        // RFC 9293 §3.8.3: tell the peer if it can still hear.
+        match self.state {
+            State::SynSent => Verdict::End(Life::Failed(error)),
+            _ => Verdict::Abort(Life::Failed(error)),
+        }
+    }
+
     fn on_keepalive(&mut self, cx: &mut Context<'_>) -> Verdict {
-        let Some(keepalive) = self.keepalive else {
+        let Some(keepalive) = self.settings.keepalive else {
             return Verdict::Done;
         };
         // RFC 9293 §3.8.4: only while nothing is in flight; data has timers of its own.

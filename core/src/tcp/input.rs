@@ -45,6 +45,7 @@ const PAWS_IDLE: core::time::Duration = core::time::Duration::from_secs(24 * 86_
 impl Pcb {
     /// Processes a segment for this connection.
     pub(crate) fn segment_arrives(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
+        self.counters.segments_received = self.counters.segments_received.wrapping_add(1);
         match self.state {
             // A block that was only bound has no peer to hear from.
             State::Closed | State::TimeWait => Verdict::Done,
@@ -77,6 +78,7 @@ impl Pcb {
             return Verdict::Done;
         }
         self.apply_syn_options(&segment.options, cx.config);
+        self.ecn_of_peers_syn(&segment, cx.config);
         self.rcv.synchronized(segment.seq);
         if let Some(timestamps) = segment.options.timestamps {
             (self.rcv.ts_recent, self.rcv.ts_recent_at) = (timestamps.value, cx.now);
@@ -94,6 +96,7 @@ impl Pcb {
         self.snd.acknowledge(ack);
         (self.snd.wl1, self.snd.wl2) = (segment.seq, ack);
         self.establish(cx);
+        self.restart_user_timer(cx.now);
         self.measure(&segment, cx);
         self.rcv.acknowledge(AckDue::Now);
         // Data and FIN may come with the SYN.
@@ -162,7 +165,13 @@ impl Pcb {
         }
         self.heard(&segment, cx);
         let fin_was_acked = self.snd.fin == Fin::Acked;
+        self.take_ecn(ack, &segment);
+        let una = self.snd.una;
         self.take_ack(ack, &segment, cx);
+        if self.snd.una != una {
+            self.path_acked();
+            self.restart_user_timer(cx.now);
+        }
         if !fin_was_acked && self.snd.fin == Fin::Acked {
             match self.state {
                 State::FinWait1 => self.enter_fin_wait_2(cx.now, cx.config),
@@ -260,7 +269,10 @@ impl Pcb {
         self.syn_due = false;
         self.recovery.attempts = 0;
         self.timers.stop(Timer::Retransmit);
-        self.congestion = super::congestion::Congestion::new(self.algorithm, self.effective_mss());
+        self.congestion = super::congestion::Congestion::new(
+            self.settings.congestion.unwrap_or(cx.config.congestion),
+            self.effective_mss(),
+        );
         self.start_records(cx.sends);
         // An accepted connection is announced by `accept`.
         self.pending.connected = self.pending.accept.is_none();

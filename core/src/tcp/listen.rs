@@ -1,20 +1,21 @@
-//! Listeners, and segments that arrive for one: RFC 9293 §3.10.7.2 (LISTEN), and SYN-RECEIVED
-//! for the half-open connections in `syn_queue`.
+//! Listeners, and SYNs that arrive for one: RFC 9293 §3.10.7.2 (LISTEN). What follows for the
+//! half-open connection is in `half_open`.
 use core::net::SocketAddrV4;
 use core::num::NonZeroU16;
 
+use crate::config::Use;
 use crate::error::Error;
 use crate::handle::{Owner, RawHandle, TcpListener, next_generation};
 use crate::ip::Ip;
 use crate::time::Instant;
-use crate::wire::tcp::{Flags, SeqNum};
-use crate::wire::tcp_options::Options;
+use crate::wire::tcp::SeqNum;
 
-use super::engine::{Bound, Engine};
-use super::pcb::{NO_ADDR, Negotiated};
-use super::segment::{Arrived, Emit};
-use super::syn_queue::{Due, SynSlot};
-use super::{Keepalive, Nagle, State};
+use super::engine::Engine;
+use super::pcb::NO_ADDR;
+use super::segment::Arrived;
+use super::settings::Settings;
+use super::syn_cookie::{Extras, LIFETIME};
+use super::syn_queue::SynSlot;
 
 /// Storage of one listener.
 #[derive(Debug)]
@@ -25,10 +26,12 @@ pub struct ListenSlot {
     pub(super) arg: usize,
     pub(super) local: SocketAddrV4,
     backlog: u16,
-    /// Connections that count against the backlog.
+    /// Connections that count against the backlog, half-open ones included.
     pub(super) waiting: u16,
-    nagle: Nagle,
-    keepalive: Option<Keepalive>,
+    /// What accepted connections start from.
+    pub(super) settings: Settings,
+    /// Until when a cookie may come back.
+    cookies_until: Instant,
 }
 
 impl ListenSlot {
@@ -42,8 +45,8 @@ impl ListenSlot {
             local: NO_ADDR,
             backlog: 0,
             waiting: 0,
-            nagle: Nagle::Enabled,
-            keepalive: None,
+            settings: Settings::NONE,
+            cookies_until: Instant::ZERO,
         }
     }
 
@@ -70,7 +73,7 @@ impl Engine {
         backlog: u16,
     ) -> Result<TcpListener, Error> {
         let pcb = self.at(index).ok_or(Error::Closed)?;
-        let settings = (pcb.owner, pcb.arg, pcb.local, pcb.nagle, pcb.keepalive);
+        let (owner, arg, local, settings) = (pcb.owner, pcb.arg, pcb.local, pcb.settings);
         let free = self
             .listeners
             .iter()
@@ -78,7 +81,6 @@ impl Engine {
             .ok_or(Error::NoMemory)?;
         let number = u16::try_from(free).map_err(|_| Error::NoMemory)?;
         let slot = self.listeners.get_mut(free).ok_or(Error::NoMemory)?;
-        let (owner, arg, local, nagle, keepalive) = settings;
         let generation = slot.generation;
         *slot = ListenSlot {
             generation,
@@ -87,9 +89,8 @@ impl Engine {
             arg,
             local,
             backlog,
-            waiting: 0,
-            nagle,
-            keepalive,
+            settings,
+            ..ListenSlot::new()
         };
         self.free(index);
         Ok(TcpListener(RawHandle {
@@ -143,191 +144,210 @@ impl Engine {
         if segment.rst() {
             return;
         }
-        let listener = self.listener_for(segment.local);
-        // Second, ACK: nothing can have been sent from LISTEN. Third, SYN.
-        let (Some(listener), None, true) = (listener, segment.ack, segment.syn()) else {
-            self.stats.no_connection += 1;
-            self.reset_answer(ip, now, &segment);
+        match (self.listener_for(segment.local), segment.ack) {
+            // Third, SYN.
+            (Some(listener), None) if segment.syn() => {
+                self.syn_arrives(ip, now, listener, &segment, beyond);
+            }
+            // Second, ACK: from LISTEN nothing was sent but cookies.
+            (Some(listener), Some(ack)) if self.may_be_cookie(listener, &segment, now) => {
+                self.cookie_arrives(ip, now, listener, segment, ack);
+            }
+            _ => {
+                self.stats.no_connection += 1;
+                self.reset_answer(ip, now, &segment);
+            }
+        }
+    }
+
+    fn syn_arrives(
+        &mut self,
+        ip: &mut Ip,
+        now: Instant,
+        listener: TcpListener,
+        syn: &Arrived,
+        beyond: Option<SeqNum>,
+    ) {
+        if !self.has_backlog(listener) {
+            // RFC 4987 §3: silence; the peer will try again.
+            self.stats.syns_dropped += 1;
             return;
-        };
-        let room = self
-            .listener_mut(listener)
-            .is_some_and(|slot| slot.waiting < slot.backlog);
-        let iss = self.secrets.isn(segment.local, segment.remote, now);
+        }
+        let iss = self.secrets.isn(syn.local, syn.remote, now);
         // RFC 6191 §2: larger than any number of the connection it replaces.
         let iss = match beyond {
             Some(beyond) if !iss.after(beyond) => beyond + 64_000,
             _ => iss,
         };
-        let ts_offset = self.secrets.timestamp_offset(segment.local, segment.remote);
-        let filed = room
-            .then(|| {
-                self.syns
-                    .insert(listener, &segment, iss, ts_offset, &self.config)
-            })
-            .flatten();
-        let Some(record) = filed else {
-            // RFC 4987 §3: silence; the peer will try again.
+        let ts_offset = self.secrets.timestamp_offset(syn.local, syn.remote);
+        let record = SynSlot::of(listener, syn, iss, ts_offset, &self.config);
+        if let Some(index) = self.file_half_open(listener, record) {
+            self.send_syn_ack(ip, now, index);
+        } else if self.uses_cookies() && beyond.is_none() {
+            self.send_cookie(ip, now, listener, syn, record);
+        } else {
             self.stats.syns_dropped += 1;
-            return;
+        }
+    }
+
+    /// Whether connections that have completed their handshake leave room in the backlog.
+    fn has_backlog(&mut self, listener: TcpListener) -> bool {
+        let half_open = self.syns.count_of(listener);
+        self.listener_mut(listener).is_some_and(|slot| {
+            usize::from(slot.waiting).saturating_sub(half_open) < usize::from(slot.backlog)
+        })
+    }
+
+    /// Files a record if the caps of listener and peer and the table leave room, or room can be
+    /// made.
+    fn file_half_open(&mut self, listener: TcpListener, record: SynSlot) -> Option<usize> {
+        let from_peer = self.syns.count_from(*record.remote.ip());
+        if from_peer >= usize::from(self.config.max_half_open_per_peer) {
+            return None;
+        }
+        let fits = |engine: &mut Self| {
+            engine
+                .listener_mut(listener)
+                .is_some_and(|slot| slot.waiting < slot.backlog)
+        };
+        if !fits(self) && !self.evict_half_open(Some(listener)) {
+            return None;
+        }
+        let index = match self.syns.insert(record) {
+            Some(index) => index,
+            None if self.evict_half_open(None) => self.syns.insert(record)?,
+            None => return None,
         };
         if let Some(slot) = self.listener_mut(listener) {
-            slot.waiting += 1;
+            slot.waiting = slot.waiting.saturating_add(1);
         }
-        self.send_syn_ack(ip, now, record);
-    }
-
-    /// A segment for the half-open connection `record`.
-    pub(super) fn arrives_half_open(
-        &mut self,
-        ip: &mut Ip,
-        now: Instant,
-        record: usize,
-        segment: Arrived,
-    ) {
-        let config = &self.config;
-        let window = config.rcv_wnd.min(u32::from(u16::MAX));
-        let Some(slot) = self.syns.at(record).map(|slot| *slot) else {
-            return;
-        };
-        let rcv_nxt = slot.irs + 1;
-        // The SYN again: its answer was lost (RFC 9293 §3.8.1).
-        if segment.syn() && segment.ack.is_none() && segment.seq == slot.irs {
-            self.send_syn_ack(ip, now, record);
-            return;
-        }
-        if segment.rst() {
-            // RFC 5961 §3.2: only the exact number; then back to LISTEN.
-            if segment.seq == rcv_nxt {
-                self.stats.resets_received += 1;
-                self.drop_half_open(record);
-            }
-            return;
-        }
-        let acceptable = segment.seq.in_window(rcv_nxt, window)
-            || (segment.seq_end().after(rcv_nxt) && segment.seq.before(rcv_nxt));
-        let Some(ack) = segment.ack.filter(|_| acceptable && !segment.syn()) else {
-            // RFC 9293 §3.10.7.4: what is not acceptable is answered with an acknowledgement;
-            // here that is our SYN,ACK, which the record's timer will send.
-            self.stats.unacceptable += 1;
-            return;
-        };
-        if ack != slot.iss + 1 {
-            // RFC 9293 §3.10.7.4, fifth: <SEQ=SEG.ACK><CTL=RST>.
-            self.send_reset(ip, now, segment.local, segment.remote, ack, None);
-            return;
-        }
-        let Some(index) = self.promote(ip, now, &slot) else {
-            // No control block: the handshake stays half open, the peer's next segment tries
-            // again. Nothing that was acknowledged is lost.
-            self.stats.accepts_deferred += 1;
-            return;
-        };
-        // The record's place in the backlog goes over to the connection.
-        self.syns.remove(record);
-        self.stats.passive_opens += 1;
-        let (slots, mut cx) = self.context(now);
-        let Some(pcb) = slots.get_mut(usize::from(index)).map(|slot| &mut slot.pcb) else {
-            return;
-        };
-        let verdict = pcb.segment_arrives(segment, &mut cx);
-        self.carry_out(ip, now, index, verdict);
-    }
-
-    /// Makes the control block of a connection whose handshake is complete.
-    fn promote(&mut self, ip: &Ip, now: Instant, record: &SynSlot) -> Option<u16> {
-        let listener = record.listener?;
-        let route = ip
-            .route(*record.remote.ip(), Some(*record.local.ip()))
-            .ok()?;
-        let settings = self
-            .listener_mut(listener)
-            .map(|slot| (slot.owner, slot.arg, slot.nagle, slot.keepalive))?;
-        let (owner, arg, nagle, keepalive) = settings;
-        let index = self.allocate(owner).ok()?;
-        let config = self.config.clone();
-        let pcb = self.at_mut(index)?;
-        (pcb.arg, pcb.nagle, pcb.keepalive) = (arg, nagle, keepalive);
-        (pcb.local, pcb.remote) = (record.local, record.remote);
-        pcb.snd.start(record.iss);
-        pcb.snd.nxt = record.iss + 1;
-        pcb.snd.mss = super::own_mss(&route, &config);
-        pcb.rcv.shift = super::own_shift(config.rcv_wnd);
-        pcb.negotiated = Negotiated {
-            timestamps: record.timestamps.map(|(_, offset)| offset),
-            sack: record.sack_permitted,
-        };
-        let options = record.options(record.mss.unwrap_or(0), 0, now);
-        let offered = Options {
-            mss: record.mss,
-            window_scale: record.window_scale,
-            ..options
-        };
-        pcb.apply_syn_options(&offered, &config);
-        pcb.rcv.synchronized(record.irs);
-        if let Some((recent, _)) = record.timestamps {
-            (pcb.rcv.ts_recent, pcb.rcv.ts_recent_at) = (recent, now);
-        }
-        pcb.snd.wnd = u32::from(record.window);
-        pcb.snd.max_wnd = pcb.snd.wnd;
-        (pcb.snd.wl1, pcb.snd.wl2) = (record.irs, record.iss);
-        pcb.state = State::SynReceived;
-        if record.sent_once() {
-            pcb.timed = Some((record.iss + 1, record.first_sent));
-        }
-        pcb.pending.accept = Some(listener);
-        pcb.backlog = Some(listener);
-        if let Some(slot) = self.slots.get_mut(usize::from(index)) {
-            slot.bound = Bound::Inherited;
-        }
-        self.file(index);
         Some(index)
     }
 
-    pub(super) fn send_syn_ack(&mut self, ip: &mut Ip, now: Instant, record: usize) {
-        let Some(slot) = self.syns.at(record).map(|slot| *slot) else {
+    /// Makes room by dropping a record that looks abandoned; with cookies there is no need to.
+    fn evict_half_open(&mut self, of: Option<TcpListener>) -> bool {
+        if self.uses_cookies() {
+            return false;
+        }
+        let Some(index) = self.syns.oldest_stale(of) else {
+            return false;
+        };
+        self.stats.half_open_evicted += 1;
+        self.drop_half_open(index);
+        true
+    }
+
+    fn uses_cookies(&self) -> bool {
+        cfg!(feature = "syn-cookies") && self.config.syn_cookies == Use::On
+    }
+
+    /// Answers a SYN and remembers nothing.
+    fn send_cookie(
+        &mut self,
+        ip: &mut Ip,
+        now: Instant,
+        listener: TcpListener,
+        syn: &Arrived,
+        record: SynSlot,
+    ) {
+        let mss = record.mss.unwrap_or(super::DEFAULT_MSS);
+        // Without timestamps there is no room for the other options.
+        let stamped = record.timestamps.is_some();
+        let record = SynSlot {
+            iss: self.cookies.number(syn, mss, now),
+            window_scale: record.window_scale.filter(|_| stamped),
+            sack_permitted: record.sack_permitted && stamped,
+            ecn: record.ecn && stamped,
+            ..record
+        };
+        let extras = Extras {
+            window_scale: record.window_scale,
+            sack: record.sack_permitted,
+            ecn: record.ecn,
+        };
+        if let Some(slot) = self.listener_mut(listener) {
+            slot.cookies_until = now + LIFETIME * 2;
+        }
+        self.stats.syn_cookies_sent += 1;
+        self.answer_syn(ip, now, &record, Some(extras));
+    }
+
+    /// Whether an acknowledgement could be that of a cookie: only after some were sent.
+    fn may_be_cookie(&mut self, listener: TcpListener, segment: &Arrived, now: Instant) -> bool {
+        self.uses_cookies()
+            && !segment.syn()
+            && self
+                .listener_mut(listener)
+                .is_some_and(|slot| now < slot.cookies_until)
+    }
+
+    fn cookie_arrives(
+        &mut self,
+        ip: &mut Ip,
+        now: Instant,
+        listener: TcpListener,
+        segment: Arrived,
+        ack: SeqNum,
+    ) {
+        let Some(record) = self.record_of_cookie(listener, &segment, ack, now) else {
+            self.stats.syn_cookies_failed += 1;
+            self.stats.no_connection += 1;
+            self.reset_answer(ip, now, &segment);
             return;
         };
-        if let Ok(route) = ip.route(*slot.remote.ip(), Some(*slot.local.ip())) {
-            let mss = super::own_mss(&route, &self.config);
-            let shift = super::own_shift(self.config.rcv_wnd);
-            let emit = Emit {
-                local: slot.local,
-                remote: slot.remote,
-                seq: slot.iss,
-                ack: Some(slot.irs + 1),
-                flags: Flags::SYN,
-                window: u16::try_from(self.config.rcv_wnd).unwrap_or(u16::MAX),
-                options: &slot.options(mss, shift, now),
-                tos: 0,
-            };
-            // Not sent for want of a buffer is like lost: the timer sends it again.
-            if emit.send(ip, now, &route, None).is_ok() {
-                self.stats.segments_sent += 1;
-            }
+        if !self.has_backlog(listener) {
+            // The peer's next segment brings the cookie again.
+            self.stats.accepts_deferred += 1;
+            return;
         }
-        if let Some(slot) = self.syns.at(record) {
-            slot.transmitted(now, &self.config);
+        // Counted first, because the connection may end, and be discounted, at once.
+        if let Some(slot) = self.listener_mut(listener) {
+            slot.waiting = slot.waiting.saturating_add(1);
         }
-    }
-
-    /// Half-open connections whose SYN,ACK was not answered in time.
-    pub(super) fn expire_half_open(&mut self, ip: &mut Ip, now: Instant) {
-        while let Some((record, due)) = self.syns.due(now, &self.config) {
-            match due {
-                Due::Resend => {
-                    self.stats.segments_retransmitted += 1;
-                    self.send_syn_ack(ip, now, record);
-                }
-                Due::GiveUp => self.drop_half_open(record),
-            }
-        }
-    }
-
-    pub(super) fn drop_half_open(&mut self, record: usize) {
-        let listener = self.syns.remove(record);
-        if let Some(slot) = listener.and_then(|listener| self.listener_mut(listener)) {
+        if self.complete(ip, now, &record, segment) {
+            self.stats.syn_cookies_received += 1;
+        } else if let Some(slot) = self.listener_mut(listener) {
             slot.waiting = slot.waiting.saturating_sub(1);
         }
+    }
+
+    /// The record that a SYN's cookie stands for.
+    fn record_of_cookie(
+        &self,
+        listener: TcpListener,
+        segment: &Arrived,
+        ack: SeqNum,
+        now: Instant,
+    ) -> Option<SynSlot> {
+        let mss = self.cookies.verify(segment, ack, now)?;
+        let offset = self.secrets.timestamp_offset(segment.local, segment.remote);
+        let stamps = segment
+            .options
+            .timestamps
+            .filter(|_| self.config.timestamps == Use::On);
+        let extras = match stamps {
+            None => None,
+            Some(stamps) => {
+                let clock = super::pcb::Pcb::timestamp(offset, now);
+                Some(Extras::read(stamps.echo, clock)?)
+            }
+        };
+        let uses = |of: Use| of == Use::On;
+        Some(SynSlot {
+            listener: Some(listener),
+            local: segment.local,
+            remote: segment.remote,
+            iss: ack - 1,
+            irs: segment.seq - 1,
+            mss: Some(mss),
+            window_scale: extras
+                .and_then(|extras| extras.window_scale)
+                .filter(|_| uses(self.config.window_scaling)),
+            sack_permitted: extras.is_some_and(|extras| extras.sack) && uses(self.config.sack),
+            timestamps: stamps.map(|stamps| (stamps.value, offset)),
+            ecn: extras.is_some_and(|extras| extras.ecn) && super::ecn::is_used(&self.config),
+            window: segment.window,
+            ..SynSlot::new()
+        })
     }
 }

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 mod ack;
 mod arrive;
+mod autotune;
 mod calls;
 mod conclude;
 mod congestion;
@@ -11,11 +12,16 @@ mod data;
 #[cfg(feature = "bbr")]
 mod delivery_rate;
 mod demux;
+mod ecn;
 mod engine;
 mod expire;
 #[cfg(feature = "sack")]
 mod frto;
+mod half_open;
+mod info;
 mod input;
+#[cfg(feature = "invariants")]
+mod invariants;
 mod limit;
 mod list;
 mod listen;
@@ -26,6 +32,7 @@ mod output;
 #[cfg(feature = "bbr")]
 mod pacing;
 mod pcb;
+mod pmtud;
 mod ports;
 #[cfg(feature = "sack")]
 mod prr;
@@ -45,9 +52,11 @@ mod segment;
 mod selective;
 mod send;
 mod settings;
+mod socket_options;
 #[cfg(feature = "sack")]
 mod stamp;
 mod stats;
+mod syn_cookie;
 mod syn_queue;
 #[cfg(feature = "sack")]
 mod tail_probe;
@@ -55,11 +64,11 @@ mod time_wait;
 mod timers;
 mod transmit;
 mod undo;
+mod user_timeout;
 
-use crate::config::TcpConfig;
 use crate::error::Error;
 use crate::handle::{Owner, TcpListener, TcpPcb};
-use crate::ip::{Ip, Route};
+use crate::ip::Ip;
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
 use crate::time::Instant;
@@ -68,6 +77,7 @@ pub use congestion::CongestionControl;
 pub use demux::Bucket;
 pub(crate) use engine::Engine;
 pub use engine::{PcbSlot, TcpStorage};
+pub use info::TcpInfo;
 pub use listen::ListenSlot;
 pub use out_of_order::RunSlot;
 pub use scoreboard::SentSlot;
@@ -79,24 +89,6 @@ pub use time_wait::TimeWaitSlot;
 const DEFAULT_MSS: u16 = 536;
 /// The smallest segment size a peer can make us use (Linux's floor).
 const MIN_MSS: u16 = 48;
-
-/// The segment size to announce on `route`: RFC 9293 §3.7.1, without regard to options
-/// (RFC 6691 §2).
-fn own_mss(route: &Route, config: &TcpConfig) -> u16 {
-    let fits = route.mtu.saturating_sub(40).max(MIN_MSS);
-    if config.max_mss == 0 {
-        fits
-    } else {
-        fits.min(config.max_mss)
-    }
-}
-
-/// The window scale that makes a window of `rcv_wnd` bytes fit 16 bits (RFC 7323 §2.2, §2.3).
-fn own_shift(rcv_wnd: u32) -> u8 {
-    (0..14)
-        .find(|&shift| rcv_wnd >> shift <= u32::from(u16::MAX))
-        .unwrap_or(14)
-}
 
 /// Data for [`Tcp::write`]; ownership instead of `TCP_WRITE_FLAG_COPY`.
 #[derive(Debug)]
@@ -148,6 +140,27 @@ pub enum Nagle {
     Disabled,
 }
 
+/// Whether small segments are held back for what the application is about to add.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "TCP_CORK")]
+pub enum Cork {
+    /// Sent as Nagle and window permit (the default).
+    Off,
+    /// Only full segments, the last one before a FIN, and what [`Tcp::output`] flushes; the rest
+    /// at the latest one retransmission timeout after everything else was acknowledged.
+    On,
+}
+
+/// When to acknowledge data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "TCP_QUICKACK")]
+pub enum QuickAck {
+    /// Every second full segment, the rest after a short while (the default).
+    Off,
+    /// Every segment, at once.
+    On,
+}
+
 /// When to ask a silent peer whether it is still there (RFC 9293 §3.8.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
@@ -191,7 +204,7 @@ pub enum State {
     /// Both closed, the last FIN not acknowledged.
     LastAck,
     /// Waiting for old segments to die out. No control block is in this state; see
-    /// [`Tcp::time_waits`].
+    /// [`Stack::tcp_census`].
     TimeWait,
 }
 
@@ -343,6 +356,11 @@ impl Tcp<'_> {
         Ok(self.engine().pcb(pcb)?.snd.room() as usize)
     }
 
+    /// The receive window in bytes when nothing is unread (`TCP_WND`).
+    pub fn rcvbuf(&self, pcb: TcpPcb) -> Result<usize, Error> {
+        Ok(self.engine().pcb(pcb)?.rcv.limit as usize)
+    }
+
     /// Buffers in the send queue.
     #[doc(alias = "tcp_sndqueuelen")]
     pub fn sndqueuelen(&self, pcb: TcpPcb) -> Result<usize, Error> {
@@ -419,32 +437,6 @@ impl Tcp<'_> {
     pub fn close_listener(&mut self, listener: TcpListener) -> Result<(), Error> {
         let (tcp, ip, now) = self.parts();
         tcp.close_listener(ip, listener, now)
-    }
-
-    /// Switches the Nagle algorithm.
-    #[doc(alias = "tcp_nagle_enable")]
-    #[doc(alias = "tcp_nagle_disable")]
-    pub fn nagle(&mut self, pcb: TcpPcb, nagle: Nagle) -> Result<(), Error> {
-        self.engine_mut().set_nagle(pcb, nagle)
-    }
-
-    /// Whether the Nagle algorithm is off.
-    #[doc(alias = "tcp_nagle_disabled")]
-    pub fn nagle_disabled(&self, pcb: TcpPcb) -> Result<bool, Error> {
-        Ok(self.engine().pcb(pcb)?.nagle == Nagle::Disabled)
-    }
-
-    /// Chooses the congestion control algorithm; while connected, the window stays as it is.
-    #[doc(alias = "TCP_CONGESTION")]
-    pub fn congestion(&mut self, pcb: TcpPcb, algorithm: CongestionControl) -> Result<(), Error> {
-        self.engine_mut().set_congestion(pcb, algorithm)
-    }
-
-    /// Switches keepalive probes on (with their times) or off (`None`).
-    #[doc(alias = "SOF_KEEPALIVE")]
-    pub fn keepalive(&mut self, pcb: TcpPcb, keepalive: Option<Keepalive>) -> Result<(), Error> {
-        let now = self.stack.now();
-        self.engine_mut().set_keepalive(pcb, keepalive, now)
     }
 
     pub(crate) fn refuse(&mut self, pcb: TcpPcb) -> Result<(), Error> {

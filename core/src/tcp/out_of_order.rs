@@ -5,7 +5,7 @@ use crate::pbuf::{Chain, Pbuf};
 use crate::wire::tcp::SeqNum;
 
 use super::list::NONE;
-use super::receive::COMPACT_BELOW;
+use super::receive::join;
 
 /// Storage for one run of out-of-order data.
 #[derive(Debug)]
@@ -75,6 +75,17 @@ impl Runs {
             let run = self.at(at)?;
             at = run.next;
             Some((run.seq, run.end()))
+        })
+    }
+
+    /// The bytes of the runs of that list.
+    #[cfg(feature = "invariants")]
+    pub(crate) fn chains(&self, head: u16) -> impl Iterator<Item = &Chain> + '_ {
+        let mut at = head;
+        core::iter::from_fn(move || {
+            let run = self.at(at)?;
+            at = run.next;
+            Some(&run.data)
         })
     }
 
@@ -156,7 +167,7 @@ impl Runs {
         let touches = self.at(before).is_some_and(|run| run.end() == seq);
         let index = if touches {
             if let Some(run) = self.at_mut(before) {
-                let _ = run.data.push_compact(data, COMPACT_BELOW);
+                join(&mut run.data, &mut Chain::from(data));
                 run.fin |= fin;
             }
             before
@@ -222,7 +233,7 @@ impl Runs {
         let (fin, after) = (following.fin, following.next);
         self.free(next);
         if let Some(run) = self.at_mut(index) {
-            run.data.append(&mut data);
+            join(&mut run.data, &mut data);
             run.fin |= fin;
             run.next = after;
         }

@@ -9,7 +9,7 @@ use super::receive::AckDue;
 use super::scoreboard::SentStore;
 use super::send::Fin;
 use super::timers::Timer;
-use super::{Nagle, State};
+use super::{Cork, Nagle, State};
 
 /// A segment to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +132,9 @@ impl Pcb {
             let may = (self.usable() > 0 || self.snd.in_flight() == 0) && self.record_room() > 0;
             return (fin && may).then_some(bare_fin);
         }
-        let mss = self.segment_room();
+        let mss = self
+            .path_probe_room()
+            .unwrap_or_else(|| self.segment_room());
         let wanted = unsent.min(mss);
         let usable = match self.force {
             // RFC 9293 §3.8.6.1: a probe carries one byte beyond the window.
@@ -145,13 +147,15 @@ impl Pcb {
         }
         // RFC 9293 §3.8.6.2.1, conditions (1) to (4) for sending.
         let last = len == unsent;
-        let nagle_allows = self.nagle == Nagle::Disabled
+        let nagle_allows = self.settings.nagle == Nagle::Disabled
             || self.snd.in_flight() == 0
             || fin
             || self.force == Force::Flush
             || self.tail_probe_is_due();
+        // A cork holds what is not full back until the override timer expires.
+        let corked = self.settings.cork == Cork::On && self.force == Force::No && !fin;
         let send = len == mss
-            || (last && nagle_allows)
+            || (last && nagle_allows && !corked)
             || len >= (self.snd.max_wnd / 2).max(1)
             || self.force == Force::Probe;
         if !send {
@@ -299,6 +303,7 @@ impl Pcb {
             Kind::Keepalive => self.keepalive_due = false,
             Kind::Ack => {}
         }
+        self.path_sent(&plan, end);
         self.snd.nxt = self.snd.nxt.max(end);
         // RFC 6298 §5.1: the timer runs while something is unacknowledged.
         if takes > 0 {
@@ -318,6 +323,7 @@ impl Pcb {
 
     /// Prepares for output at `now`: a window that was idle is not trusted (RFC 5681 §4.1).
     pub(crate) fn before_output(&mut self, now: Instant, config: &TcpConfig, sends: &SentStore) {
+        self.ask_path_again(now);
         self.refresh_records(sends);
         self.refresh_pacing(now);
         let idle = now.saturating_since(self.last_sent);
@@ -348,6 +354,7 @@ impl Pcb {
             let rto = self.rtt.rto(config);
             self.timers.start(Timer::Persist, now, rto);
         }
+        self.run_user_timer(now);
         if self.pending.refused && !self.timers.is_running(Timer::Refused) {
             self.timers
                 .start(Timer::Refused, now, core::time::Duration::from_millis(250));

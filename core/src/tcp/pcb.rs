@@ -8,17 +8,22 @@ use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 use crate::wire::tcp_options::{Options, SackBlock, Timestamps};
 
-use super::congestion::{Congestion, CongestionControl};
+use super::State;
+use super::autotune::AutoTune;
+use super::congestion::Congestion;
+use super::ecn::Ecn;
+use super::info::Counters;
 use super::limit::Limiter;
 use super::out_of_order::Runs;
+use super::pmtud::PathMtu;
 use super::receive::{PeerFin, Receiver};
 use super::retransmit::Recovery;
 use super::rtt::Rtt;
 #[cfg(feature = "sack")]
 use super::selective::Selective;
 use super::send::{Fin, Sender};
+use super::settings::Settings;
 use super::timers::{Timer, TimerTable};
-use super::{Keepalive, Nagle, State};
 
 /// "Not bound", "not connected".
 pub(crate) const NO_ADDR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
@@ -30,6 +35,8 @@ pub(crate) struct Negotiated {
     pub(crate) timestamps: Option<u32>,
     /// The peer understands selective acknowledgements.
     pub(crate) sack: bool,
+    /// Windows are scaled (RFC 7323 §2.2).
+    pub(crate) window_scaling: bool,
 }
 
 /// Level-triggered news for the application; repetitions merge.
@@ -80,8 +87,6 @@ pub(crate) struct Pcb {
     /// The segment being timed when timestamps are not in use: its end, and when it was sent.
     pub(crate) timed: Option<(SeqNum, Instant)>,
     pub(crate) congestion: Congestion,
-    /// The algorithm `congestion` follows, or will once the connection is established.
-    pub(crate) algorithm: CongestionControl,
     pub(crate) recovery: Recovery,
     #[cfg(feature = "sack")]
     pub(crate) selective: Selective,
@@ -89,8 +94,11 @@ pub(crate) struct Pcb {
     pub(crate) pacing: super::pacing::Pacing,
     pub(crate) timers: TimerTable,
     pub(crate) negotiated: Negotiated,
-    pub(crate) nagle: Nagle,
-    pub(crate) keepalive: Option<Keepalive>,
+    pub(crate) settings: Settings,
+    pub(crate) ecn: Ecn,
+    pub(crate) path: PathMtu,
+    pub(crate) tune: AutoTune,
+    pub(crate) counters: Counters,
     /// Keepalive probes sent since the peer was last heard.
     pub(crate) keepalive_probes: u8,
     pub(crate) poll_interval: u8,
@@ -138,7 +146,6 @@ impl Pcb {
         rtt: Rtt::NEW,
         timed: None,
         congestion: Congestion::UNUSED,
-        algorithm: CongestionControl::NewReno,
         recovery: Recovery::NONE,
         #[cfg(feature = "sack")]
         selective: Selective::OFF,
@@ -148,9 +155,13 @@ impl Pcb {
         negotiated: Negotiated {
             timestamps: None,
             sack: false,
+            window_scaling: false,
         },
-        nagle: Nagle::Enabled,
-        keepalive: None,
+        settings: Settings::NONE,
+        ecn: Ecn::OFF,
+        path: PathMtu::NEW,
+        tune: AutoTune::NEW,
+        counters: Counters::ZERO,
         keepalive_probes: 0,
         poll_interval: 0,
         pending: Pending {
@@ -296,7 +307,7 @@ impl Pcb {
     pub(crate) fn start_keepalive_timer(&mut self, now: Instant) {
         self.keepalive_probes = 0;
         self.keepalive_due = false;
-        match self.keepalive {
+        match self.settings.keepalive {
             Some(keepalive) if self.is_synchronized() => {
                 self.timers.start(Timer::Keepalive, now, keepalive.idle);
             }
@@ -318,6 +329,7 @@ impl Pcb {
         match options.window_scale {
             Some(shift) if config.window_scaling == crate::config::Use::On => {
                 self.snd.shift = shift;
+                self.negotiated.window_scaling = true;
             }
             _ => (self.snd.shift, self.rcv.shift) = (0, 0),
         }

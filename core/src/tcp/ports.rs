@@ -75,3 +75,6 @@ fn pair(key: &Keyed, local: SocketAddrV4, remote: SocketAddrV4) -> u64 {
         &remote.port().to_be_bytes(),
     ])
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,31 @@ use crate::wire::tcp_options::SackBlock;
 
 /// Data of at most this many bytes is copied behind the previous segment's where that has room,
 /// so that a peer who sends single bytes cannot pin a receive buffer with each.
-pub(crate) const COMPACT_BELOW: usize = 256;
+const COMPACT_BELOW: usize = 256;
+/// A queue whose buffers hold less than this on average has too many of them.
+const SPARSE_BELOW: usize = 512;
+/// As long as it has no more than so many.
+const FEW_PARTS: usize = 8;
+
+/// Moves `data` behind `queue`, small parts by copying them into the room behind the last one.
+/// However the bytes were cut into segments, two neighbouring buffers hold more than
+/// [`COMPACT_BELOW`] bytes, and of many buffers the average holds [`SPARSE_BELOW`] or what a buffer
+/// has room for.
+pub(crate) fn join(queue: &mut Chain, data: &mut Chain) {
+    loop {
+        let part = data.front().len();
+        let sparse = queue.parts() > FEW_PARTS && queue.len() / SPARSE_BELOW < queue.parts();
+        if part == 0 || part > queue.tail_room() || (part > COMPACT_BELOW && !sparse) {
+            break;
+        }
+        // A whole part comes off without a new descriptor; should it not, it stays linked.
+        let Ok(Some(small)) = data.take_front(part) else {
+            break;
+        };
+        queue.push_compact(small, part);
+    }
+    queue.append(data);
+}
 
 /// When the next acknowledgement is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,12 +120,23 @@ impl Receiver {
         self.edge.since(self.nxt)
     }
 
+    /// Appends data that is next in order to the queue; returns how many bytes it was.
+    pub(crate) fn append(&mut self, data: &mut Chain) -> u32 {
+        // Bounded by the window.
+        let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        self.nxt += len;
+        join(&mut self.queue, data);
+        len
+    }
+
     /// Bytes that could be stored if the application reads nothing more.
     fn space(&self) -> u32 {
         let held = u32::try_from(self.queue.len())
             .unwrap_or(u32::MAX)
             .saturating_add(self.unread);
-        self.limit.saturating_sub(held)
+        // What the window field cannot express is not offered.
+        let largest = self.limit.min(u32::from(u16::MAX) << self.shift);
+        largest.saturating_sub(held)
     }
 
     /// Chooses the window to advertise with segments of up to `mss` bytes, moves the edge, and

@@ -48,7 +48,7 @@ impl Pcb {
     pub(super) fn start_records(&mut self, sends: &SentStore) {
         self.selective.establish(self.negotiated.sack, sends);
         // Not every algorithm works without.
-        self.follow(self.algorithm);
+        self.follow(self.congestion.which());
     }
 
     pub(super) fn stop_records(&mut self, sends: &mut SentStore) {
@@ -121,11 +121,11 @@ impl Pcb {
 impl Pcb {
     /// Changes the congestion control algorithm.
     pub(super) fn follow(&mut self, algorithm: CongestionControl) {
-        self.algorithm = match self.is_synchronized() && !self.selective.is_on() {
-            true => algorithm.without_sack(),
-            false => algorithm,
-        };
-        self.congestion.switch(self.algorithm);
+        self.congestion
+            .switch(match self.is_synchronized() && !self.selective.is_on() {
+                true => algorithm.without_sack(),
+                false => algorithm,
+            });
         self.pacing.set_rate(None);
     }
 
@@ -158,7 +158,6 @@ impl Pcb {
 impl Pcb {
     /// Changes the congestion control algorithm.
     pub(super) fn follow(&mut self, algorithm: CongestionControl) {
-        self.algorithm = algorithm;
         self.congestion.switch(algorithm);
     }
 

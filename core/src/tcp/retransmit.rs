@@ -209,15 +209,14 @@ impl Pcb {
         self.timed = None;
         let rto = self.rtt.rto(config);
         if matches!(self.state, State::SynSent | State::SynReceived) {
-            // RFC 9293 §3.8.3 (MUST-23): a limit of its own for SYNs.
-            if self.recovery.attempts > config.max_syn_retransmits {
+            if self.retransmits_exhausted(config) {
                 return Err(Error::TimedOut);
             }
             self.syn_due = true;
             self.timers.start(Timer::Retransmit, now, rto);
             return Ok(());
         }
-        if self.recovery.attempts > config.max_retransmits {
+        if self.retransmits_exhausted(config) {
             return Err(Error::TimedOut);
         }
         self.timers.start(Timer::Retransmit, now, rto);

@@ -63,6 +63,11 @@ impl Rtt {
         doubled.clamp(config.rto_min, config.rto_max.max(config.rto_min))
     }
 
+    /// Mean deviation of the round-trip time, if measured.
+    pub(crate) fn rttvar(&self) -> Option<Duration> {
+        self.smoothed.map(|s| s.rttvar)
+    }
+
     /// Smoothed round-trip time, if measured.
     pub(crate) fn srtt(&self) -> Option<Duration> {
         self.smoothed.map(|s| s.srtt)

@@ -1,5 +1,6 @@
 //! A received segment, parsed; and the building of segments to send.
 use core::net::{Ipv4Addr, SocketAddrV4};
+use core::num::NonZeroU8;
 
 use crate::error::Error;
 use crate::ip::{ChecksumState, Fragmentation, Ip, Outgoing, Received, Route};
@@ -25,6 +26,8 @@ pub(crate) struct Arrived {
     /// The data; may be shorter than it was when trimmed to the window.
     pub(crate) payload: Pbuf,
     pub(crate) len: u32,
+    /// The IP header's type of service, with the congestion marks.
+    pub(crate) tos: u8,
 }
 
 /// Why a packet is not a segment.
@@ -40,6 +43,7 @@ impl Arrived {
         let Received {
             src,
             dst,
+            tos,
             checksum,
             mut payload,
             ..
@@ -55,7 +59,8 @@ impl Arrived {
         let (window, options) = (segment.window(), segment.options());
         let (header_len, len) = (segment.header_len(), segment.payload_len());
         // A segment whose options lie about their lengths was not made by a TCP.
-        if options.malformed || !payload.remove_header(header_len) {
+        // A part that held headers only is freed: the data may be queued for long.
+        if options.malformed || payload.advance(header_len) != header_len {
             return Err(Unfit::Malformed);
         }
         Ok(Self {
@@ -68,6 +73,7 @@ impl Arrived {
             options,
             payload,
             len: u32::try_from(len).map_err(|_| Unfit::Malformed)?,
+            tos,
         })
     }
 
@@ -122,6 +128,24 @@ impl Arrived {
     }
 }
 
+/// How IP is to treat a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Service {
+    pub(crate) tos: u8,
+    /// `None`: the stack's.
+    pub(crate) ttl: Option<NonZeroU8>,
+    pub(crate) fragmentation: Fragmentation,
+}
+
+impl Service {
+    /// For segments that belong to no connection: small, and nothing special.
+    pub(crate) const DEFAULT: Self = Self {
+        tos: 0,
+        ttl: None,
+        fragmentation: Fragmentation::Forbidden,
+    };
+}
+
 /// The fields of a segment to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Emit<'a> {
@@ -132,7 +156,7 @@ pub(crate) struct Emit<'a> {
     pub(crate) flags: Flags,
     pub(crate) window: u16,
     pub(crate) options: &'a Options,
-    pub(crate) tos: u8,
+    pub(crate) service: Service,
 }
 
 impl Emit<'_> {
@@ -173,9 +197,9 @@ impl Emit<'_> {
             src: *self.local.ip(),
             dst: *self.remote.ip(),
             protocol: Protocol::TCP,
-            ttl: ip.ttl(),
-            tos: self.tos,
-            fragmentation: Fragmentation::Forbidden,
+            ttl: self.service.ttl.map_or(ip.ttl(), NonZeroU8::get),
+            tos: self.service.tos,
+            fragmentation: self.service.fragmentation,
         };
         ip.send(now, route, &out, packet)
     }

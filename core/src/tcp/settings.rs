@@ -1,51 +1,134 @@
-//! Options of a connection that an application can set at any time, and making a block.
+//! What an application chooses for a connection, and what follows from it. Accepted connections
+//! start from their listener's choices. The calls that change them are in `socket_options`.
 use core::net::SocketAddr;
+use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
+use core::time::Duration;
 
+use crate::config::{TcpConfig, Use};
 use crate::error::Error;
 use crate::handle::{Owner, TcpListener, TcpPcb};
+use crate::ip::{Fragmentation, Route};
 use crate::time::Instant;
 
 use super::congestion::CongestionControl;
 use super::engine::Engine;
+use super::segment::Service;
 use super::stats::TcpStats;
-use super::{Keepalive, Nagle};
+use super::{Cork, Keepalive, MIN_MSS, Nagle, QuickAck};
+
+/// The largest window: RFC 7323 §2.3, 65,535 · 2^14, rounded down to a power of two.
+pub(crate) const MAX_WINDOW: u32 = 1 << 30;
+
+/// The choices of one connection or listener. What is `None` follows [`TcpConfig`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) nagle: Nagle,
+    pub(crate) cork: Cork,
+    pub(crate) quick_ack: QuickAck,
+    pub(crate) keepalive: Option<Keepalive>,
+    /// Set by the application: then the window is not tuned.
+    pub(crate) rcv_wnd: Option<NonZeroU32>,
+    pub(crate) snd_buf: Option<NonZeroU32>,
+    pub(crate) max_mss: Option<NonZeroU16>,
+    pub(crate) user_timeout: Option<Duration>,
+    pub(crate) syn_retransmits: Option<NonZeroU8>,
+    /// Of a listener: announce connections when data has come, at the latest after this.
+    pub(crate) defer_accept: Option<Duration>,
+    /// DSCP in the upper six bits; the lower two are ECN's.
+    pub(crate) tos: u8,
+    pub(crate) ttl: Option<NonZeroU8>,
+    pub(crate) congestion: Option<CongestionControl>,
+}
+
+impl Settings {
+    /// Everything as configured.
+    pub(crate) const NONE: Self = Self {
+        nagle: Nagle::Enabled,
+        cork: Cork::Off,
+        quick_ack: QuickAck::Off,
+        keepalive: None,
+        rcv_wnd: None,
+        snd_buf: None,
+        max_mss: None,
+        user_timeout: None,
+        syn_retransmits: None,
+        defer_accept: None,
+        tos: 0,
+        ttl: None,
+        congestion: None,
+    };
+
+    /// The receive window a connection starts with.
+    pub(crate) fn first_window(&self, config: &TcpConfig) -> u32 {
+        self.rcv_wnd
+            .map_or(config.rcv_wnd, NonZeroU32::get)
+            .min(MAX_WINDOW)
+    }
+
+    /// The largest receive window it may come to have.
+    pub(crate) fn largest_window(&self, config: &TcpConfig) -> u32 {
+        match self.rcv_wnd {
+            Some(fixed) => fixed.get(),
+            None => config.rcv_wnd.max(config.rcv_wnd_max),
+        }
+        .min(MAX_WINDOW)
+    }
+
+    /// The window field of a SYN: RFC 7323 §2.2, never scaled.
+    pub(crate) fn syn_window(&self, config: &TcpConfig) -> u16 {
+        u16::try_from(self.first_window(config)).unwrap_or(u16::MAX)
+    }
+
+    /// The window scale to offer: RFC 7323 §2.3, for the largest window there may be, because it
+    /// cannot be changed later.
+    pub(crate) fn shift(&self, config: &TcpConfig) -> u8 {
+        let largest = self.largest_window(config);
+        (0..14)
+            .find(|&shift| largest >> shift <= u32::from(u16::MAX))
+            .unwrap_or(14)
+    }
+
+    pub(crate) fn send_buffer(&self, config: &TcpConfig) -> u32 {
+        self.snd_buf
+            .map_or(config.snd_buf, NonZeroU32::get)
+            .min(MAX_WINDOW)
+    }
+
+    /// The segment size to announce on `route`: RFC 9293 §3.7.1 (MUST-67), without regard to
+    /// options (RFC 6691 §2).
+    pub(crate) fn own_mss(&self, route: &Route, config: &TcpConfig) -> u16 {
+        let fits = route.mtu.saturating_sub(40);
+        let configured = NonZeroU16::new(config.max_mss).map_or(u16::MAX, NonZeroU16::get);
+        let chosen = self.max_mss.map_or(u16::MAX, NonZeroU16::get);
+        fits.min(configured).min(chosen).max(MIN_MSS)
+    }
+
+    /// Transmissions of a SYN after the first.
+    pub(crate) fn syn_retransmits(&self, config: &TcpConfig) -> u8 {
+        self.syn_retransmits
+            .map_or(config.max_syn_retransmits, NonZeroU8::get)
+    }
+
+    /// How IP treats the packets of the connection.
+    pub(crate) fn service(&self, config: &TcpConfig) -> Service {
+        // RFC 1191 §3: DF lets routers say what fits; without the discovery they fragment.
+        let discovers = cfg!(feature = "pmtud") && config.pmtud == Use::On;
+        Service {
+            tos: self.tos,
+            ttl: self.ttl,
+            fragmentation: if discovers {
+                Fragmentation::Forbidden
+            } else {
+                Fragmentation::Allowed
+            },
+        }
+    }
+}
 
 impl Engine {
     pub(super) fn create(&mut self, owner: Owner) -> Result<TcpPcb, Error> {
         let index = self.allocate(owner)?;
         self.handle(index).ok_or(Error::NoMemory)
-    }
-
-    pub(super) fn set_nagle(&mut self, handle: TcpPcb, nagle: Nagle) -> Result<(), Error> {
-        let index = self.index(handle)?;
-        self.pcb_mut(handle)?.nagle = nagle;
-        self.settle(index);
-        Ok(())
-    }
-
-    pub(super) fn set_congestion(
-        &mut self,
-        handle: TcpPcb,
-        algorithm: CongestionControl,
-    ) -> Result<(), Error> {
-        let index = self.index(handle)?;
-        self.pcb_mut(handle)?.follow(algorithm);
-        self.settle(index);
-        Ok(())
-    }
-
-    pub(super) fn set_keepalive(
-        &mut self,
-        handle: TcpPcb,
-        keepalive: Option<Keepalive>,
-        now: Instant,
-    ) -> Result<(), Error> {
-        let index = self.index(handle)?;
-        let pcb = self.pcb_mut(handle)?;
-        pcb.keepalive = keepalive;
-        pcb.start_keepalive_timer(now);
-        self.settle(index);
-        Ok(())
     }
 
     pub(super) fn set_poll(

@@ -41,8 +41,22 @@ pub struct TcpStats {
     pub out_of_order_dropped: u32,
     /// SYNs dropped because the listener's backlog or the SYN queue was full.
     pub syns_dropped: u32,
+    /// SYNs answered with a cookie, because no record was free or a cap was reached (RFC 4987).
+    pub syn_cookies_sent: u32,
+    /// Connections made from a cookie that came back.
+    pub syn_cookies_received: u32,
+    /// Acknowledgements for a listener that had sent cookies, and which were none.
+    pub syn_cookies_failed: u32,
+    /// Half-open connections that gave way to newer ones.
+    pub half_open_evicted: u32,
     /// Handshakes that completed when no control block was free; the peer tries again.
     pub accepts_deferred: u32,
+    /// ICMP errors that quote nothing in flight, or claim what cannot be (RFC 5927).
+    pub icmp_ignored: u32,
+    /// How often a segment size was lowered for the path (RFC 1191).
+    pub path_mtu_lowered: u32,
+    /// How often that was for a path that loses large segments silently (RFC 4821).
+    pub black_holes: u32,
     /// Expiries of the retransmission timer.
     pub timeouts: u32,
     /// Timeouts that F-RTO found spurious (RFC 5682).

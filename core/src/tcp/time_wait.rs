@@ -78,11 +78,16 @@ pub(crate) enum Reply {
 #[derive(Debug)]
 pub(crate) struct TimeWaits {
     slots: &'static mut [TimeWaitSlot],
+    /// No wait ends before this; may be too early, so that an idle turn walks no table.
+    earliest: Instant,
 }
 
 impl TimeWaits {
     pub(crate) fn new(slots: &'static mut [TimeWaitSlot]) -> Self {
-        Self { slots }
+        Self {
+            slots,
+            earliest: Instant::MAX,
+        }
     }
 
     /// Files a connection; when all slots are taken, the oldest gives way.
@@ -103,6 +108,7 @@ impl TimeWaits {
                 until,
                 challenges: Limiter::FULL,
             };
+            self.earliest = self.earliest.min(until);
         }
     }
 
@@ -121,15 +127,18 @@ impl TimeWaits {
         if segment.rst() {
             return Some(Reply::Ignore);
         }
-        let newer_stamp = match (slot.ts_recent, segment.options.timestamps) {
-            (Some(last), Some(new)) => SeqNum(new.value).after(SeqNum(last)),
-            _ => false,
-        };
         // RFC 6191 §2 and RFC 9293 §3.6.1 (MAY-2): a SYN that is provably not an old duplicate.
-        if segment.syn()
-            && segment.ack.is_none()
-            && (newer_stamp || segment.seq.after(slot.rcv_nxt))
-        {
+        let beyond = segment.seq.after(slot.rcv_nxt);
+        let fresh = match (slot.ts_recent, segment.options.timestamps) {
+            (Some(last), Some(new)) => {
+                let (last, new) = (SeqNum(last), SeqNum(new.value));
+                new.after(last) || (new == last && beyond)
+            }
+            // Timestamps are new: no segment of the old connection had them.
+            (None, Some(_)) => true,
+            (_, None) => beyond,
+        };
+        if segment.syn() && segment.ack.is_none() && fresh {
             let beyond = slot.snd_nxt;
             *slot = TimeWaitSlot::new();
             return Some(Reply::Reuse { beyond });
@@ -165,16 +174,18 @@ impl TimeWaits {
 
     /// Frees what has waited long enough.
     pub(crate) fn expire(&mut self, now: Instant) {
+        if self.earliest > now {
+            return;
+        }
         for slot in self.slots.iter_mut().filter(|slot| slot.until <= now) {
             *slot = TimeWaitSlot::new();
         }
+        let ends = self.slots.iter().map(|slot| slot.until);
+        self.earliest = ends.fold(Instant::MAX, Ord::min);
     }
 
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.slots
-            .iter()
-            .map(|slot| slot.until)
-            .fold(Instant::MAX, Ord::min)
+        self.earliest
     }
 
     /// Connections in TIME-WAIT.

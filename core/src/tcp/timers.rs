@@ -24,11 +24,13 @@ pub(crate) enum Timer {
     Poll,
     /// Offer refused data again.
     Refused,
+    /// Give up for want of acknowledgements (user timeout).
+    User,
     /// Send what pacing holds back.
     Pacing,
 }
 
-const COUNT: usize = 10;
+const COUNT: usize = 11;
 
 impl Timer {
     pub(crate) const ALL: [Self; COUNT] = [
@@ -41,6 +43,7 @@ impl Timer {
         Self::FinWait2,
         Self::Poll,
         Self::Refused,
+        Self::User,
         Self::Pacing,
     ];
 }

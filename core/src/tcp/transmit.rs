@@ -9,12 +9,12 @@ use crate::time::Instant;
 use crate::wire::tcp::{Flags, SeqNum};
 use crate::wire::tcp_options::{Options, Timestamps};
 
+use super::State;
 use super::engine::Engine;
 use super::output::{Kind, Plan};
 use super::pcb::Pcb;
-use super::segment::Emit;
+use super::segment::{Emit, Service};
 use super::time_wait::Remains;
-use super::{State, own_mss, own_shift};
 
 /// How long to wait for a buffer or for room in a device that gives no sign.
 const RETRY: Duration = Duration::from_millis(2);
@@ -141,23 +141,31 @@ impl Engine {
             let mss = pcb.effective_mss();
             (options, pcb.rcv.advertise(mss), Some(pcb.rcv.nxt))
         };
+        let (ecn_flags, ecn_bits) = match plan.kind {
+            Kind::Syn => (pcb.ecn_of_syn(ack.is_some(), &self.config), 0),
+            _ => pcb.ecn_of(&plan),
+        };
+        let mut service = pcb.settings.service(&self.config);
+        service.tos |= ecn_bits;
         let emit = Emit {
             local: pcb.local,
             remote: pcb.remote,
             seq: plan.seq,
             ack,
-            flags: plan.flags,
+            flags: plan.flags | ecn_flags,
             window,
             options: &options,
-            tos: 0,
+            service,
         };
         emit.send(ip, now, route, payload)?;
+        pcb.ecn_sent(ecn_flags);
         pcb.sent(plan, now, &self.config, &mut self.sends);
         self.stats.segments_sent += 1;
         self.stats.bytes_sent = self.stats.bytes_sent.wrapping_add(u64::from(plan.len));
         let again =
             plan.kind == Kind::Again || (plan.kind == Kind::Syn && pcb.recovery.attempts > 0);
         self.stats.segments_retransmitted += u32::from(again);
+        pcb.counters.sent(plan.len, again, now);
         Ok(())
     }
 
@@ -172,17 +180,17 @@ impl Engine {
         seq: SeqNum,
         ack: Option<SeqNum>,
     ) {
-        self.send_bare(
-            ip,
-            now,
+        let reset = Emit {
             local,
             remote,
             seq,
             ack,
-            Flags::RST,
-            0,
-            &Options::default(),
-        );
+            flags: Flags::RST,
+            window: 0,
+            options: &Options::default(),
+            service: Service::DEFAULT,
+        };
+        self.send_bare(ip, now, &reset);
         self.stats.resets_sent += 1;
     }
 
@@ -193,8 +201,18 @@ impl Engine {
         if matches!(pcb.state, State::Closed | State::SynSent | State::TimeWait) {
             return;
         }
-        let (local, remote, seq, ack) = (pcb.local, pcb.remote, pcb.snd.nxt, pcb.rcv.nxt);
-        self.send_reset(ip, now, local, remote, seq, Some(ack));
+        let reset = Emit {
+            local: pcb.local,
+            remote: pcb.remote,
+            seq: pcb.snd.nxt,
+            ack: Some(pcb.rcv.nxt),
+            flags: Flags::RST,
+            window: 0,
+            options: &Options::default(),
+            service: pcb.settings.service(&self.config),
+        };
+        self.send_bare(ip, now, &reset);
+        self.stats.resets_sent += 1;
     }
 
     pub(super) fn send_time_wait_ack(&mut self, ip: &mut Ip, now: Instant, of: &Remains) {
@@ -206,51 +224,26 @@ impl Engine {
             timestamps,
             ..Options::default()
         };
-        let (seq, ack) = (of.snd_nxt, Some(of.rcv_nxt));
-        self.send_bare(
-            ip,
-            now,
-            of.local,
-            of.remote,
-            seq,
-            ack,
-            Flags::NONE,
-            of.window,
-            &options,
-        );
+        let ack = Emit {
+            local: of.local,
+            remote: of.remote,
+            seq: of.snd_nxt,
+            ack: Some(of.rcv_nxt),
+            flags: Flags::NONE,
+            window: of.window,
+            options: &options,
+            service: Service::DEFAULT,
+        };
+        self.send_bare(ip, now, &ack);
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the fields of a header, each of its own type"
-    )]
-    fn send_bare(
-        &mut self,
-        ip: &mut Ip,
-        now: Instant,
-        local: SocketAddrV4,
-        remote: SocketAddrV4,
-        seq: SeqNum,
-        ack: Option<SeqNum>,
-        flags: Flags,
-        window: u16,
-        options: &Options,
-    ) {
-        let Ok(route) = ip.route(*remote.ip(), Some(*local.ip())) else {
+    /// Sends a segment without data that no timer looks after: a reset or acknowledgement that
+    /// cannot be sent is like lost, and the peer asks again.
+    pub(super) fn send_bare(&mut self, ip: &mut Ip, now: Instant, segment: &Emit<'_>) {
+        let Ok(route) = ip.route(*segment.remote.ip(), Some(*segment.local.ip())) else {
             return;
         };
-        let emit = Emit {
-            local,
-            remote,
-            seq,
-            ack,
-            flags,
-            window,
-            options,
-            tos: 0,
-        };
-        // A reset or acknowledgement that cannot be sent is like lost: the peer asks again.
-        if emit.send(ip, now, &route, None::<Pbuf>).is_ok() {
+        if segment.send(ip, now, &route, None::<Pbuf>).is_ok() {
             self.stats.segments_sent += 1;
         }
     }
@@ -278,13 +271,15 @@ fn syn_header(
         echo: if answers { pcb.rcv.ts_recent } else { 0 },
     });
     let options = Options {
-        mss: Some(own_mss(route, config)),
-        window_scale: offers(config.window_scaling).then(|| own_shift(config.rcv_wnd)),
-        sack_permitted: offers(config.sack),
+        mss: Some(pcb.settings.own_mss(route, config)),
+        // RFC 7323 §2.2 and RFC 2018 §2: an answer has them only if the peer's SYN had.
+        window_scale: (offers(config.window_scaling)
+            && (!answers || pcb.negotiated.window_scaling))
+            .then(|| pcb.settings.shift(config)),
+        sack_permitted: offers(config.sack) && (!answers || pcb.negotiated.sack),
         timestamps,
         ..Options::default()
     };
-    // RFC 7323 §2.2: never scaled in a SYN.
-    let window = u16::try_from(pcb.rcv.limit).unwrap_or(u16::MAX);
+    let window = pcb.settings.syn_window(config);
     (options, window, answers.then_some(pcb.rcv.nxt))
 }

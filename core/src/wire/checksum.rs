@@ -2,7 +2,7 @@
 //! incremental update of [RFC 1624].
 //!
 //! Words are added in the machine's byte order, which gives the same bytes in the field
-//! (RFC 1071 §2 (B)), as 32 bit lanes into 64 bit sums, which never overflow.
+//! (RFC 1071 §2 (B)), a machine word at a time, with the carry added in (RFC 1071 §2 (C)).
 //!
 //! [RFC 1071]: https://www.rfc-editor.org/rfc/rfc1071
 //! [RFC 1624]: https://www.rfc-editor.org/rfc/rfc1624
@@ -59,10 +59,11 @@ impl Checksum {
     #[doc(alias = "inet_chksum_pseudo")]
     pub fn pseudo_header(&mut self, src: Ipv4Addr, dst: Ipv4Addr, protocol: Protocol, len: u16) {
         // RFC 9293 §3.1 (and RFC 768): addresses, zero, protocol, length.
-        self.add(&src.octets());
-        self.add(&dst.octets());
-        self.add_u16(protocol.0.into());
-        self.add_u16(len);
+        let sum = u64::from(u32::from_ne_bytes(src.octets()))
+            + u64::from(u32::from_ne_bytes(dst.octets()))
+            + u64::from(u16::to_be(protocol.0.into()))
+            + u64::from(len.to_be());
+        self.append(fold(sum), 12);
     }
 
     /// Copies `src` to the front of `dst` and adds it in the same pass. Returns the number of
@@ -124,56 +125,65 @@ pub fn update(checksum: u16, old: u16, new: u16) -> u16 {
     !fold(u64::from(!checksum) + u64::from(!old) + u64::from(new))
 }
 
-/// Bytes of one turn of the inner loops: eight lanes of 32 bits.
-const TURN: usize = 32;
-const LANES: usize = TURN / 4;
+/// A machine word: what one addition with carry takes.
+const WORD: usize = size_of::<usize>();
+/// Bytes of one turn of the inner loops: eight words, so that the carry is materialised once for
+/// all of them.
+const TURN: usize = 8 * WORD;
 
 fn sum(bytes: &[u8]) -> u16 {
     let (turns, rest) = bytes.as_chunks::<TURN>();
-    let mut lanes = [0; LANES];
+    let mut sum = 0;
     for turn in turns {
-        add_turn(&mut lanes, turn);
+        sum = add_words(sum, turn);
     }
-    fold(total(lanes) + sum_rest(rest))
+    fold(add_rest(sum, rest))
 }
 
 fn copy_and_sum(src: &[u8], dst: &mut [u8]) -> u16 {
     let (turns, rest) = src.as_chunks::<TURN>();
     let (dst_turns, dst_rest) = dst.as_chunks_mut::<TURN>();
-    let mut lanes = [0; LANES];
+    let mut sum = 0;
     for (turn, dst) in turns.iter().zip(dst_turns) {
+        sum = add_words(sum, turn);
         *dst = *turn;
-        add_turn(&mut lanes, turn);
     }
     for (byte, dst) in rest.iter().zip(dst_rest) {
         *dst = *byte;
     }
-    fold(total(lanes) + sum_rest(rest))
+    fold(add_rest(sum, rest))
 }
 
+/// Adds whole words; what carries out of the last is added to the first bit (RFC 1071 §2 (C)).
 #[inline(always)]
-fn add_turn(lanes: &mut [u64; LANES], turn: &[u8; TURN]) {
-    for (lane, word) in lanes.iter_mut().zip(turn.as_chunks::<4>().0) {
-        // A lane overflows after 2^32 turns: 128 GiB in one part.
-        *lane += u64::from(u32::from_ne_bytes(*word));
+fn add_words(mut sum: usize, bytes: &[u8]) -> usize {
+    let mut carry = false;
+    for word in bytes.as_chunks::<WORD>().0 {
+        (sum, carry) = sum.carrying_add(usize::from_ne_bytes(*word), carry);
     }
+    let (sum, carry) = sum.overflowing_add(carry.into());
+    // The second carry leaves zero behind: this one cannot overflow.
+    sum.wrapping_add(carry.into())
 }
 
-fn total(lanes: [u64; LANES]) -> u64 {
-    lanes.into_iter().map(|lane| u64::from(fold(lane))).sum()
-}
-
-/// The last, fewer than [`TURN`] bytes; an odd one is padded with zero (RFC 1071 §1).
-fn sum_rest(rest: &[u8]) -> u64 {
+/// Adds the last, fewer than [`TURN`] bytes; an odd one is padded with zero (RFC 1071 §1).
+#[inline(always)]
+fn add_rest(sum: usize, rest: &[u8]) -> u64 {
+    let sum = add_words(sum, rest) as u64;
+    // Two halves, so that what follows cannot overflow.
+    let mut sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let (halves, rest) = rest.as_chunks::<WORD>().1.as_chunks::<4>();
+    for half in halves {
+        sum += u64::from(u32::from_ne_bytes(*half));
+    }
     let (words, last) = rest.as_chunks::<2>();
-    let last = match *last {
-        [byte] => u64::from(u16::from_ne_bytes([byte, 0])),
-        _ => 0,
-    };
-    let words = words
-        .iter()
-        .map(|word| u64::from(u16::from_ne_bytes(*word)));
-    words.sum::<u64>() + last
+    for word in words {
+        sum += u64::from(u16::from_ne_bytes(*word));
+    }
+    match *last {
+        [byte] => sum + u64::from(u16::from_ne_bytes([byte, 0])),
+        _ => sum,
+    }
 }
 
 /// Adds the carries until 16 bits are left; zero stays zero, and nothing else becomes zero.

@@ -41,6 +41,17 @@ pub enum CongestionControl {
 }
 
 impl CongestionControl {
+    /// The name, as Linux has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NewReno => "reno",
+            #[cfg(feature = "cubic")]
+            Self::Cubic => "cubic",
+            #[cfg(feature = "bbr")]
+            Self::Bbr => "bbr",
+        }
+    }
+
     /// This, or for a connection without SACK an algorithm that works without.
     #[cfg(feature = "bbr")]
     pub(crate) fn without_sack(self) -> Self {
@@ -316,6 +327,26 @@ impl Congestion {
                 #[cfg(feature = "bbr")]
                 Algorithm::Bbr(_) => {}
             }
+        }
+    }
+
+    /// Routers on the way marked what was sent (RFC 3168 §6.1.2), once for each window of data: as
+    /// for a loss, but nothing is retransmitted and nothing inflated.
+    pub(crate) fn ecn_echo(&mut self, flight: u32, mss: u32) {
+        self.reduce(flight, mss);
+        self.cwnd = self.ssthresh;
+        // It was no mistake: nothing to undo.
+        self.saved = None;
+    }
+
+    /// The algorithm in use.
+    pub(crate) const fn which(&self) -> CongestionControl {
+        match self.algorithm {
+            Algorithm::NewReno(_) => CongestionControl::NewReno,
+            #[cfg(feature = "cubic")]
+            Algorithm::Cubic(_) => CongestionControl::Cubic,
+            #[cfg(feature = "bbr")]
+            Algorithm::Bbr(_) => CongestionControl::Bbr,
         }
     }
 

@@ -1,0 +1,217 @@
+//! Sending: the IP header in front of a transport's packet, and the choice between loopback, the
+//! link, and fragments (which `fragment` makes).
+use core::net::Ipv4Addr;
+
+use crate::error::Error;
+use crate::netif::{NetifId, ethernet};
+use crate::pbuf::{Pbuf, Pool};
+use crate::random::{Entropy, Keyed};
+use crate::time::Instant;
+use crate::wire::NoRoom;
+use crate::wire::checksum::ComputedBy;
+use crate::wire::ipv4::{self, Ecn, Fields, HEADER_LEN, MAX_PAYLOAD, Protocol};
+
+use super::stats::count;
+use super::{Fragmentation, Ip, Outgoing, Route};
+
+/// Room in front of a transport's header for those of IP and the link.
+pub(super) const HEADROOM: usize = ethernet::HEADROOM + HEADER_LEN;
+
+impl Ip {
+    /// Sends a transport's packet, header first, along a route of [`Ip::route`].
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`]: no buffer, or the device or loopback is full: worth trying again.
+    /// [`Error::LinkDown`], [`Error::TooLong`].
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        route: &Route,
+        out: &Outgoing,
+        packet: Pbuf,
+    ) -> Result<(), Error> {
+        count(&mut self.stats.out_requests);
+        let sent = self.send_uncounted(now, route, out, packet);
+        match sent {
+            Ok(()) => {}
+            Err(Error::LinkDown) => count(&mut self.stats.out_link_down),
+            Err(Error::TooLong) => count(&mut self.stats.out_too_long),
+            Err(_) => count(&mut self.stats.out_discards),
+        }
+        sent
+    }
+
+    fn send_uncounted(
+        &mut self,
+        now: Instant,
+        route: &Route,
+        out: &Outgoing,
+        packet: Pbuf,
+    ) -> Result<(), Error> {
+        let len = u16::try_from(packet.tot_len()).map_err(|_| Error::TooLong)?;
+        if len > MAX_PAYLOAD {
+            return Err(Error::TooLong);
+        }
+        if route.netif == NetifId::LOOPBACK {
+            let whole = ipv4::Fragmentation::Forbidden;
+            let packet = self.with_ip_header(packet, route, out, whole, 0)?;
+            return self.loopback.push(packet).map_err(|_| Error::NoMemory);
+        }
+        if len <= route.mtu.saturating_sub(HEADER_LEN as u16) {
+            let (ident, fragmentation) = match out.fragmentation {
+                // RFC 6864 §4.1: the identification of packets that are never fragmented says
+                // nothing; here it tells nothing either.
+                Fragmentation::Forbidden => (0, ipv4::Fragmentation::Forbidden),
+                Fragmentation::Allowed => (self.idents.next(out), ipv4::Fragmentation::Allowed),
+            };
+            let packet = self.with_ip_header(packet, route, out, fragmentation, ident)?;
+            return self.link_output(now, route.netif, route.next_hop, packet);
+        }
+        if out.fragmentation == Fragmentation::Forbidden {
+            count(&mut self.stats.fragment_fails);
+            return Err(Error::TooLong);
+        }
+        let ident = self.idents.next(out);
+        self.send_fragments(now, route, out, ident, packet)
+    }
+
+    /// `packet` with an IP header in front, in place if there is room.
+    pub(super) fn with_ip_header(
+        &self,
+        packet: Pbuf,
+        route: &Route,
+        out: &Outgoing,
+        fragmentation: ipv4::Fragmentation,
+        ident: u16,
+    ) -> Result<Pbuf, Error> {
+        let payload_len = u16::try_from(packet.tot_len()).map_err(|_| Error::TooLong)?;
+        let fields = Fields {
+            src: out.src,
+            dst: out.dst,
+            protocol: out.protocol,
+            ttl: out.ttl,
+            dscp: out.tos >> 2,
+            ecn: match out.tos & 3 {
+                0 => Ecn::NotEct,
+                1 => Ecn::Ect1,
+                2 => Ecn::Ect0,
+                _ => Ecn::Ce,
+            },
+            ident,
+            fragmentation,
+            payload_len,
+        };
+        let by = match route.tx_checksums.ipv4 {
+            true => ComputedBy::Device,
+            false => ComputedBy::Software,
+        };
+        let pool = self.header_pool;
+        with_header(pool, packet, ethernet::HEADROOM, HEADER_LEN, |room| {
+            fields.emit(room, by)
+        })
+    }
+}
+
+/// `packet` with `len` bytes in front that `write` fills: in place if there is room and nobody
+/// else views the block, else in a block of `pool` with `headroom` for further headers.
+#[inline]
+pub(crate) fn with_header(
+    pool: &'static Pool,
+    mut packet: Pbuf,
+    headroom: usize,
+    len: usize,
+    write: impl FnOnce(&mut [u8]) -> Result<(), NoRoom>,
+) -> Result<Pbuf, Error> {
+    if let Some(room) = packet.add_header(len) {
+        write(room).map_err(|_| Error::NoMemory)?;
+        return Ok(packet);
+    }
+    let mut header = Pbuf::alloc(pool, headroom, len)?;
+    write(header.data_mut().ok_or(Error::NoMemory)?).map_err(|_| Error::NoMemory)?;
+    Ok(packet.prepend(header))
+}
+
+/// Counters that identifications start from.
+const COUNTERS: usize = 32;
+
+/// Identifications of packets that may be fragmented.
+///
+/// RFC 7739 §5.3: an offset that only this host can compute for each pair of addresses and
+/// protocol, plus one of several counters. Others cannot guess the numbers of a flow they are not
+/// part of, nor count its packets (CVE-2024-10604); within a flow none repeats for long.
+#[derive(Debug)]
+pub(super) struct Idents {
+    key: Keyed,
+    counters: [u16; COUNTERS],
+    /// The flow of the last packet, often that of the next, and its hash.
+    last: Option<(Flow, u64)>,
+}
+
+/// Source, destination, protocol.
+type Flow = (Ipv4Addr, Ipv4Addr, Protocol);
+
+impl Idents {
+    pub(super) fn new(entropy: Entropy<'_>) -> Self {
+        let mut key = Keyed::new(entropy);
+        let counters = core::array::from_fn(|_| key.next() as u16);
+        Self {
+            key,
+            counters,
+            last: None,
+        }
+    }
+
+    pub(super) fn next(&mut self, out: &Outgoing) -> u16 {
+        let hash = self.hash((out.src, out.dst, out.protocol));
+        let which = (hash >> 32) as usize % COUNTERS;
+        let Some(counter) = self.counters.get_mut(which) else {
+            return hash as u16; // below COUNTERS: not reached
+        };
+        *counter = counter.wrapping_add(1);
+        (hash as u16).wrapping_add(*counter)
+    }
+
+    fn hash(&mut self, flow: Flow) -> u64 {
+        match self.last {
+            Some((last, hash)) if last == flow => hash,
+            _ => {
+                let (src, dst, protocol) = flow;
+                let parts = [&src.octets()[..], &dst.octets(), &[protocol.0]];
+                let hash = self.key.hash(&parts);
+                self.last = Some((flow, hash));
+                hash
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifications_do_not_repeat_within_a_flow_and_differ_between_flows() {
+        let mut seed = 1u8;
+        let mut idents = Idents::new(&mut |bytes| {
+            bytes.iter_mut().for_each(|b| {
+                seed = seed.wrapping_mul(29).wrapping_add(7);
+                *b = seed;
+            });
+        });
+        let mut first = std::collections::HashSet::new();
+        for host in 1..=50 {
+            let out = Outgoing {
+                src: [10, 0, 0, 1].into(),
+                dst: [10, 0, 0, host].into(),
+                protocol: Protocol::UDP,
+                ttl: 1,
+                tos: 0,
+                fragmentation: Fragmentation::Allowed,
+            };
+            let seen: std::collections::HashSet<_> = (0..1000).map(|_| idents.next(&out)).collect();
+            assert_eq!(seen.len(), 1000, "to host {host}");
+            first.insert(idents.next(&out));
+        }
+        assert!(first.len() > 40, "flows start at different numbers");
+    }
+}

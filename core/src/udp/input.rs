@@ -1,0 +1,175 @@
+//! What happens to a received datagram, and to an ICMP error about one that was sent.
+use core::net::SocketAddrV4;
+
+use crate::error::Error;
+use crate::ip::{ChecksumState, Destination, IcmpError, IcmpErrorKind, Ip, Received};
+use crate::time::Instant;
+use crate::wire::Checksum;
+use crate::wire::ipv4::Protocol;
+use crate::wire::udp;
+
+use super::Datagram;
+use super::engine::{Engine, Pcb};
+use super::queue::Waiting;
+use super::stats::count;
+
+/// How well an endpoint matches a datagram; the better is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Match {
+    Wildcard,
+    BoundToAddress,
+    Connected,
+    ConnectedAndBoundToAddress,
+}
+
+impl Engine {
+    /// Takes a UDP packet from the IP layer.
+    ///
+    /// A unicast datagram goes to the endpoint that matches best: connected to the sender, else
+    /// bound to the destination address, else bound to all. A broadcast or multicast goes to
+    /// every endpoint that matches.
+    pub(crate) fn input(&mut self, ip: &mut Ip, now: Instant, mut received: Received) {
+        let total = received.payload.tot_len();
+        let (from, to, len, summed) = {
+            let Ok(datagram) = udp::Datagram::parse(received.payload.data(), total) else {
+                count(&mut self.stats.malformed);
+                return;
+            };
+            (
+                SocketAddrV4::new(received.src, datagram.src_port()),
+                SocketAddrV4::new(received.dst, datagram.dst_port()),
+                datagram.len(),
+                datagram.has_checksum(),
+            )
+        };
+        // RFC 768: the length field counts; what follows is not part of the datagram.
+        received.payload.truncate(len);
+        // RFC 1122 §4.1.3.4: a wrong checksum is discarded silently; none at all is accepted.
+        let verify = summed && received.checksum == ChecksumState::ToVerify;
+        if verify && !checksum_is_valid(&received, len) {
+            count(&mut self.stats.checksum_errors);
+            return;
+        }
+        match received.to {
+            Destination::Unicast => match self.best_match(from, to) {
+                Some(endpoint) => self.receive(endpoint, received, from, to),
+                None => {
+                    count(&mut self.stats.no_ports);
+                    // RFC 1122 §4.1.3.1: SHOULD send port unreachable.
+                    ip.port_unreachable(now, received);
+                }
+            },
+            // RFC 1122 §3.2.2: no ICMP error about a broadcast or multicast.
+            Destination::Broadcast | Destination::Multicast => {
+                self.receive_all(received, from, to);
+            }
+        }
+    }
+
+    /// Takes an ICMP error about a datagram sent from here. Only a connected endpoint learns of
+    /// it: no other one knows who it is talking to, and anybody can forge the rest.
+    pub(crate) fn icmp_error(&mut self, error: &IcmpError) {
+        // RFC 1122 §4.1.3.3: UDP MUST pass ICMP errors to the application layer.
+        let reported = match error.kind {
+            IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => Error::Refused,
+            IcmpErrorKind::Unreachable | IcmpErrorKind::TimeExceeded => Error::Unreachable,
+            // Datagrams are sent without DF: no router has a reason to say this.
+            IcmpErrorKind::FragmentationNeeded { .. } => return,
+        };
+        let endpoint = self
+            .pcbs()
+            .filter(|(_, pcb)| pcb.remote == Some(error.remote))
+            .find(|(_, pcb)| pcb.local.port() == error.local.port() && pcb.is_at(error.local))
+            .map(|(index, _)| index);
+        if let Some(index) = endpoint {
+            self.raise(index, reported);
+        }
+    }
+
+    fn best_match(&self, from: SocketAddrV4, to: SocketAddrV4) -> Option<u16> {
+        self.pcbs()
+            .filter_map(|(index, pcb)| Some((pcb.matches(from, to)?, index)))
+            // Of equals the first.
+            .max_by(|(a, i), (b, j)| a.cmp(b).then(j.cmp(i)))
+            .map(|(_, index)| index)
+    }
+
+    /// Gives a datagram to each endpoint that matches; all but the last get views of it.
+    fn receive_all(&mut self, received: Received, from: SocketAddrV4, to: SocketAddrV4) {
+        let mut current = self.next_match(0, from, to);
+        if current.is_none() {
+            count(&mut self.stats.no_ports);
+        }
+        while let Some(endpoint) = current {
+            current = endpoint
+                .checked_add(1)
+                .and_then(|next| self.next_match(next, from, to));
+            if current.is_none() {
+                self.receive(endpoint, received, from, to);
+                return;
+            }
+            match received.payload.slice(0, received.payload.tot_len()) {
+                Ok(payload) => {
+                    let copy = Received {
+                        payload,
+                        ..received
+                    };
+                    self.receive(endpoint, copy, from, to);
+                }
+                Err(_) => count(&mut self.stats.no_buffers),
+            }
+        }
+    }
+
+    /// The first endpoint from number `first` on that matches.
+    fn next_match(&self, first: u16, from: SocketAddrV4, to: SocketAddrV4) -> Option<u16> {
+        self.pcbs()
+            .skip_while(|(index, _)| *index < first)
+            .find(|(_, pcb)| pcb.matches(from, to).is_some())
+            .map(|(index, _)| index)
+    }
+
+    fn receive(&mut self, endpoint: u16, received: Received, from: SocketAddrV4, to: SocketAddrV4) {
+        let mut data = received.payload;
+        data.advance(udp::HEADER_LEN);
+        let datagram = Datagram {
+            data,
+            from: from.into(),
+            to: to.into(),
+            netif: received.netif,
+            tos: received.tos,
+        };
+        self.enqueue(Waiting { endpoint, datagram });
+    }
+}
+
+impl Pcb {
+    fn matches(&self, from: SocketAddrV4, to: SocketAddrV4) -> Option<Match> {
+        if self.local.port() != to.port() || !self.is_at(to) {
+            return None;
+        }
+        match (self.remote, self.local.ip().is_unspecified()) {
+            (Some(remote), _) if remote != from => None,
+            (Some(_), false) => Some(Match::ConnectedAndBoundToAddress),
+            (Some(_), true) => Some(Match::Connected),
+            (None, false) => Some(Match::BoundToAddress),
+            (None, true) => Some(Match::Wildcard),
+        }
+    }
+
+    /// Whether the endpoint is bound to the address of `local`, or to all.
+    fn is_at(&self, local: SocketAddrV4) -> bool {
+        self.local.ip().is_unspecified() || self.local.ip() == local.ip()
+    }
+}
+
+fn checksum_is_valid(received: &Received, len: usize) -> bool {
+    let mut sum = Checksum::new();
+    // The length is that of the header: 16 bits.
+    let len = u16::try_from(len).unwrap_or(u16::MAX);
+    sum.pseudo_header(received.src, received.dst, Protocol::UDP, len);
+    for part in received.payload.parts() {
+        sum.add(part);
+    }
+    sum.is_valid()
+}

@@ -1,0 +1,153 @@
+//! The calls that change what a connection is: bind, connect, listen. They are carried out by the
+//! tcpip thread, and their callers sleep until it has answered.
+use core::net::SocketAddr;
+
+use crate::error::Error;
+use crate::netconn::Netconn;
+use crate::shared::{Phase, Requests, Shared, Side};
+use crate::wait::Patience;
+
+/// What a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A TCP connection or listener (`NETCONN_TCP`).
+    Tcp,
+    /// A UDP endpoint (`NETCONN_UDP`).
+    Udp,
+    /// One end of a local stream, without the engine ([`Netconn::pair`]).
+    Pair,
+    /// A counter to wait for ([`Netconn::event`]).
+    Event,
+}
+
+/// A control call under way; one at a time for each connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    Idle,
+    Bind(SocketAddr),
+    /// TCP: start to connect. UDP: fix the peer.
+    Connect(SocketAddr),
+    /// UDP: forget the peer.
+    Disconnect,
+    Listen(u16),
+    /// TCP: how the connection is doing; the answer is with the net.
+    Info,
+    /// UDP: send what is queued; the answer is that of the last datagram.
+    SendAll,
+    /// The answer; whoever asked takes it.
+    Done(Result<(), Error>),
+}
+
+impl Netconn {
+    /// Binds to a local address; the unspecified address means all of them, port 0 picks one.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::AddressNotAvailable`], [`Error::Invalid`]: bound or connected
+    /// already. [`Error::NoBuffers`]: the stack has no control block free.
+    #[doc(alias = "netconn_bind")]
+    pub fn bind(&self, addr: SocketAddr) -> Result<(), Error> {
+        self.ask(Control::Bind(addr), |shared| {
+            match (shared.kind, shared.phase) {
+                (Kind::Tcp | Kind::Udp, Phase::Idle) => Ok(()),
+                (Kind::Tcp | Kind::Udp, _) => Err(Error::Invalid),
+                _ => Err(Error::NotSupported),
+            }
+        })
+    }
+
+    /// TCP: connects, and sleeps until the connection is established or has failed. UDP: fixes
+    /// the peer; calling it again changes the peer.
+    ///
+    /// `patience` limits the sleep; at its end the attempt goes on in the background
+    /// ([`Error::InProgress`]), [`Netconn::ready`] says `write` when it is over, and
+    /// [`Netconn::take_error`] how.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::TimedOut`], [`Error::NetworkUnreachable`],
+    /// [`Error::HostUnreachable`]: why there is no connection. [`Error::InProgress`].
+    /// [`Error::AlreadyInProgress`], [`Error::AlreadyConnected`]. [`Error::Invalid`]: a listener,
+    /// port 0, or not the address of a host. [`Error::InUse`]: no local port is free.
+    #[doc(alias = "netconn_connect")]
+    pub fn connect(&self, addr: SocketAddr, patience: Patience) -> Result<(), Error> {
+        self.ask(Control::Connect(addr), |shared| {
+            match (shared.kind, shared.phase) {
+                (Kind::Udp, _) | (Kind::Tcp, Phase::Idle) => Ok(()),
+                (Kind::Tcp, Phase::Connecting) => Err(Error::AlreadyInProgress),
+                (Kind::Tcp, Phase::Connected) => Err(Error::AlreadyConnected),
+                (Kind::Tcp, Phase::Listening | Phase::Dead) => Err(Error::Invalid),
+                (Kind::Pair | Kind::Event, _) => Err(Error::NotSupported),
+            }
+        })?;
+        let outcome = self.sleep_until(Side::Write, patience, |shared, _| match shared.phase {
+            Phase::Connecting => None,
+            Phase::Connected => Some(Ok(())),
+            _ => Some(Err(shared.error.take().unwrap_or(Error::Aborted))),
+        });
+        match outcome {
+            Err(Error::WouldBlock) => Err(Error::InProgress),
+            outcome => outcome?,
+        }
+    }
+
+    /// UDP: forgets the peer; the local port stays.
+    ///
+    /// # Errors
+    /// [`Error::NotSupported`]: not UDP.
+    #[doc(alias = "netconn_disconnect")]
+    pub fn disconnect(&self) -> Result<(), Error> {
+        self.ask(Control::Disconnect, |shared| match shared.kind {
+            Kind::Udp => Ok(()),
+            _ => Err(Error::NotSupported),
+        })
+    }
+
+    /// Turns a bound TCP connection into a listener; at most `backlog` connections wait to be
+    /// accepted, half-open ones included. Without [`Netconn::bind`] a port is picked.
+    ///
+    /// # Errors
+    /// [`Error::NotSupported`]: UDP. [`Error::Invalid`]: connected, or a backlog of 0.
+    /// [`Error::NoBuffers`]: the stack has no listener free.
+    #[doc(alias = "netconn_listen_with_backlog")]
+    pub fn listen(&self, backlog: u16) -> Result<(), Error> {
+        self.ask(Control::Listen(backlog), |shared| {
+            match (shared.kind, shared.phase) {
+                (Kind::Tcp, Phase::Idle) => Ok(()),
+                (Kind::Tcp, _) => Err(Error::Invalid),
+                _ => Err(Error::NotSupported),
+            }
+        })
+    }
+
+    /// Has the service carry out `what`, if `check` permits, and sleeps until it has.
+    pub(crate) fn ask(
+        &self,
+        what: Control,
+        check: impl Fn(&Shared) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut asked = false;
+        let outcome = self.sleep_until(Side::Read, Patience::Forever, |shared, _| {
+            match shared.control {
+                Control::Idle if !asked => {
+                    if let Err(error) = check(shared) {
+                        return Some(Err(error));
+                    }
+                    asked = true;
+                    shared.control = what;
+                    shared.request(Requests::CONTROL);
+                    None
+                }
+                Control::Done(result) if asked => {
+                    shared.control = Control::Idle;
+                    Some(result)
+                }
+                // Another thread's call is under way.
+                _ => None,
+            }
+        });
+        if asked {
+            // Whoever waits to ask next.
+            self.net.wake_all(self.index);
+        }
+        outcome?
+    }
+}

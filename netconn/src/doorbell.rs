@@ -1,0 +1,202 @@
+//! The doorbell of the tcpip thread: which connections and which raw applications want attention.
+//! Ringing is a few bits and, only if the thread sleeps, one signal: a burst costs one wake-up.
+use core::cell::Cell;
+use core::time::Duration;
+
+use critical_section::{CriticalSection, Mutex};
+use gannet_core::Instant;
+
+use crate::sys::{self, EventId};
+
+/// 32 connections: a set bit wants attention.
+#[derive(Debug)]
+pub struct DirtyWord(Mutex<Cell<u32>>);
+
+impl DirtyWord {
+    /// Nobody wants attention.
+    #[allow(clippy::new_without_default, reason = "for statics only")]
+    pub const fn new() -> Self {
+        Self(Mutex::new(Cell::new(0)))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    event: Option<EventId>,
+    /// The thread sleeps, or is about to: whoever rings has to signal.
+    asleep: bool,
+    /// Rung since the thread last looked.
+    rung: bool,
+    /// Raw applications to wake (see `Handler::wake`), a bit each.
+    owners: u32,
+    stop: bool,
+    /// Signals given: how often the thread was woken.
+    wakeups: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Doorbell {
+    state: Mutex<Cell<State>>,
+    dirty: &'static [DirtyWord],
+}
+
+/// What the thread finds when it looks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rung {
+    pub(crate) owners: u32,
+    pub(crate) stop: bool,
+}
+
+impl Doorbell {
+    pub(crate) const fn new(dirty: &'static [DirtyWord]) -> Self {
+        Self {
+            state: Mutex::new(Cell::new(State {
+                event: None,
+                asleep: false,
+                rung: false,
+                owners: 0,
+                stop: false,
+                wakeups: 0,
+            })),
+            dirty,
+        }
+    }
+
+    /// Marks connection `index` and says whether the thread has to be signalled.
+    pub(crate) fn mark(&self, cs: CriticalSection<'_>, index: u16) -> Signal {
+        if let Some(word) = self.dirty.get(usize::from(index / 32)) {
+            let word = word.0.borrow(cs);
+            word.set(word.get() | 1 << (index % 32));
+        }
+        self.ring(cs)
+    }
+
+    /// Wakes the raw applications whose bit is set in `owners`.
+    pub(crate) fn wake_owners(&self, cs: CriticalSection<'_>, owners: u32) -> Signal {
+        self.change(cs, |state| state.owners |= owners)
+    }
+
+    pub(crate) fn stop(&self, cs: CriticalSection<'_>) -> Signal {
+        self.change(cs, |state| state.stop = true)
+    }
+
+    /// A device has frames, or room.
+    pub(crate) fn ring(&self, cs: CriticalSection<'_>) -> Signal {
+        self.change(cs, |_| {})
+    }
+
+    fn change(&self, cs: CriticalSection<'_>, change: impl FnOnce(&mut State)) -> Signal {
+        let cell = self.state.borrow(cs);
+        let mut state = cell.get();
+        change(&mut state);
+        state.rung = true;
+        let wake = core::mem::replace(&mut state.asleep, false);
+        state.wakeups = state.wakeups.wrapping_add(u32::from(wake));
+        cell.set(state);
+        Signal(state.event.filter(|_| wake))
+    }
+
+    /// The next marked connection; its mark is taken.
+    pub(crate) fn next_dirty(&self) -> Option<u16> {
+        critical_section::with(|cs| {
+            self.dirty.iter().zip(0u16..).find_map(|(word, at)| {
+                let word = word.0.borrow(cs);
+                let bits = word.get();
+                if bits == 0 {
+                    return None;
+                }
+                word.set(bits & (bits - 1));
+                // A trailing zero count fits 16 bits.
+                Some(at * 32 + bits.trailing_zeros() as u16)
+            })
+        })
+    }
+
+    /// Looks, and takes what is found; marked connections stay for [`Doorbell::next_dirty`].
+    pub(crate) fn look(&self) -> Rung {
+        critical_section::with(|cs| {
+            let cell = self.state.borrow(cs);
+            let mut state = cell.get();
+            let found = Rung {
+                owners: state.owners,
+                stop: state.stop,
+            };
+            (state.rung, state.owners, state.stop) = (false, 0, false);
+            cell.set(state);
+            found
+        })
+    }
+
+    /// Makes the event the thread sleeps on; `None`: the operating system is out of them.
+    pub(crate) fn init(&self) -> Option<()> {
+        if critical_section::with(|cs| self.state.borrow(cs).get().event).is_none() {
+            let event = sys::event_new()?;
+            critical_section::with(|cs| {
+                let cell = self.state.borrow(cs);
+                cell.set(State {
+                    event: Some(event),
+                    ..cell.get()
+                });
+            });
+        }
+        Some(())
+    }
+
+    /// Sleeps until rung or `deadline`.
+    pub(crate) fn sleep(&self, deadline: Option<Instant>) {
+        let timeout = match deadline.map(|deadline| deadline.saturating_since(sys::now())) {
+            Some(Duration::ZERO) => return,
+            timeout => timeout,
+        };
+        let event = critical_section::with(|cs| {
+            let cell = self.state.borrow(cs);
+            let state = cell.get();
+            cell.set(State {
+                asleep: !state.rung,
+                ..state
+            });
+            state.event.filter(|_| !state.rung)
+        });
+        let Some(event) = event else { return };
+        // Woken or timed out: the thread looks either way.
+        let _ = sys::event_wait(event, timeout);
+        critical_section::with(|cs| {
+            let cell = self.state.borrow(cs);
+            cell.set(State {
+                asleep: false,
+                ..cell.get()
+            });
+        });
+    }
+
+    /// How often the thread was woken by a ring.
+    pub(crate) fn wakeups(&self) -> u32 {
+        critical_section::with(|cs| self.state.borrow(cs).get().wakeups)
+    }
+}
+
+/// An event to signal once the critical section is over.
+#[must_use]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signal(Option<EventId>);
+
+impl Signal {
+    /// `self`, or `other` if there is nothing to signal.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self(self.0.or(other.0))
+    }
+
+    /// From a thread.
+    pub(crate) fn give(self) {
+        if let Some(event) = self.0 {
+            sys::event_signal(event);
+        }
+    }
+
+    /// From an interrupt handler.
+    pub(crate) fn give_from_isr(self) {
+        if let Some(event) = self.0 {
+            sys::event_signal_from_isr(event);
+        }
+    }
+}

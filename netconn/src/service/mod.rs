@@ -1,0 +1,156 @@
+//! The net's application on the raw API: it carries out what threads ask for, and puts what the
+//! engine tells into their slots. Runs in the tcpip thread only.
+mod control;
+mod tcp;
+mod udp;
+
+use gannet_core::{
+    Error as CoreError, Handler, Owner, Pbuf, Refused, Stack, Tcp, TcpListener, TcpPcb, Udp, UdpPcb,
+};
+
+use crate::net::Net;
+use crate::shared::{Attached, Holder, Requests, Shared};
+
+/// The application on the raw API behind all connections of a [`Net`]; one of the handlers of
+/// [`Net::run`].
+#[derive(Debug)]
+pub struct Service {
+    net: &'static Net,
+    owner: Owner,
+}
+
+impl Service {
+    /// The service of `net`. `owner` is its place among the handlers given to [`Net::run`].
+    pub fn new(net: &'static Net, owner: Owner) -> Self {
+        net.set_owner(owner);
+        Self { net, owner }
+    }
+
+    pub(crate) fn net(&self) -> &'static Net {
+        self.net
+    }
+
+    /// Carries out what was asked for connection `index`.
+    fn serve(&mut self, stack: &mut Stack, index: u16) {
+        let Some(asked) = self.net.with(index, |shared, _| shared.requests.take()) else {
+            return;
+        };
+        // Before the call that was made after they were set.
+        if asked.contains(Requests::SETTINGS) {
+            self.apply(stack, index);
+        }
+        if asked.contains(Requests::CONTROL) {
+            self.control(stack, index);
+        }
+        match self.attached(index) {
+            Attached::Tcp(pcb) => self.serve_tcp(&mut stack.tcp_now(), index, pcb, asked),
+            Attached::Udp(pcb) => self.serve_udp(&mut stack.udp_now(), index, pcb, asked),
+            Attached::Listener(_) | Attached::Nothing => {}
+        }
+        if asked.contains(Requests::CLOSE) {
+            self.close(stack, index);
+        }
+    }
+
+    fn apply(&self, stack: &mut Stack, index: u16) {
+        match self.attached(index) {
+            Attached::Tcp(pcb) => self.apply_tcp(&mut stack.tcp_now(), index, pcb),
+            Attached::Udp(pcb) => {
+                let settings = self.net.with(index, |shared, _| shared.settings);
+                self.apply_udp(&mut stack.udp_now(), pcb, settings.unwrap_or_default());
+            }
+            // Applied when there is something to apply them to.
+            Attached::Listener(_) | Attached::Nothing => {}
+        }
+    }
+
+    fn close(&mut self, stack: &mut Stack, index: u16) {
+        match self.attached(index) {
+            Attached::Tcp(pcb) => self.close_tcp(&mut stack.tcp_now(), index, pcb),
+            Attached::Listener(listener) => {
+                self.close_listener(&mut stack.tcp_now(), index, listener);
+            }
+            Attached::Udp(pcb) => {
+                // Stale is as good as closed.
+                let _ = stack.udp_now().close(pcb);
+                self.free(index);
+            }
+            Attached::Nothing => self.free(index),
+        }
+    }
+
+    fn attached(&self, index: u16) -> Attached {
+        self.net
+            .with(index, |shared, _| shared.attached)
+            .unwrap_or(Attached::Nothing)
+    }
+
+    /// The slot is nobody's any more.
+    fn free(&self, index: u16) {
+        let freed = self.net.with(index, |shared, cs| {
+            while self.net.datagrams.pop(cs, &mut shared.inbox).is_some() {}
+            while self.net.datagrams.pop(cs, &mut shared.outbox).is_some() {}
+            let generation = shared.generation;
+            let old = core::mem::replace(
+                shared,
+                Shared {
+                    generation,
+                    ..Shared::new()
+                },
+            );
+            debug_assert_ne!(
+                old.holder,
+                Holder::Application,
+                "freed under the application"
+            );
+            (old.rx, old.tx)
+        });
+        // The buffers go back outside the critical section.
+        drop(freed);
+    }
+}
+
+impl Handler for Service {
+    fn wake(&mut self, stack: &mut Stack) {
+        self.publish_snapshot(stack);
+        // Each connection at most once: threads that keep ringing wait for the next turn.
+        for _ in 0..self.net.capacity() {
+            let Some(index) = self.net.doorbell.next_dirty() else {
+                return;
+            };
+            self.serve(stack, index);
+        }
+    }
+
+    fn accept(&mut self, tcp: &mut Tcp<'_>, _: TcpListener, pcb: TcpPcb) -> Result<(), CoreError> {
+        self.accepted(tcp, pcb)
+    }
+
+    fn connected(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb) {
+        self.established(tcp, pcb);
+    }
+
+    fn recv(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, data: Option<Pbuf>) -> Result<(), Refused> {
+        match data {
+            Some(data) => self.received(tcp, pcb, data),
+            None => self.ended(tcp, pcb),
+        }
+        Ok(())
+    }
+
+    fn sent(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, len: usize) {
+        self.acknowledged(tcp, pcb, len);
+    }
+
+    fn err(&mut self, _: &mut Tcp<'_>, pcb: TcpPcb, error: CoreError) {
+        self.failed(pcb, error);
+    }
+
+    fn udp_recv(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, datagram: gannet_core::udp::Datagram) {
+        self.datagram_received(udp, pcb, datagram);
+    }
+
+    fn udp_err(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, error: CoreError) {
+        self.datagram_refused(udp, pcb, error);
+    }
+}

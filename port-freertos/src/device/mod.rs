@@ -1,0 +1,86 @@
+//! Network devices of the simulator: a TAP device ([`Tap`]) with the Linux kernel as the peer, and
+//! one end of a socket pair ([`FramePair`]) with this or another program as the peer. No privilege
+//! is needed for the latter.
+//!
+//! Both read and write whole Ethernet frames on a file descriptor (`fd_device`), and the Linux
+//! kernel signals their interrupts ([`interrupt::on_interrupt`](crate::interrupt::on_interrupt)).
+mod fd_device;
+pub mod namespace;
+mod pair;
+mod tap;
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use gannet_core::{HwAddr, Pool};
+
+pub use self::pair::{FramePair, HostEnd};
+pub use self::tap::Tap;
+
+/// What a device is told when it is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Its hardware address: the board's, not the one of the Linux side.
+    pub hw: HwAddr,
+    /// Largest IP packet in bytes.
+    pub mtu: u16,
+    /// Where received frames go. Blocks of more than `mtu` + 14 bytes are read into without a copy.
+    pub pool: &'static Pool,
+}
+
+impl Setup {
+    /// With an MTU of 1500 bytes.
+    pub const fn new(hw: HwAddr, pool: &'static Pool) -> Self {
+        Self {
+            hw,
+            mtu: 1500,
+            pool,
+        }
+    }
+}
+
+/// What a device counts; all counters wrap.
+#[derive(Debug, Default)]
+pub struct DeviceCounters {
+    pub(crate) rx_frames: AtomicU32,
+    pub(crate) rx_no_buffer: AtomicU32,
+    pub(crate) rx_too_long: AtomicU32,
+    pub(crate) tx_frames: AtomicU32,
+    pub(crate) tx_busy: AtomicU32,
+    pub(crate) tx_errors: AtomicU32,
+}
+
+impl DeviceCounters {
+    /// Frames received.
+    pub fn rx_frames(&self) -> u32 {
+        self.rx_frames.load(Ordering::Relaxed)
+    }
+
+    /// Frames dropped because the pool was empty.
+    pub fn rx_no_buffer(&self) -> u32 {
+        self.rx_no_buffer.load(Ordering::Relaxed)
+    }
+
+    /// Frames dropped because they were longer than the MTU allows.
+    pub fn rx_too_long(&self) -> u32 {
+        self.rx_too_long.load(Ordering::Relaxed)
+    }
+
+    /// Frames sent.
+    pub fn tx_frames(&self) -> u32 {
+        self.tx_frames.load(Ordering::Relaxed)
+    }
+
+    /// Frames given back because there was no room.
+    pub fn tx_busy(&self) -> u32 {
+        self.tx_busy.load(Ordering::Relaxed)
+    }
+
+    /// Frames that the device refused for another reason, and that are lost.
+    pub fn tx_errors(&self) -> u32 {
+        self.tx_errors.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) fn count(counter: &AtomicU32) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,242 @@
+//! What is measured: the work of each cell of the table, and the settings it is done with.
+use std::fmt;
+
+/// Payload bytes of a full segment: MTU 1500, no TCP options.
+pub const MSS: u64 = 1460;
+
+/// Who computes and verifies checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksums {
+    /// The stacks.
+    Software,
+    /// Nobody: what a device with checksum offload leaves to the stack.
+    Off,
+}
+
+/// RFC 7323 timestamps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timestamps {
+    /// Not offered.
+    Off,
+    /// On both sides.
+    On,
+}
+
+/// How the receiver of bulk data gets its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Two a turn: an acknowledgement for every second segment.
+    InPairs,
+    /// As many as there are: the stack may acknowledge a batch at once.
+    InBatches,
+}
+
+/// Which of a stack's interfaces the applications of a bulk transfer use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// Bytes are handed over and read where they are.
+    ZeroCopy,
+    /// Bytes are copied from and to buffers of the application.
+    Copying,
+}
+
+/// One kind of work, done unit by unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// One direction, one connection; a unit is a full segment.
+    Bulk {
+        /// Send buffer and receive window, in bytes.
+        window: usize,
+        /// How frames arrive.
+        arrival: Arrival,
+        /// How data is written and read.
+        api: Api,
+    },
+    /// Request and response; a unit is a round trip.
+    RoundTrip {
+        /// Bytes of the request, and of the response.
+        len: usize,
+        /// Connections that take turns.
+        connections: usize,
+    },
+    /// A unit is a connection made and closed by both.
+    Connect,
+    /// A unit is a datagram sent and sent back.
+    UdpEcho {
+        /// Bytes of payload.
+        len: usize,
+    },
+}
+
+/// A cell of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell {
+    /// Its name, as in the file of recorded figures.
+    pub name: &'static str,
+    /// What is done.
+    pub work: Work,
+    /// Who computes checksums.
+    pub checksums: Checksums,
+    /// Whether segments carry timestamps.
+    pub timestamps: Timestamps,
+    /// Instructions of a unit that gannet must not exceed.
+    pub bar: Option<u64>,
+}
+
+impl Cell {
+    const fn new(name: &'static str, work: Work) -> Self {
+        Self {
+            name,
+            work,
+            checksums: Checksums::Software,
+            timestamps: Timestamps::Off,
+            bar: None,
+        }
+    }
+
+    const fn no_checksums(self) -> Self {
+        Self {
+            checksums: Checksums::Off,
+            ..self
+        }
+    }
+
+    const fn timestamps(self) -> Self {
+        Self {
+            timestamps: Timestamps::On,
+            ..self
+        }
+    }
+
+    const fn bar(self, bar: u64) -> Self {
+        Self {
+            bar: Some(bar),
+            ..self
+        }
+    }
+
+    /// Units that bring a stack to its steady state.
+    pub fn warm_up(&self) -> u64 {
+        match self.work {
+            Work::Bulk { .. } => 2_000,
+            Work::RoundTrip { connections, .. } => 200.max(2 * connections as u64),
+            Work::Connect | Work::UdpEcho { .. } => 200,
+        }
+    }
+
+    /// Units whose instructions are counted.
+    pub fn counted(&self) -> u64 {
+        match self.work {
+            Work::Bulk { .. } => 4_000,
+            Work::RoundTrip { connections, .. } => 1_000.max(2 * connections as u64),
+            Work::Connect | Work::UdpEcho { .. } => 1_000,
+        }
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bulk { .. } => f.write_str("segment"),
+            Self::RoundTrip { .. } => f.write_str("round trip"),
+            Self::Connect => f.write_str("connection"),
+            Self::UdpEcho { .. } => f.write_str("echo"),
+        }
+    }
+}
+
+const K64: usize = 65_535;
+const K8: usize = 8_192;
+
+const fn bulk(window: usize, arrival: Arrival, api: Api) -> Work {
+    Work::Bulk {
+        window,
+        arrival,
+        api,
+    }
+}
+
+const fn round_trip(len: usize, connections: usize) -> Work {
+    Work::RoundTrip { len, connections }
+}
+
+const PAIRS: Work = bulk(K64, Arrival::InPairs, Api::ZeroCopy);
+const BATCHES: Work = bulk(K64, Arrival::InBatches, Api::ZeroCopy);
+
+/// All cells, in the order of the table.
+pub const CELLS: &[Cell] = &[
+    Cell::new("bulk-64k", PAIRS).bar(3_700),
+    Cell::new("bulk-64k-nosum", PAIRS).no_checksums().bar(2_300),
+    Cell::new("bulk-64k-batch", BATCHES).bar(3_000),
+    Cell::new("bulk-64k-batch-nosum", BATCHES)
+        .no_checksums()
+        .bar(1_900),
+    Cell::new("bulk-64k-ts", PAIRS).timestamps().bar(3_996),
+    Cell::new(
+        "bulk-64k-copying",
+        bulk(K64, Arrival::InPairs, Api::Copying),
+    ),
+    Cell::new("bulk-8k", bulk(K8, Arrival::InPairs, Api::ZeroCopy)),
+    Cell::new("bulk-8k-batch", bulk(K8, Arrival::InBatches, Api::ZeroCopy)),
+    Cell::new("rr-1", round_trip(1, 1)),
+    Cell::new("rr-64", round_trip(64, 1)).bar(4_200),
+    Cell::new("rr-64-nosum", round_trip(64, 1)).no_checksums(),
+    Cell::new("rr-64-ts", round_trip(64, 1))
+        .timestamps()
+        .bar(4_536),
+    Cell::new("rr-1024", round_trip(1_024, 1)),
+    Cell::new("rr-64-10", round_trip(64, 10)),
+    Cell::new("rr-64-100", round_trip(64, 100)),
+    Cell::new("rr-64-1000", round_trip(64, 1_000)).bar(4_830),
+    Cell::new("connect", Work::Connect).bar(10_500),
+    Cell::new("udp-64", Work::UdpEcho { len: 64 }).bar(2_700),
+    Cell::new("udp-64-nosum", Work::UdpEcho { len: 64 }).no_checksums(),
+    Cell::new("udp-1472", Work::UdpEcho { len: 1_472 }).bar(4_300),
+    Cell::new("udp-1472-nosum", Work::UdpEcho { len: 1_472 }).no_checksums(),
+];
+
+/// A pair of joined stacks at work.
+pub trait Bench {
+    /// Does so many units, all the way: the last one is answered, nothing is in flight.
+    fn run(&mut self, units: u64);
+
+    /// Frames sent so far by the client (the source of bulk data) and by the other side.
+    fn frames(&self) -> [u64; 2];
+}
+
+/// A pair for a cell, or why there is none.
+pub type Made = Result<Box<dyn Bench>, &'static str>;
+
+/// A stack that takes part.
+#[derive(Clone, Copy)]
+pub struct Contender {
+    /// Its name.
+    pub name: &'static str,
+    /// What exactly it is, and what is to be known when reading its figures.
+    pub about: &'static str,
+    /// Makes a pair for a cell.
+    pub make: fn(&Cell) -> Made,
+}
+
+/// All stacks. The first is the one the others are compared with.
+pub const CONTENDERS: &[Contender] = &[
+    Contender {
+        name: "gannet",
+        about: "this stack: all features, SACK, RFC 5681 congestion control, no window scaling",
+        make: crate::gannet::make,
+    },
+    Contender {
+        name: "smoltcp",
+        about: "smoltcp 0.14.0, features std medium-ethernet proto-ipv4 socket-tcp socket-udp \
+                socket-tcp-cubic socket-tcp-reno, congestion control none (its default), driven \
+                by poll_ingress_single, the application, poll_egress",
+        make: crate::smol::make,
+    },
+    Contender {
+        name: "lwip",
+        about: "Debian's liblwip as packaged (see README.md: gcc -O2, shared, dual stack, \
+                asserts, heap; lwIP built with -O3 for one purpose needs about half the \
+                instructions), raw API in one thread",
+        make: crate::lwip::make,
+    },
+];
