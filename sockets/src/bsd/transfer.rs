@@ -204,5 +204,6 @@ fn receive_on(
         from: is_one.then_some(received.from),
         to: is_one.then(|| received.to.ip()),
         tos: is_one.then_some(received.tos),
+        at: is_one.then_some(received.at),
     })
 }
