@@ -28,7 +28,7 @@ impl embedded_nal_async::TcpConnect for Stack {
     type Error = IoError;
     type Connection<'a> = TcpStream;
 
-    async fn connect<'a>(&'a self, remote: SocketAddr) -> Result<TcpStream, IoError> {
+    async fn connect(&self, remote: SocketAddr) -> Result<TcpStream, IoError> {
         TcpStream::connect_on(self.0, remote).await.map_err(IoError)
     }
 }
