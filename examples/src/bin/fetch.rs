@@ -3,6 +3,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use clap::Parser;
 use gannet_examples::board::Board;
@@ -27,6 +28,9 @@ struct Options {
     #[command(flatten)]
     network: Network,
 }
+
+/// For an answer to the attempt to connect.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// For the main task, which is given nothing.
 static TARGET: OnceLock<Url> = OnceLock::new();
@@ -57,7 +61,8 @@ fn fetch_target(_: &Board) -> ExitCode {
 
 fn fetch(url: &Url) -> Result<(), String> {
     let server = server(url)?;
-    let stream = TcpStream::connect(server).map_err(|error| format!("{server}: {error}"))?;
+    let stream = TcpStream::connect_timeout(server, PATIENCE)
+        .map_err(|error| format!("{server}: {error}"))?;
     exchange(&stream, url).map_err(|error| format!("{server}: {error}"))
 }
 

@@ -1,0 +1,1 @@
+//! The board on a link whose other end is the test: any bytes as frames.
