@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -33,6 +33,8 @@ pub(crate) enum Port {
 pub(crate) struct Running {
     child: Child,
     forwards: HashMap<Port, SocketAddr>,
+    /// What it still says.
+    _output: ChildStdout,
 }
 
 impl Running {
@@ -53,17 +55,23 @@ impl Running {
             .spawn()
             .expect("the program starts");
         let mut forwards = HashMap::new();
-        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        while forwards.len() < ports.len() {
-            let line = lines
-                .next()
-                .expect("it says where the ports are")
-                .expect("it is text");
-            if let Some((port, addr)) = announced(&line) {
-                forwards.insert(port, addr);
-            }
+        let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
+        while forwards.len() < ports.len().max(1) {
+            let mut line = String::new();
+            output.read_line(&mut line).expect("it is text");
+            assert!(!line.is_empty(), "{program} ended before it served");
+            match announced(line.trim()) {
+                Some((port, addr)) => forwards.insert(port, addr),
+                // The board's own address, with a TAP device that is not of its making.
+                None => break,
+            };
         }
-        Self { child, forwards }
+        assert_eq!(forwards.len(), ports.len());
+        Self {
+            child,
+            forwards,
+            _output: output.into_inner(),
+        }
     }
 
     pub(crate) fn httpd(args: &[&str]) -> Self {
