@@ -67,7 +67,7 @@ fn carry(kernel: &OwnedFd, board: &OwnedFd, faults: Faults) -> rustix::io::Resul
         for (from, to, path) in &mut paths {
             let mut frame = [0; LARGEST_FRAME];
             loop {
-                match rustix::io::read(&*from, &mut frame) {
+                match rustix::io::read(*from, &mut frame) {
                     Ok(0) => return Ok(()),
                     Ok(len) => path.push(now, frame.get(..len).unwrap_or(&[])),
                     Err(Errno::AGAIN) => break,
@@ -77,7 +77,7 @@ fn carry(kernel: &OwnedFd, board: &OwnedFd, faults: Faults) -> rustix::io::Resul
             }
             while let Some(frame) = path.pop(now) {
                 // A full link, or one that is down, loses it.
-                let _ = rustix::io::write(&*to, &frame);
+                let _ = rustix::io::write(*to, &frame);
             }
         }
         let next = paths

@@ -253,8 +253,9 @@ fn resets_cross_the_gateway() -> Outcome {
         stats(httpd.web())["tcp"]["resets_received"].as_u64() > Some(0)
     });
     // From the board to the host: nothing listens there.
-    let stream = connect(httpd.addr(closed));
-    let error = (&stream).read(&mut [0]).expect_err("a reset");
+    let outcome = TcpStream::connect_timeout(&httpd.addr(closed), LIMIT)
+        .and_then(|stream| (&stream).read(&mut [0]));
+    let error = outcome.expect_err("a reset");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     assert_comes_to_rest(httpd.web(), SERVICE_SOCKETS);
     PASSED

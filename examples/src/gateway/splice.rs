@@ -107,7 +107,7 @@ impl Splice {
     }
 
     /// Data or the end of stream from the board.
-    pub(super) fn from_board(&mut self, tcp: &mut Tcp<'_>, data: Option<Pbuf>) -> State {
+    pub(super) fn board_sent(&mut self, tcp: &mut Tcp<'_>, data: Option<Pbuf>) -> State {
         match data {
             Some(data) => self.to_host.push(data),
             None => self.board_side = Side::Ended,
