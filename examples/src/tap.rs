@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -163,9 +164,9 @@ fn forward_datagrams(host: Arc<UdpSocket>, board: SocketAddr) {
         let Ok((len, from)) = host.recv_from(&mut buffer) else {
             continue;
         };
-        if !senders.contains_key(&from) {
+        if let Entry::Vacant(vacant) = senders.entry(from) {
             match answer_to(Arc::clone(&host), from, board) {
-                Ok(socket) => senders.insert(from, socket),
+                Ok(socket) => vacant.insert(socket),
                 Err(_) => continue,
             };
         }

@@ -45,6 +45,9 @@ const FORWARDS: &[&str] = &[
     "9999:9999/udp",
 ];
 
+/// What to do with a connection.
+type Kind = fn(TcpStream) -> Job;
+
 /// What a worker has to do.
 enum Job {
     Echo(TcpStream),
@@ -72,7 +75,7 @@ fn main() -> ExitCode {
 
 fn serve(board: &Board) -> ExitCode {
     let workers = Workers::start(TASKS, work).expect("memory for the tasks");
-    let services: [(u16, fn(TcpStream) -> Job); 5] = [
+    let services: [(u16, Kind); 5] = [
         (port::ECHO, Job::Echo),
         (port::DISCARD, Job::Discard),
         (port::DAYTIME, Job::Daytime),

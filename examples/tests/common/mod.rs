@@ -195,6 +195,9 @@ pub(crate) fn transfer() -> u64 {
 /// What a test comes to.
 pub(crate) type Outcome = Result<Completion, Failed>;
 
+/// A test.
+pub(crate) type Test = fn() -> Outcome;
+
 pub(crate) const PASSED: Outcome = Ok(Completion::Completed);
 
 /// A test that did not run, and why.
@@ -204,7 +207,7 @@ pub(crate) fn skipped(reason: &str) -> Outcome {
 }
 
 /// Runs tests with a board each, no more of them at a time than a small machine bears.
-pub(crate) fn run_tests(tests: Vec<(&'static str, fn() -> Outcome)>) -> ExitCode {
+pub(crate) fn run_tests(tests: Vec<(&'static str, Test)>) -> ExitCode {
     let mut args = Arguments::from_args();
     args.test_threads = args.test_threads.or(Some(2));
     let trials = tests
@@ -217,7 +220,7 @@ pub(crate) fn run_tests(tests: Vec<(&'static str, fn() -> Outcome)>) -> ExitCode
 /// The names of functions and the functions.
 #[macro_export]
 macro_rules! tests {
-    ($($test:ident),* $(,)?) => { vec![$((stringify!($test), $test as fn() -> common::Outcome)),*] };
+    ($($test:ident),* $(,)?) => { vec![$((stringify!($test), $test as common::Test)),*] };
 }
 
 pub(crate) const BOARD: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
