@@ -22,7 +22,7 @@ gannet_port_freertos::host!();
 #[derive(Parser)]
 #[command(name = "fetch")]
 struct Options {
-    /// http://ADDRESS[:PORT]/PATH; names are not resolved.
+    /// `http://ADDRESS:PORT/PATH`, the port 80 if left out; names are not resolved.
     url: Url,
 
     #[command(flatten)]
