@@ -30,6 +30,8 @@ pub(crate) enum Control {
     /// UDP: forget the peer.
     Disconnect,
     Listen(u16),
+    /// TCP: how the connection is doing; the answer is with the net.
+    Info,
     /// UDP: send what is queued; the answer is that of the last datagram.
     SendAll,
     /// The answer; whoever asked takes it.

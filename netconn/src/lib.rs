@@ -35,6 +35,7 @@ mod doorbell;
 mod error;
 mod event;
 mod gather;
+mod info;
 mod listen;
 mod net;
 mod netconn;

@@ -9,6 +9,7 @@ use crate::control::Kind;
 use crate::datagram::Datagrams;
 use crate::doorbell::Doorbell;
 use crate::error::Error;
+use crate::info::InfoCell;
 use crate::shared::{Holder, Shared};
 use crate::snapshot::SnapshotCell;
 use crate::sys;
@@ -47,6 +48,7 @@ pub struct Net {
     pub(crate) doorbell: Doorbell,
     pub(crate) tx_pool: &'static Pool,
     pub(crate) snapshot: SnapshotCell,
+    pub(crate) info: InfoCell,
     /// The owner under which the service's connections run in the stack.
     owner: Mutex<Cell<Owner>>,
 }
@@ -83,6 +85,7 @@ impl Net {
             doorbell: Doorbell::new(dirty),
             tx_pool,
             snapshot: SnapshotCell::new(),
+            info: InfoCell::new(),
             owner: Mutex::new(Cell::new(Owner(0))),
         }
     }

@@ -164,6 +164,11 @@ impl Netconn {
         self.with(|shared, _| shared.kind)
     }
 
+    /// What kind of connection it is, and its options: a look at both at once.
+    pub fn kind_and_settings(&self) -> Result<(Kind, Settings), Error> {
+        self.with(|shared, _| (shared.kind, shared.settings))
+    }
+
     /// The local address; unspecified and port 0 while not bound.
     #[doc(alias = "netconn_addr")]
     pub fn local_addr(&self) -> Result<SocketAddr, Error> {
@@ -235,24 +240,11 @@ impl Netconn {
 
     /// How long a receiving call may sleep by the settings.
     pub fn recv_patience(&self) -> Result<Patience, Error> {
-        let settings = self.settings()?;
-        if settings.nonblocking {
-            return Ok(Patience::Never);
-        }
-        // A time-out of zero means none, as for SO_RCVTIMEO.
-        Ok(Patience::from_timeout(
-            settings.recv_timeout.filter(|t| !t.is_zero()),
-        ))
+        Ok(self.settings()?.recv_patience())
     }
 
     /// How long a sending call may sleep by the settings.
     pub fn send_patience(&self) -> Result<Patience, Error> {
-        let settings = self.settings()?;
-        if settings.nonblocking {
-            return Ok(Patience::Never);
-        }
-        Ok(Patience::from_timeout(
-            settings.send_timeout.filter(|t| !t.is_zero()),
-        ))
+        Ok(self.settings()?.send_patience())
     }
 }

@@ -1,10 +1,11 @@
 //! What can be set on a connection; kept in its slot and carried to the engine by the service.
-use core::num::NonZeroU8;
+use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
-use gannet_core::tcp::{Keepalive, Nagle};
+use gannet_core::tcp::{CongestionControl, Cork, Keepalive, Nagle, QuickAck};
 
 use crate::event::Take;
+use crate::wait::Patience;
 
 /// The options of a connection. Those of a listener are inherited by what it accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,19 +23,37 @@ pub struct Settings {
     pub keepalive: bool,
     /// TCP: when it is probed (`TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`).
     pub keepalive_times: Keepalive,
+    /// TCP: segments that are not full are held back (`TCP_CORK`).
+    pub cork: Cork,
+    /// TCP: every segment is acknowledged at once (`TCP_QUICKACK`).
+    pub quick_ack: QuickAck,
+    /// TCP: the congestion control; `None`: as the stack is configured (`TCP_CONGESTION`).
+    pub congestion: Option<CongestionControl>,
+    /// TCP: the connection is given up when nothing was acknowledged for so long; `None`: the
+    /// number of retransmissions decides (`TCP_USER_TIMEOUT`).
+    pub user_timeout: Option<Duration>,
+    /// TCP, before connecting or listening: the largest segment to send and to announce; `None`:
+    /// what the route allows (`TCP_MAXSEG`).
+    pub max_segment: Option<NonZeroU16>,
+    /// TCP, before connecting: how often a SYN is sent again (`TCP_SYNCNT`).
+    pub syn_retransmits: Option<NonZeroU8>,
+    /// TCP, before listening: connections are accepted when data has come, at the latest after
+    /// this (`TCP_DEFER_ACCEPT`).
+    pub defer_accept: Option<Duration>,
     /// What closing does with data not yet sent (`SO_LINGER`).
     pub linger: Linger,
     /// TCP: bytes that make a connection ready for reading (`SO_RCVLOWAT`). Receiving sleeps
     /// until there are so many, or the stream has ended; at most half of the window counts.
     pub recv_low_water: u32,
-    /// TCP: bytes that may be written and not acknowledged, at most what the engine gives
+    /// TCP: bytes that may be written and not acknowledged; `None`: as the stack is configured
     /// (`SO_SNDBUF`).
-    pub send_buffer: u32,
+    pub send_buffer: Option<NonZeroU32>,
     /// UDP: datagrams that wait to be received, at most; more are dropped and counted.
     pub recv_queue: u16,
-    /// UDP: bytes that wait to be received, at most; a datagram that goes beyond is dropped and
-    /// counted, unless it is the only one (`SO_RCVBUF`).
-    pub recv_buffer: u32,
+    /// Bytes that wait to be received, at most (`SO_RCVBUF`). TCP: the receive window; `None`: as
+    /// the stack is configured, growing by itself. UDP: a datagram that goes beyond is dropped and
+    /// counted, unless it is the only one; `None`: any.
+    pub recv_buffer: Option<NonZeroU32>,
     /// Hops a packet may take; `None`: the stack's default (`IP_TTL`).
     pub ttl: Option<NonZeroU8>,
     /// Type of service: DSCP in the upper six bits (`IP_TOS`).
@@ -76,11 +95,18 @@ impl Settings {
             interval: Duration::from_secs(75),
             count: 9,
         },
+        cork: Cork::Off,
+        quick_ack: QuickAck::Off,
+        congestion: None,
+        user_timeout: None,
+        max_segment: None,
+        syn_retransmits: None,
+        defer_accept: None,
         linger: Linger::Background,
         recv_low_water: 1,
-        send_buffer: u32::MAX,
+        send_buffer: None,
         recv_queue: 16,
-        recv_buffer: u32::MAX,
+        recv_buffer: None,
         ttl: None,
         tos: 0,
         // RFC 1112 §6.1.
@@ -90,10 +116,32 @@ impl Settings {
         reuse_address: false,
     };
 
+    /// How long a receiving call may sleep.
+    pub fn recv_patience(&self) -> Patience {
+        self.patience(self.recv_timeout)
+    }
+
+    /// How long a sending call may sleep.
+    pub fn send_patience(&self) -> Patience {
+        self.patience(self.send_timeout)
+    }
+
+    fn patience(&self, timeout: Option<Duration>) -> Patience {
+        if self.nonblocking {
+            return Patience::Never;
+        }
+        // A time-out of zero means none, as for SO_RCVTIMEO.
+        Patience::from_timeout(timeout.filter(|time| !time.is_zero()))
+    }
+
     /// What the engine has to hear of.
     pub(crate) fn engine_part(&self) -> impl PartialEq + use<> {
         let tcp = (self.nagle, self.keepalive, self.keepalive_times);
-        (tcp, self.ttl, self.tos, self.multicast_ttl, self.broadcast)
+        let more = (self.cork, self.quick_ack, self.congestion);
+        let times = (self.user_timeout, self.syn_retransmits, self.defer_accept);
+        let sizes = (self.max_segment, self.send_buffer, self.recv_buffer);
+        let ip = (self.ttl, self.tos, self.multicast_ttl, self.broadcast);
+        (tcp, more, times, sizes, ip)
     }
 }
 

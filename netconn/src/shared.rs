@@ -2,6 +2,7 @@
 //! behind one short critical section, so there is nothing to get wrong about memory ordering;
 //! bytes are copied before and after.
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use core::num::NonZeroU32;
 
 use gannet_core::{Chain, TcpListener, TcpPcb, UdpPcb};
 
@@ -283,7 +284,9 @@ impl Shared {
 
     /// What may be written and not acknowledged.
     pub(crate) fn send_buffer(&self) -> u32 {
-        self.snd_buf.min(self.settings.send_buffer.max(1))
+        self.settings
+            .send_buffer
+            .map_or(self.snd_buf, NonZeroU32::get)
     }
 
     /// Room from which on a sleeping writer is woken: a third of the send buffer, so that it is

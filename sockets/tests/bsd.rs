@@ -3,6 +3,7 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::thread;
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ fn calls() {
             ("linger of zero resets", linger_resets),
             ("options of sockets", socket_options),
             ("options of TCP and IP", protocol_options),
+            ("options of the engine", engine_options),
             ("accept4 and inherited options", accepting),
             ("closing wakes", closing_wakes),
             ("addresses", addresses),
@@ -164,8 +166,11 @@ fn low_water() {
 
 fn send_buffer() {
     let [client, server] = pair();
-    setsockopt(client, sockopt::SndBuf, 3000).expect("open");
-    assert_eq!(getsockopt(client, sockopt::SndBuf), Ok(3000));
+    setsockopt(client, sockopt::SndBuf, NonZeroU32::new(3000)).expect("open");
+    assert_eq!(
+        getsockopt(client, sockopt::SndBuf),
+        Ok(NonZeroU32::new(3000))
+    );
     let mut sent = 0;
     // Acknowledged bytes make room, so more than that leaves; but never more waits.
     while let Ok(n) = send(client, &[1; 8000], MSG_DONTWAIT) {
@@ -292,8 +297,8 @@ fn connected_datagrams() {
 
 fn datagram_bytes() {
     let ((one, _), (two, to)) = (datagram_socket(), datagram_socket());
-    setsockopt(two, sockopt::RcvBuf, 1000).expect("UDP");
-    assert_eq!(getsockopt(two, sockopt::RcvBuf), Ok(1000));
+    setsockopt(two, sockopt::RcvBuf, NonZeroU32::new(1000)).expect("UDP");
+    assert_eq!(getsockopt(two, sockopt::RcvBuf), Ok(NonZeroU32::new(1000)));
     for _ in 0..3 {
         sendto(one, &[7; 400], NONE, Some(to)).expect("room");
     }
@@ -575,7 +580,7 @@ fn protocol_options() {
     let ((one, _), (two, to)) = (datagram_socket(), datagram_socket());
     setsockopt(one, sockopt::Tos, 0xb8).expect("open");
     assert_eq!(getsockopt(one, sockopt::Tos), Ok(0xb8));
-    let hops = core::num::NonZeroU8::new(3);
+    let hops = NonZeroU8::new(3);
     setsockopt(one, sockopt::Ttl, hops).expect("open");
     assert_eq!(getsockopt(one, sockopt::Ttl), Ok(hops));
     setsockopt(one, sockopt::MulticastTtl, 4).expect("UDP");
@@ -584,6 +589,82 @@ fn protocol_options() {
     let received = recvmsg(two, &mut [&mut [0; 4]], NONE).expect("arrives");
     assert_eq!(received.tos, Some(0xb8));
     closed([client, server, one, two]);
+}
+
+fn engine_options() {
+    let listener = common::bsd::listener(4);
+    let client = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).expect("free");
+    assert_eq!(getsockopt(client, sockopt::MaxSeg), Ok(0));
+    assert_eq!(
+        getsockopt(client, sockopt::Info).err(),
+        Some(Errno::ENOTCONN)
+    );
+    setsockopt(client, sockopt::MaxSeg, 536).expect("not connected");
+    assert_eq!(getsockopt(client, sockopt::MaxSeg), Ok(536));
+    let window = NonZeroU32::new(8000);
+    setsockopt(client, sockopt::RcvBuf, window).expect("TCP");
+    setsockopt(client, sockopt::SynCnt, NonZeroU8::new(2)).expect("TCP");
+    assert_eq!(getsockopt(client, sockopt::SynCnt), Ok(NonZeroU8::new(2)));
+    let minute = Some(Duration::from_secs(60));
+    setsockopt(client, sockopt::UserTimeout, minute).expect("TCP");
+    assert_eq!(getsockopt(client, sockopt::UserTimeout), Ok(minute));
+    connect(client, getsockname(listener).expect("bound")).expect("somebody listens");
+    // Set on the listener after listening: inherited.
+    setsockopt(listener, sockopt::TcpQuickAck, true).expect("TCP");
+    let (server, _) = accept(listener).expect("it waits");
+    // Less the time stamps.
+    assert_eq!(getsockopt(client, sockopt::MaxSeg), Ok(524));
+    assert_eq!(getsockopt(client, sockopt::RcvBuf), Ok(window));
+    let info = getsockopt(client, sockopt::Info).expect("connected");
+    assert_eq!(info.rcv_wnd, 8000);
+    assert_eq!(getsockopt(client, sockopt::Congestion), Ok(info.congestion));
+    let reno = sockopt::CongestionControl::NewReno;
+    setsockopt(client, sockopt::Congestion, reno).expect("TCP");
+    assert_eq!(getsockopt(client, sockopt::Congestion), Ok(reno));
+    assert_eq!(
+        getsockopt(client, sockopt::Info)
+            .expect("connected")
+            .congestion,
+        reno
+    );
+    // More than the window is held back until it is read.
+    setsockopt(client, sockopt::TcpQuickAck, true).expect("TCP");
+    assert_eq!(getsockopt(client, sockopt::TcpQuickAck), Ok(true));
+    assert_eq!(send(server, &[1; 20_000], NONE), Ok(20_000));
+    wait_until("the window is full", || {
+        ioctl(client, Ioctl::FionRead).is_ok_and(|n| n > 7000)
+    });
+    assert!(ioctl(client, Ioctl::FionRead).expect("open") <= 8000);
+    assert_eq!(recv(client, &mut [0; 20_000], MSG_WAITALL), Ok(20_000));
+    // Corked bytes leave when the cork is drawn.
+    setsockopt(client, sockopt::TcpCork, true).expect("TCP");
+    assert_eq!(getsockopt(client, sockopt::TcpCork), Ok(true));
+    assert_eq!(send(client, b"held ", NONE), Ok(5));
+    assert_eq!(send(client, b"back", NONE), Ok(4));
+    setsockopt(client, sockopt::TcpCork, false).expect("TCP");
+    assert_eq!(recv(server, &mut [0; 9], MSG_WAITALL), Ok(9));
+    assert!(
+        getsockopt(server, sockopt::Info)
+            .expect("connected")
+            .bytes_sent
+            >= 20_000
+    );
+    closed([client, server, listener]);
+    // A listener that accepts when data has come.
+    let listener = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).expect("free");
+    setsockopt(listener, sockopt::DeferAccept, minute).expect("not listening");
+    assert_eq!(getsockopt(listener, sockopt::DeferAccept), Ok(minute));
+    bind(listener, local(0)).expect("a free port");
+    listen(listener, 4).expect("bound");
+    let client = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).expect("free");
+    connect(client, getsockname(listener).expect("bound")).expect("somebody listens");
+    let mut fds = [PollFd::new(listener, POLLIN)];
+    assert_eq!(poll(&mut fds, 20), Ok(0));
+    send(client, b"hello", NONE).expect("open");
+    assert_eq!(poll(&mut fds, -1), Ok(1));
+    let (server, _) = accept(listener).expect("it waits");
+    assert_eq!(recv(server, &mut [0; 8], NONE), Ok(5));
+    closed([client, server, listener]);
 }
 
 fn accepting() {

@@ -406,6 +406,18 @@ fn option_values() {
     );
     assert_eq!(setsockopt(client, sockopt::Linger, aeons), Err(Errno::EDOM));
     assert_eq!(setsockopt(fd, sockopt::MulticastTtl, 0), Err(Errno::EINVAL));
+    assert_eq!(
+        setsockopt(client, sockopt::MaxSeg, 1000),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        setsockopt(client, sockopt::DeferAccept, None),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        getsockopt(fd, sockopt::Info).err(),
+        Some(Errno::ENOPROTOOPT)
+    );
     closed([client, server]);
 }
 

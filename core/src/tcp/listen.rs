@@ -220,7 +220,7 @@ impl Engine {
             None => return None,
         };
         if let Some(slot) = self.listener_mut(listener) {
-            slot.waiting += 1;
+            slot.waiting = slot.waiting.saturating_add(1);
         }
         Some(index)
     }
@@ -303,7 +303,7 @@ impl Engine {
         }
         // Counted first, because the connection may end, and be discounted, at once.
         if let Some(slot) = self.listener_mut(listener) {
-            slot.waiting += 1;
+            slot.waiting = slot.waiting.saturating_add(1);
         }
         if self.complete(ip, now, &record, segment) {
             self.stats.syn_cookies_received += 1;

@@ -20,6 +20,8 @@ mod frto;
 mod half_open;
 mod info;
 mod input;
+#[cfg(feature = "invariants")]
+mod invariants;
 mod limit;
 mod list;
 mod listen;

@@ -27,6 +27,7 @@ impl Service {
             (Control::Connect(addr), Kind::Udp) => self.connect_udp(stack, index, addr),
             (Control::Disconnect, _) => self.disconnect_udp(stack, index),
             (Control::Listen(backlog), _) => self.listen(stack, index, backlog),
+            (Control::Info, _) => self.info(stack, index),
             (Control::SendAll, _) => match self.udp_pcb(stack, index) {
                 Ok(pcb) => self.send_all(&mut stack.udp_now(), index, pcb),
                 Err(error) => {
@@ -102,11 +103,7 @@ impl Service {
     fn connect_tcp(&self, stack: &mut Stack, index: u16, addr: SocketAddr) -> Result<(), Error> {
         let pcb = self.tcp_pcb(stack, index)?;
         let mut tcp = stack.tcp_now();
-        let settings = self
-            .net
-            .with(index, |shared, _| shared.settings)
-            .unwrap_or_default();
-        self.apply_tcp(&mut tcp, pcb, settings);
+        self.apply_tcp(&mut tcp, index, pcb);
         tcp.connect(pcb, addr)?;
         let local = tcp.local_addr(pcb)?;
         self.net.with(index, |shared, _| {
@@ -148,14 +145,20 @@ impl Service {
         Ok(())
     }
 
+    /// Leaves the answer in the net, for the slot has no room.
+    fn info(&self, stack: &mut Stack, index: u16) -> Result<(), Error> {
+        let Attached::Tcp(pcb) = self.attached(index) else {
+            return Err(Error::NotConnected);
+        };
+        let info = stack.tcp_now().info(pcb)?;
+        self.net.leave_info(index, info);
+        Ok(())
+    }
+
     fn listen(&self, stack: &mut Stack, index: u16, backlog: u16) -> Result<(), Error> {
         let pcb = self.tcp_pcb(stack, index)?;
         let mut tcp = stack.tcp_now();
-        let settings = self
-            .net
-            .with(index, |shared, _| shared.settings)
-            .unwrap_or_default();
-        self.apply_tcp(&mut tcp, pcb, settings);
+        self.apply_tcp(&mut tcp, index, pcb);
         if tcp.local_addr(pcb)?.port() == 0 {
             tcp.bind(pcb, NO_ADDR).map_err(bind_error)?;
         }

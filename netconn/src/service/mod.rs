@@ -35,6 +35,10 @@ impl Service {
         let Some(asked) = self.net.with(index, |shared, _| shared.requests.take()) else {
             return;
         };
+        // Before the call that was made after they were set.
+        if asked.contains(Requests::SETTINGS) {
+            self.apply(stack, index);
+        }
         if asked.contains(Requests::CONTROL) {
             self.control(stack, index);
         }
@@ -45,6 +49,18 @@ impl Service {
         }
         if asked.contains(Requests::CLOSE) {
             self.close(stack, index);
+        }
+    }
+
+    fn apply(&self, stack: &mut Stack, index: u16) {
+        match self.attached(index) {
+            Attached::Tcp(pcb) => self.apply_tcp(&mut stack.tcp_now(), index, pcb),
+            Attached::Udp(pcb) => {
+                let settings = self.net.with(index, |shared, _| shared.settings);
+                self.apply_udp(&mut stack.udp_now(), pcb, settings.unwrap_or_default());
+            }
+            // Applied when there is something to apply them to.
+            Attached::Listener(_) | Attached::Nothing => {}
         }
     }
 

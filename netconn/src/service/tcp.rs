@@ -20,30 +20,55 @@ enum Moved {
 impl Service {
     /// Does what threads asked for the connection, closing apart.
     pub(super) fn serve_tcp(&self, tcp: &mut Tcp<'_>, index: u16, pcb: TcpPcb, asked: Requests) {
-        if asked.contains(Requests::SETTINGS) {
-            let settings = self
-                .net
-                .with(index, |shared, _| shared.settings)
-                .unwrap_or_default();
-            self.apply_tcp(tcp, pcb, settings);
-        }
         if asked.contains(Requests::ACCEPTED) {
             let _ = tcp.accepted(pcb);
         }
         if asked.contains(Requests::RECVED) {
             self.recved(tcp, index, pcb);
         }
-        if asked.contains(Requests::SEND) || asked.contains(Requests::SHUT_WRITE) {
-            self.fetch(tcp, index, pcb);
-        }
-        self.publish(tcp, index, pcb);
+        let moved = if asked.contains(Requests::SEND) || asked.contains(Requests::SHUT_WRITE) {
+            self.fetch(tcp, index, pcb)
+        } else {
+            Moved::All
+        };
+        self.publish(tcp, index, pcb, moved);
     }
 
-    pub(super) fn apply_tcp(&self, tcp: &mut Tcp<'_>, pcb: TcpPcb, settings: Settings) {
-        // Only a stale handle fails, and its connection is over.
-        let _ = tcp.nagle(pcb, settings.nagle);
+    /// Carries the options to the engine. What a state does not permit any more changes nothing:
+    /// whoever set it there was told so, or was too late.
+    pub(super) fn apply_tcp(&self, tcp: &mut Tcp<'_>, index: u16, pcb: TcpPcb) {
+        let Some(settings) = self.net.with(index, |shared, _| shared.settings) else {
+            return;
+        };
         let keepalive = settings.keepalive.then_some(settings.keepalive_times);
+        let _ = tcp.nagle(pcb, settings.nagle);
+        let _ = tcp.cork(pcb, settings.cork);
+        let _ = tcp.quick_ack(pcb, settings.quick_ack);
         let _ = tcp.keepalive(pcb, keepalive);
+        let _ = tcp.user_timeout(pcb, settings.user_timeout);
+        let _ = tcp.defer_accept(pcb, settings.defer_accept);
+        let _ = tcp.tos(pcb, settings.tos);
+        if let Some(hops) = settings.ttl {
+            let _ = tcp.ttl(pcb, hops.get());
+        }
+        if let Some(algorithm) = settings.congestion {
+            let _ = tcp.congestion(pcb, algorithm);
+        }
+        if let Some(bytes) = settings.max_segment {
+            let _ = tcp.max_mss(pcb, bytes.get());
+        }
+        if let Some(count) = settings.syn_retransmits {
+            let _ = tcp.syn_retransmits(pcb, count.get());
+        }
+        if let Some(bytes) = settings.send_buffer {
+            let _ = tcp.snd_buf(pcb, bytes.get());
+        }
+        if let Some(bytes) = settings.recv_buffer {
+            let _ = tcp.rcv_wnd(pcb, bytes.get());
+            self.net.with(index, |shared, _| {
+                shared.window_step = (bytes.get() / 4).max(1)
+            });
+        }
     }
 
     /// Tells the engine what was read.
@@ -81,9 +106,17 @@ impl Service {
     }
 
     /// Tells writers from how many bytes on ringing is worth while.
-    fn publish(&self, tcp: &mut Tcp<'_>, index: u16, pcb: TcpPcb) {
+    fn publish(&self, tcp: &mut Tcp<'_>, index: u16, pcb: TcpPcb, moved: Moved) {
         let threshold = self.ring_at(tcp, pcb).unwrap_or(1);
-        self.net.with(index, |shared, _| shared.ring_at = threshold);
+        self.net.with(index, |shared, _| {
+            shared.ring_at = threshold;
+            // Written since the queue was fetched, when ringing did not seem worth while. If the
+            // engine is full, though, only an acknowledgement helps.
+            let waits = shared.tx.len() as u64 >= u64::from(threshold) && !shared.tx.is_empty();
+            if moved == Moved::All && waits {
+                shared.request(Requests::SEND);
+            }
+        });
     }
 
     fn ring_at(&self, tcp: &Tcp<'_>, pcb: TcpPcb) -> Result<u32, CoreError> {
@@ -153,6 +186,8 @@ impl Service {
                 ..settings
             };
         });
+        // Options set after listening are inherited too, as in Linux.
+        self.apply_tcp(tcp, index, pcb);
         self.open(tcp, index, pcb);
         self.net
             .update(listener, |shared, cs| self.net.enqueue(shared, cs, index));
@@ -180,7 +215,7 @@ impl Service {
         }
         if let Some(index) = index {
             self.recved(tcp, index, pcb);
-            self.publish(tcp, index, pcb);
+            self.publish(tcp, index, pcb, Moved::All);
         }
     }
 
@@ -197,11 +232,13 @@ impl Service {
         };
         let moved = self.fetch(tcp, index, pcb);
         self.recved(tcp, index, pcb);
-        self.publish(tcp, index, pcb);
+        self.publish(tcp, index, pcb, moved);
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         let closing = self.net.update(index, |shared, _| {
             shared.queued = shared.queued.saturating_sub(len);
-            shared.holder == Holder::Service
+            // Not before the request to close was seen: a thread may have written and closed since
+            // the queue was fetched.
+            shared.holder == Holder::Service && !shared.requests.contains(Requests::CLOSE)
         });
         if closing == Some(true) && moved == Moved::All {
             self.let_go(tcp, index, pcb);

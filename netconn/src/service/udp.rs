@@ -13,13 +13,6 @@ use crate::shared::{Attached, Requests, Shared};
 impl Service {
     /// Does what threads asked for the endpoint, closing apart.
     pub(super) fn serve_udp(&self, udp: &mut Udp<'_>, index: u16, pcb: UdpPcb, asked: Requests) {
-        if asked.contains(Requests::SETTINGS) {
-            let settings = self
-                .net
-                .with(index, |shared, _| shared.settings)
-                .unwrap_or_default();
-            self.apply_udp(udp, pcb, settings);
-        }
         if asked.contains(Requests::SEND)
             && let Err(error) = self.send_all(udp, index, pcb)
         {
@@ -131,7 +124,11 @@ impl Shared {
     /// Whether a datagram may wait to be received; the first one always may.
     fn has_inbox_room(&self, data: &Pbuf) -> bool {
         let bytes = u64::from(self.inbox.bytes()) + data.tot_len() as u64;
-        let fits = bytes <= u64::from(self.settings.recv_buffer) || self.inbox.is_empty();
+        let limit = self
+            .settings
+            .recv_buffer
+            .map_or(u64::MAX, |bytes| bytes.get().into());
+        let fits = bytes <= limit || self.inbox.is_empty();
         fits && self.inbox.len() < self.settings.recv_queue
     }
 }

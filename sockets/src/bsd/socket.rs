@@ -272,10 +272,9 @@ pub fn getpeername(fd: Fd) -> Result<SocketAddr, Errno> {
 /// # Errors
 /// `EBADF`. `ENOTSOCK`: an event.
 pub(super) fn find(fd: Fd) -> Result<(Netconn, Kind), Errno> {
-    let conn = table::conn(fd)?;
-    match conn.kind()? {
-        Kind::Event => Err(Errno::ENOTSOCK),
-        kind => Ok((conn, kind)),
+    match table::look(fd)? {
+        (_, Kind::Event, _) => Err(Errno::ENOTSOCK),
+        (conn, kind, _) => Ok((conn, kind)),
     }
 }
 

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use critical_section::{CriticalSection, Mutex};
-use gannet_netconn::{Error, Netconn};
+use gannet_netconn::{Error, Kind, Netconn, Settings};
 
 use super::errno::Errno;
 
@@ -146,6 +146,19 @@ pub(super) fn reserve(from: Fd) -> Result<Place, Errno> {
 /// `EBADF`.
 pub(super) fn conn(fd: Fd) -> Result<Netconn, Errno> {
     critical_section::with(|cs| table(cs)?.find(cs, fd)).ok_or(Errno::EBADF)
+}
+
+/// What `fd` names, with its kind and options, in one critical section.
+///
+/// # Errors
+/// `EBADF`.
+pub(super) fn look(fd: Fd) -> Result<(Netconn, Kind, Settings), Errno> {
+    critical_section::with(|cs| {
+        let conn = table(cs)?.find(cs, fd)?;
+        let (kind, settings) = conn.kind_and_settings().ok()?;
+        Some((conn, kind, settings))
+    })
+    .ok_or(Errno::EBADF)
 }
 
 /// Frees `fd`; what it named.

@@ -2,13 +2,13 @@
 //! address and several buffers.
 use core::net::SocketAddr;
 
-use gannet_netconn::{Fill, Flow, Kind, Netconn, Patience, Peek};
+use gannet_netconn::{Fill, Flow, Kind, Netconn, Patience, Peek, Settings};
 
 use super::errno::Errno;
 use super::event;
 use super::flags::{MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, MsgFlags};
 use super::message::ReceivedMsg;
-use super::socket::{check_family, find};
+use super::socket::check_family;
 use super::table::{self, Fd};
 
 /// Sends to the connected peer. TCP: sleeps while the send buffer is full; less than all is sent
@@ -53,10 +53,10 @@ pub fn write(fd: Fd, data: &[u8]) -> Result<usize, Errno> {
 /// As [`write`], from several buffers, one after another; one datagram together.
 #[doc(alias = "lwip_writev")]
 pub fn writev(fd: Fd, bufs: &[&[u8]]) -> Result<usize, Errno> {
-    let conn = table::conn(fd)?;
-    match conn.kind()? {
-        Kind::Event => event::write(&conn, bufs),
-        kind => transmit_on(&conn, kind, bufs, None, MsgFlags::NONE),
+    let socket = table::look(fd)?;
+    match socket.1 {
+        Kind::Event => event::write(&socket.0, bufs),
+        _ => transmit_on(socket, bufs, None, MsgFlags::NONE),
     }
 }
 
@@ -97,10 +97,10 @@ pub fn read(fd: Fd, buf: &mut [u8]) -> Result<usize, Errno> {
 /// As [`read`], into several buffers, one after another.
 #[doc(alias = "lwip_readv")]
 pub fn readv(fd: Fd, bufs: &mut [&mut [u8]]) -> Result<usize, Errno> {
-    let conn = table::conn(fd)?;
-    match conn.kind()? {
-        Kind::Event => event::read(&conn, bufs),
-        kind => Ok(receive_on(&conn, kind, bufs, MsgFlags::NONE)?.len),
+    let socket = table::look(fd)?;
+    match socket.1 {
+        Kind::Event => event::read(&socket.0, bufs),
+        _ => Ok(receive_on(socket, bufs, MsgFlags::NONE)?.len),
     }
 }
 
@@ -110,8 +110,10 @@ pub(super) fn transmit(
     to: Option<SocketAddr>,
     flags: MsgFlags,
 ) -> Result<usize, Errno> {
-    let (conn, kind) = find(fd)?;
-    transmit_on(&conn, kind, bufs, to, flags)
+    match table::look(fd)? {
+        (_, Kind::Event, _) => Err(Errno::ENOTSOCK),
+        socket => transmit_on(socket, bufs, to, flags),
+    }
 }
 
 pub(super) fn receive(
@@ -119,13 +121,14 @@ pub(super) fn receive(
     bufs: &mut [&mut [u8]],
     flags: MsgFlags,
 ) -> Result<ReceivedMsg, Errno> {
-    let (conn, kind) = find(fd)?;
-    receive_on(&conn, kind, bufs, flags)
+    match table::look(fd)? {
+        (_, Kind::Event, _) => Err(Errno::ENOTSOCK),
+        socket => receive_on(socket, bufs, flags),
+    }
 }
 
 fn transmit_on(
-    conn: &Netconn,
-    kind: Kind,
+    (conn, kind, settings): (Netconn, Kind, Settings),
     bufs: &[&[u8]],
     to: Option<SocketAddr>,
     flags: MsgFlags,
@@ -137,7 +140,7 @@ fn transmit_on(
         let patience = if flags.contains(MSG_DONTWAIT) {
             Patience::Never
         } else {
-            conn.send_patience()?
+            settings.send_patience()
         };
         let flow = if flags.contains(MSG_MORE) {
             Flow::GoesOn
@@ -157,9 +160,8 @@ fn transmit_on(
     }
 }
 
-pub(super) fn receive_on(
-    conn: &Netconn,
-    kind: Kind,
+fn receive_on(
+    (conn, kind, settings): (Netconn, Kind, Settings),
     bufs: &mut [&mut [u8]],
     flags: MsgFlags,
 ) -> Result<ReceivedMsg, Errno> {
@@ -169,7 +171,7 @@ pub(super) fn receive_on(
     let patience = if flags.contains(MSG_DONTWAIT) {
         Patience::Never
     } else {
-        conn.recv_patience()?
+        settings.recv_patience()
     };
     let peek = if flags.contains(MSG_PEEK) {
         Peek::Keep

@@ -55,11 +55,19 @@ pub(crate) fn pattern(n: usize) -> Vec<u8> {
 
 /// Runs `body` in a thread; panics if it is not done within [`LIMIT`].
 pub(crate) fn within_limit<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
+    within(LIMIT, body)
+}
+
+/// Runs `body` in a thread; panics if it is not done within `limit`.
+pub(crate) fn within<R: Send + 'static>(
+    limit: Duration,
+    body: impl FnOnce() -> R + Send + 'static,
+) -> R {
     let (done, result) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || drop(done.send(body())));
-    match result.recv_timeout(LIMIT) {
+    match result.recv_timeout(limit) {
         Ok(result) => result,
-        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("not done within {LIMIT:?}"),
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("not done within {limit:?}"),
         Err(_) => std::panic::resume_unwind(thread.join().expect_err("it ended without a result")),
     }
 }

@@ -1,4 +1,5 @@
 //! Options of all sockets: `SOL_SOCKET`.
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use gannet_netconn::{Kind, Netconn, Settings};
@@ -97,25 +98,19 @@ options! {
             change(conn, |settings| settings.send_timeout = time)
         };
 
-    /// UDP: bytes that may wait to be received; a datagram that goes beyond is dropped, unless it
-    /// waits alone.
+    /// Bytes that may wait to be received; `None`: as the stack is configured. TCP: the receive
+    /// window, set before connecting or listening if it is to be above 65,535; setting it ends its
+    /// automatic growth. UDP: a datagram that goes beyond is dropped, unless it waits alone.
     #[doc(alias = "SO_RCVBUF")]
-    RcvBuf: u32,
-        get |conn, kind| {
-            super::only(Kind::Udp, kind)?;
-            Ok(conn.settings()?.recv_buffer)
-        },
-        set |conn, kind, bytes| {
-            super::only(Kind::Udp, kind)?;
-            change(conn, |settings| settings.recv_buffer = bytes)
-        };
+    RcvBuf: Option<NonZeroU32>,
+        get |conn, _| Ok(conn.settings()?.recv_buffer),
+        set |conn, _, bytes| change(conn, |settings| settings.recv_buffer = bytes);
 
-    /// TCP: bytes that may be written and not acknowledged; what the stack gives a connection is
-    /// the most.
+    /// TCP: bytes that may be written and not acknowledged; `None`: as the stack is configured.
     #[doc(alias = "SO_SNDBUF")]
-    SndBuf: u32,
+    SndBuf: Option<NonZeroU32>,
         get |conn, _| Ok(conn.settings()?.send_buffer),
-        set |conn, _, bytes| change(conn, |settings| settings.send_buffer = bytes.max(1));
+        set |conn, _, bytes| change(conn, |settings| settings.send_buffer = bytes);
 
     /// UDP: a local address may be shared with others that say so too; set before
     /// [`bind`](crate::bsd::bind). TCP: accepted and without effect, because connections in
