@@ -22,6 +22,18 @@ impl Arena {
         unsafe { &mut *lent }
     }
 
+    /// One value.
+    pub fn one<T: 'static>(&mut self, value: T) -> &'static mut T {
+        let lent: *mut T = Box::into_raw(Box::new(value));
+        self.lent.push(Box::new(move || {
+            // SAFETY: made by `into_raw` above, and freed once: the closure is called once.
+            drop(unsafe { Box::from_raw(lent) });
+        }));
+        // SAFETY: nothing else refers to it, and it lives until `release`, whose caller promises
+        // that the reference is gone.
+        unsafe { &mut *lent }
+    }
+
     /// Never gives it back.
     pub fn leak(self) {
         std::mem::forget(self);

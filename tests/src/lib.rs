@@ -4,6 +4,7 @@ pub mod apps;
 pub mod arena;
 pub mod flows;
 pub mod frames;
+pub mod fuzz;
 pub mod lan;
 pub mod link;
 pub mod lossy;

@@ -16,7 +16,7 @@ impl Pcb {
     pub(super) fn take_ack(&mut self, ack: SeqNum, segment: &Arrived, cx: &mut Context<'_>) {
         let old_window = self.snd.wnd;
         let updated = self.update_window(ack, segment);
-        if old_window == 0 && self.snd.wnd == 0 && !ack.after(self.snd.una) {
+        if old_window == 0 && self.snd.wnd == 0 && ack == self.snd.una {
             self.on_probe_answered();
         }
         self.take_number(ack, old_window, segment, cx);

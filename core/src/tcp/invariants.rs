@@ -17,13 +17,21 @@ impl Engine {
     /// Checks all connections; to be called after a turn.
     pub(crate) fn check_invariants(&self) -> Result<(), &'static str> {
         let mut earliest = crate::time::Instant::MAX;
-        for slot in self.slots.iter().filter(|slot| slot.is_used()) {
+        for (index, slot) in self.slots.iter().enumerate() {
+            if !slot.is_used() {
+                require(slot.filed.is_none(), "a free block is filed")?;
+                continue;
+            }
             let pcb = &slot.pcb;
             earliest = earliest.min(pcb.timers.next());
             pcb.check_life()?;
             if pcb.life != Life::Alive || pcb.state == State::Closed {
                 continue;
             }
+            require(
+                self.demux.finds(self.slots, index),
+                "segments do not find a connection",
+            )?;
             pcb.check_sender()?;
             pcb.check_receiver()?;
             let held = self.retry != crate::time::Instant::MAX && slot.has_output();

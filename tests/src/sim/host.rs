@@ -147,8 +147,8 @@ impl Host {
             stack, arena, app, ..
         } = self;
         drop(stack);
-        // SAFETY: the stack is dropped, and with it all that refers to the storage; the driver it
-        // had is storage of its own.
+        // SAFETY: the stack is dropped, and with it all that refers to the storage and the
+        // driver.
         unsafe { arena.release() };
         app
     }
@@ -233,7 +233,7 @@ fn stack(
         tx_checksums: Checksums::NONE,
         rx_checksums: Checksums::NONE,
     };
-    let driver = WireDriver::with(wire.clone(), pools.rx, capabilities);
+    let driver = arena.one(WireDriver::new(wire.clone(), pools.rx, capabilities));
     let subnet = Subnet::new(addr(n), 24).expect("a valid prefix");
     stack
         .add_netif(driver, Some(subnet))

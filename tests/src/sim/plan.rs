@@ -453,6 +453,7 @@ fn host(rng: &mut Rng, strict: bool) -> HostPlan {
         rng,
         &[CongestionControl::default(), CongestionControl::NewReno],
     );
+    tcp.max_half_open_per_peer = 20;
     tcp.time_wait = Duration::from_secs(pick(rng, &[8, 8, 60]));
     tcp.max_syn_retransmits = if strict { 10 } else { pick(rng, &[2, 6]) };
     tcp.max_retransmits = if strict { 15 } else { pick(rng, &[3, 12, 12]) };
@@ -469,7 +470,7 @@ fn host(rng: &mut Rng, strict: bool) -> HostPlan {
     let mut sizes = Sizes {
         connections: 12,
         listeners: 8,
-        half_open: 8,
+        half_open: 20,
         time_wait: 8,
         runs: 48,
         sends: pick(rng, &[0, 12, 64, 256]),
@@ -558,7 +559,9 @@ fn tcp_flow(rng: &mut Rng, strict: bool, tiny: bool) -> TcpFlow {
         server_side,
         rounds,
         connections,
-        backlog: rng.u16(1..5),
+        // A full backlog means SYN cookies, and a connection from a cookie needs its first segment
+        // to arrive first (RFC 4987 §3.6).
+        backlog: if strict { 20 } else { rng.u16(1..5) },
     }
 }
 

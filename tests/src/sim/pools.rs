@@ -52,6 +52,14 @@ impl Shape {
         }
     }
 
+    /// A few dozen buffers of a frame each.
+    pub const SMALL: Self = Self {
+        rx: Size::Small,
+        tx: Size::Small,
+        header: Size::Small,
+        blocks: Blocks::Large,
+    };
+
     /// Pools of this shape, all at rest.
     pub fn take(self) -> Pools {
         IDLE.with_borrow_mut(|idle| {
