@@ -34,8 +34,7 @@ pub enum Ends {
 pub struct Path<'a> {
     /// Faults of both directions; the sender is on the left.
     pub faults: Faults,
-    /// Receive window and send buffer in bytes. Linux gets twice as much, as it counts the memory
-    /// of its buffers, not what is in them.
+    /// Receive window and send buffer in bytes; Linux gets as much memory as that takes there.
     pub window: u32,
     /// How long to measure.
     pub span: Duration,
@@ -84,8 +83,12 @@ pub fn config(window: u32, congestion: CongestionControl) -> Config {
 /// A Linux with the windows of `path`.
 pub(crate) fn linux(number: u8, window: u32) -> Result<(Linux, Port), String> {
     let (linux, fd) = Linux::new(number)?;
-    let memory = 2 * window;
-    for which in ["ipv4/tcp_rmem", "ipv4/tcp_wmem"] {
+    // It counts the memory of its buffers, not what is in them: half as much again for a segment
+    // it has built, up to twice as much for one it has received.
+    for (which, memory) in [
+        ("ipv4/tcp_rmem", 2 * window),
+        ("ipv4/tcp_wmem", window + window / 2),
+    ] {
         linux.sysctl(which, &format!("4096 {memory} {memory}"))?;
     }
     // Whatever the machine's default is, it may be one that paces. Senders choose for themselves.
