@@ -39,10 +39,10 @@ pub fn run(
     faults: Faults,
     span: Duration,
     head_start: Duration,
+    congestion: CongestionControl,
     seed: u64,
 ) -> Result<[f64; 2], String> {
     const WINDOW: u32 = 256 * 1024;
-    const CUBIC: CongestionControl = CongestionControl::Cubic;
     const PORTS: [u16; 2] = [7, 8];
     let (receiver, right) = linux(2, WINDOW)?;
     let (rival, left) = linux(3, WINDOW)?;
@@ -53,7 +53,7 @@ pub fn run(
         Receiver::start(&receiver, PORTS[1], head_start, span)?,
     ];
     let start_rival = || {
-        let sender = Sender::start(&rival, receiver.address(), PORTS[1], CUBIC);
+        let sender = Sender::start(&rival, receiver.address(), PORTS[1], congestion);
         std::thread::sleep(head_start);
         sender
     };
@@ -63,14 +63,14 @@ pub fn run(
             ports.push(port);
             let _middle = join(ports, faults, seed)?;
             let second = start_rival();
-            let sender = Sender::start(&other, receiver.address(), PORTS[0], CUBIC);
+            let sender = Sender::start(&other, receiver.address(), PORTS[0], congestion);
             let shares = receivers.map(Receiver::goodput);
             sender.stop()?;
             second.stop()?;
             both(shares)
         }
         First::Gannet => {
-            let config = config(WINDOW, CUBIC);
+            let config = config(WINDOW, congestion);
             let (mut gannet, port) = station(1, config, Source::default(), seed)?;
             ports.push(port);
             let _middle = join(ports, faults, seed)?;

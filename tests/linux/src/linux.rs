@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use gannet_core::HwAddr;
+use gannet_core::tcp::CongestionControl;
 use gannet_port_freertos::device::Tap;
 use gannet_port_freertos::device::namespace::{self, Unavailable};
 
@@ -22,6 +23,16 @@ pub fn address(number: u8) -> Ipv4Addr {
 /// Its hardware address; locally administered.
 pub(crate) fn hardware(number: u8) -> HwAddr {
     HwAddr([2, 0, 0, 0, 77, number])
+}
+
+/// CUBIC if this kernel has it, else NewReno, and a line that says so: for both sides.
+pub fn cubic_or_reno() -> CongestionControl {
+    let available = fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
+    if available.is_ok_and(|names| names.split_whitespace().any(|name| name == "cubic")) {
+        return CongestionControl::Cubic;
+    }
+    println!("this kernel has no CUBIC: Reno on both sides");
+    CongestionControl::NewReno
 }
 
 type Job = Box<dyn FnOnce() + Send>;

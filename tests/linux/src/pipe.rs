@@ -30,18 +30,29 @@ pub struct Faults {
     pub mtu: usize,
 }
 
+impl Faults {
+    /// Everything arrives at once.
+    pub const NONE: Self = Self {
+        loss: 0.0,
+        reorder: 0.0,
+        detour: Duration::from_millis(3),
+        delay: Duration::ZERO,
+        rate: None,
+        queue: usize::MAX,
+        mark: 0.0,
+        mtu: usize::MAX,
+    };
+
+    /// Nothing arrives.
+    pub const CUT: Self = Self {
+        loss: 1.0,
+        ..Self::NONE
+    };
+}
+
 impl Default for Faults {
     fn default() -> Self {
-        Self {
-            loss: 0.0,
-            reorder: 0.0,
-            detour: Duration::from_millis(3),
-            delay: Duration::ZERO,
-            rate: None,
-            queue: usize::MAX,
-            mark: 0.0,
-            mtu: usize::MAX,
-        }
+        Self::NONE
     }
 }
 

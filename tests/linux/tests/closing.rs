@@ -17,18 +17,6 @@ fn rig() -> Option<Rig> {
     Rig::or_skip(Config::default(), Faults::default())
 }
 
-/// A path on which nothing arrives.
-const CUT: Faults = Faults {
-    loss: 1.0,
-    reorder: 0.0,
-    detour: Duration::ZERO,
-    delay: Duration::ZERO,
-    rate: None,
-    queue: usize::MAX,
-    mark: 0.0,
-    mtu: usize::MAX,
-};
-
 #[test]
 fn gannet_goes_on_sending_after_linux_has_ended() {
     let Some(mut rig) = rig() else { return };
@@ -126,7 +114,7 @@ fn linux_answers_keepalive_probes_until_it_is_gone() {
     let Rig { gannet, middle, .. } = &mut rig;
     assert!(gannet.run_until(limit, |_| middle.counters(Side::Right).sent >= before + 5));
     assert_eq!(rig.info().state, tcp::State::Established);
-    rig.middle.set_faults(Side::Right, CUT);
+    rig.middle.set_faults(Side::Right, Faults::CUT);
     rig.told("err TimedOut");
     drop(stream);
 }
@@ -145,7 +133,7 @@ fn gannet_answers_keepalive_probes_until_it_is_gone() {
     let Rig { gannet, middle, .. } = &mut rig;
     assert!(gannet.run_until(limit, |_| middle.counters(Side::Left).sent >= before + 4));
     assert_eq!(error(&stream), None);
-    rig.middle.set_faults(Side::Left, CUT);
+    rig.middle.set_faults(Side::Left, Faults::CUT);
     rig.until("Linux to give up", |_| {
         error(&stream) == Some(ErrorKind::TimedOut)
     });

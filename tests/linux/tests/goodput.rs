@@ -3,10 +3,9 @@
 //! generous margins. Skips where network namespaces cannot be made.
 use std::time::Duration;
 
-use gannet_core::tcp::CongestionControl;
 use gannet_tests_linux::bulk::{self, Ends, Path};
 use gannet_tests_linux::fair::{self, First};
-use gannet_tests_linux::linux::Linux;
+use gannet_tests_linux::linux::{Linux, cubic_or_reno};
 use gannet_tests_linux::pipe::Faults;
 
 fn is_possible() -> bool {
@@ -31,6 +30,7 @@ fn gannet_keeps_up_with_linux_and_shares_with_it() {
     if !is_possible() {
         return;
     }
+    let congestion = cubic_or_reno();
     for loss in [0.0, 0.01] {
         let path = Path {
             faults: Faults {
@@ -42,7 +42,7 @@ fn gannet_keeps_up_with_linux_and_shares_with_it() {
             },
             window: 256 * 1024,
             span: Duration::from_secs(1),
-            congestion: CongestionControl::Cubic,
+            congestion,
             capture: None,
         };
         let linux = median(Ends::Linux, path);
@@ -59,6 +59,7 @@ fn gannet_keeps_up_with_linux_and_shares_with_it() {
         fair::bottleneck(Duration::ZERO),
         Duration::from_secs(5),
         Duration::ZERO,
+        congestion,
         1,
     )
     .unwrap();

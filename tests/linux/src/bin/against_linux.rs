@@ -9,6 +9,7 @@ use gannet_core::tcp::CongestionControl;
 use gannet_port_freertos::device::namespace;
 use gannet_tests_linux::bulk::{self, Ends, Path};
 use gannet_tests_linux::fair::{self, First};
+use gannet_tests_linux::linux::cubic_or_reno;
 use gannet_tests_linux::pipe::Faults;
 
 /// gannet against the Linux kernel over TAP devices, with an impaired path in between.
@@ -120,7 +121,7 @@ impl Options {
             window: self.window,
             span: Duration::from_secs_f64(self.seconds),
             congestion: match self.congestion {
-                Congestion::Cubic => CongestionControl::Cubic,
+                Congestion::Cubic => cubic_or_reno(),
                 Congestion::Reno => CongestionControl::NewReno,
             },
             capture: None,
@@ -182,8 +183,9 @@ impl Options {
     }
 
     fn fair(&self) -> Result<(), String> {
+        let congestion = self.path(0.0, Duration::ZERO, 0.0).congestion;
         println!(
-            "Mbit/s of two CUBIC flows over 10 Mbit/s with a queue of 16 frames, and the share of the first."
+            "Mbit/s of two {congestion:?} flows over 10 Mbit/s with a queue of 16 frames, and the share of the first."
         );
         println!();
         println!(
@@ -199,6 +201,7 @@ impl Options {
                             fair::bottleneck(Duration::from_millis(delay)),
                             Duration::from_secs_f64(self.seconds),
                             Duration::from_secs(head_start),
+                            congestion,
                             seed,
                         )?
                         .map(|rate| rate * 8.0 / 1e6);
