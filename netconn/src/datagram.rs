@@ -3,7 +3,7 @@ use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 
 use critical_section::{CriticalSection, Mutex};
-use gannet_core::Pbuf;
+use gannet_core::{Instant, Pbuf};
 
 use crate::shared::NO_ADDR;
 use crate::udp::Received;
@@ -20,6 +20,8 @@ pub(crate) struct Datagram {
     pub(crate) local: SocketAddr,
     /// Type of service; 0 in one to send.
     pub(crate) tos: u8,
+    /// When it was received, or made.
+    pub(crate) at: Instant,
 }
 
 /// Storage for one datagram.
@@ -32,6 +34,7 @@ struct Entry {
     peer: SocketAddr,
     local: SocketAddr,
     tos: u8,
+    at: Instant,
     next: u16,
 }
 
@@ -44,6 +47,7 @@ impl DatagramSlot {
             peer: NO_ADDR,
             local: NO_ADDR,
             tos: 0,
+            at: Instant::ZERO,
             next: NONE,
         };
         Self(Mutex::new(RefCell::new(entry)))
@@ -116,6 +120,7 @@ impl Datagrams {
             peer,
             local,
             tos,
+            at,
         } = datagram;
         queue.bytes = queue.bytes.saturating_add(bytes_of(&data));
         *slot.borrow_mut() = Entry {
@@ -123,6 +128,7 @@ impl Datagrams {
             peer,
             local,
             tos,
+            at,
             next: NONE,
         };
         match self.at(cs, queue.last) {
@@ -151,6 +157,7 @@ impl Datagrams {
             peer: slot.peer,
             local: slot.local,
             tos: slot.tos,
+            at: slot.at,
         })
     }
 
@@ -168,6 +175,7 @@ impl Datagrams {
             from: slot.peer,
             to: slot.local,
             tos: slot.tos,
+            at: slot.at,
         };
         Some(look(slot.data.as_ref()?, about))
     }

@@ -34,6 +34,8 @@ mod datagram;
 mod doorbell;
 mod error;
 mod event;
+#[cfg(feature = "async")]
+mod futures;
 mod gather;
 mod info;
 mod listen;

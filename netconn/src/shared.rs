@@ -175,6 +175,9 @@ pub(crate) struct Shared {
     pub(crate) error: Option<Error>,
     pub(crate) readers: WaitSet,
     pub(crate) writers: WaitSet,
+    /// Tasks of an executor that wait.
+    #[cfg(feature = "async")]
+    pub(crate) wakers: crate::futures::Wakers,
     /// Called with each news.
     pub(crate) callback: Option<Callback>,
     /// Owners of the name; the connection closes with the last one's [`Netconn::release`].
@@ -245,6 +248,8 @@ impl Shared {
             error: None,
             readers: WaitSet::EMPTY,
             writers: WaitSet::EMPTY,
+            #[cfg(feature = "async")]
+            wakers: crate::futures::Wakers::NONE,
             callback: None,
             owners: 1,
             rx: Chain::new(),
@@ -366,9 +371,17 @@ impl Shared {
         if read {
             self.eager = false;
             wake.set.merge(self.readers.take());
+            #[cfg(feature = "async")]
+            {
+                wake.wakers.read = self.wakers.read.take();
+            }
         }
         if write {
             wake.set.merge(self.writers.take());
+            #[cfg(feature = "async")]
+            {
+                wake.wakers.write = self.wakers.write.take();
+            }
         }
         wake
     }

@@ -1,7 +1,7 @@
 //! UDP: datagrams in and out of the slots shared by all connections of the net.
 use core::net::SocketAddr;
 
-use gannet_core::Pbuf;
+use gannet_core::{Instant, Pbuf};
 
 use crate::control::{Control, Kind};
 use crate::datagram::Datagram;
@@ -33,6 +33,8 @@ pub struct Received {
     pub to: SocketAddr,
     /// Type of service: DSCP in the upper six bits, ECN in the lower two (`IP_RECVTOS`).
     pub tos: u8,
+    /// When it was received (`SO_TIMESTAMP`).
+    pub at: Instant,
 }
 
 impl Netconn {
@@ -111,6 +113,7 @@ impl Netconn {
                     from: datagram.peer,
                     to: datagram.local,
                     tos: datagram.tos,
+                    at: datagram.at,
                 };
                 return Some(Ok(Some((datagram.data, about))));
             }
@@ -166,6 +169,7 @@ impl Netconn {
                 peer,
                 local: NO_ADDR,
                 tos: 0,
+                at: Instant::ZERO,
             };
             if let Err(back) = self.net.datagrams.push(cs, &mut shared.outbox, datagram) {
                 return Err(PbufError::new(Error::NoBuffers, back.data));
@@ -200,6 +204,7 @@ fn nothing() -> Received {
         from: NO_ADDR,
         to: NO_ADDR,
         tos: 0,
+        at: Instant::ZERO,
     }
 }
 

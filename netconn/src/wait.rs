@@ -136,6 +136,8 @@ pub(crate) struct Callback {
 pub(crate) struct Wake {
     pub(crate) set: WaitSet,
     pub(crate) callback: Option<(Callback, Ready)>,
+    #[cfg(feature = "async")]
+    pub(crate) wakers: crate::futures::Wakers,
 }
 
 impl Wake {
@@ -143,6 +145,8 @@ impl Wake {
     pub(crate) const NONE: Self = Self {
         set: WaitSet::EMPTY,
         callback: None,
+        #[cfg(feature = "async")]
+        wakers: crate::futures::Wakers::NONE,
     };
 }
 
@@ -293,6 +297,8 @@ impl Net {
         if wake.set != WaitSet::EMPTY {
             self.waiters.signal(wake.set, signal);
         }
+        #[cfg(feature = "async")]
+        wake.wakers.wake();
         if let Some((callback, ready)) = wake.callback {
             (callback.call)(callback.arg, ready);
         }

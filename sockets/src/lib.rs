@@ -9,9 +9,13 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "async")]
+pub mod asynch;
 pub mod bsd;
 pub mod io;
 mod listener;
+#[cfg(feature = "embedded-nal")]
+pub mod nal;
 mod stream;
 mod udp;
 

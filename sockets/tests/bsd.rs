@@ -201,6 +201,12 @@ fn datagrams() {
     let received = recvmsg(two, &mut [&mut buf], NONE).expect("arrives");
     assert_eq!((received.len, received.from), (0, Some(from)));
     assert_eq!(received.to, Some(to.ip()));
+    let now = gannet_netconn::sys::now();
+    assert!(
+        received
+            .at
+            .is_some_and(|at| at <= now && now.saturating_since(at) < common::LIMIT)
+    );
     closed([one, two]);
 }
 

@@ -11,7 +11,7 @@ use gannet_tests::sender::{Sender, sack_config};
 #[test]
 fn a_loss_leaves_seven_tenths() {
     for (algorithm, left) in [
-        (CongestionControl::Cubic, 7_529),
+        (CongestionControl::Cubic, 7_756),
         (CongestionControl::NewReno, 6_000),
     ] {
         let mut config = sack_config();
@@ -45,7 +45,7 @@ fn the_algorithm_can_be_changed_while_connected() {
          wait 100
          < . 1:1(0) ack 10001 win 60000",
     );
-    assert_eq!(s.t.tcp().sendable(s.pcb).expect("alive"), 7_529);
+    assert_eq!(s.t.tcp().sendable(s.pcb).expect("alive"), 7_756);
 }
 
 /// RFC 9438 §4.3: on a long path with a large window CUBIC is back sooner than NewReno.
@@ -83,4 +83,29 @@ fn slow_start_ends_before_the_queue_overflows() {
         lost(CongestionControl::NewReno),
     );
     assert!(cubic * 3 < newreno * 2, "{cubic} and {newreno}");
+}
+
+/// RFC 5681 §4.1: after a pause the initial window again; §3.1 and RFC 7661: a window that is not
+/// used does not grow.
+#[test]
+fn a_pause_costs_the_window_and_disuse_does_not_grow_it() {
+    let mut s = Sender::new(sack_config());
+    s.flight(10);
+    s.run(
+        "wait 100
+         < . 1:1(0) ack 2001 win 60000
+         < . 1:1(0) ack 4001 win 60000
+         < . 1:1(0) ack 10001 win 60000",
+    );
+    assert_eq!(s.t.tcp().sendable(s.pcb).expect("alive"), 14_000);
+    for n in 0..20 {
+        s.flight(1);
+        let line = format!("wait 100\n< . 1:1(0) ack {}1 win 60000", 1_100 + n * 100);
+        s.run(&line);
+    }
+    assert_eq!(s.t.tcp().sendable(s.pcb).expect("alive"), 14_000);
+    s.run("wait 10000");
+    s.write(14_000);
+    s.t.turn(&mut s.app);
+    assert_eq!(s.t.sent().len(), 10);
 }

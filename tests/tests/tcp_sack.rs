@@ -214,3 +214,28 @@ fn a_duplicate_behind_a_gap_comes_before_the_block_it_is_in() {
          > . 1:1(0) ack 2501 <sack 1501:2001,sack 3001:5001>",
     );
 }
+
+/// A window that closes while something is missing: what is missing waits, is asked about with a
+/// byte, and goes when the window opens.
+#[test]
+fn a_window_that_closes_in_recovery_stops_it_and_opening_goes_on() {
+    let mut s = Sender::new(sack_config());
+    s.flight(6);
+    s.run(
+        "wait 100
+         < . 1:1(0) ack 1 win 0 <sack 1001:6001>
+         > . 1:2(1) ack 1
+         wait 100
+         < . 1:1(0) ack 2 win 0 <sack 1001:6001>
+         > . 2:3(1) ack 1
+         wait 50
+         < . 1:1(0) ack 2 win 60000 <sack 1001:6001>
+         > . 2:1001(999) ack 1
+         wait 100
+         < . 1:1(0) ack 6001 win 60000
+         wait 5000
+         > nothing",
+    );
+    s.flight(4);
+    s.run("wait 100\n< . 1:1(0) ack 10001 win 60000");
+}

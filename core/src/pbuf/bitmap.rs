@@ -121,14 +121,14 @@ impl Bitmap {
     #[inline]
     fn take_in(&self, at: usize) -> Option<u16> {
         let word = &self.words.get(at)?.0;
-        let first = at * WORD_BITS;
-        let valid = match self.slots() - first {
-            short @ 0..WORD_BITS => (1 << short) - 1,
-            _ => u32::MAX,
-        };
         let mut used = word.load(Ordering::Relaxed);
-        while !used & valid != 0 {
-            let bit = (!used & valid).trailing_zeros();
+        loop {
+            let bit = used.trailing_ones() as usize;
+            let index = at * WORD_BITS + bit;
+            // The lowest free bit: behind the last slot only if no slot of this word is free.
+            if bit == WORD_BITS || index >= self.slots() {
+                return None;
+            }
             match word.compare_exchange_weak(
                 used,
                 used | (1 << bit),
@@ -138,12 +138,11 @@ impl Bitmap {
                 Ok(_) => {
                     self.hint.store(at as u32, Ordering::Relaxed);
                     // Below `slots`, which is a u16.
-                    return Some((first + bit as usize) as u16);
+                    return Some(index as u16);
                 }
                 Err(now) => used = now,
             }
         }
-        None
     }
 
     /// Returns slot `index`, which the caller got from [`Bitmap::take`] and has not returned yet.

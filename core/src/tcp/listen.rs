@@ -142,6 +142,7 @@ impl Engine {
     ) {
         // First, RST: ignored (RFC 9293 §3.10.7.2, and §3.10.7.1 when nobody listens).
         if segment.rst() {
+            self.stats.no_connection += 1;
             return;
         }
         match (self.listener_for(segment.local), segment.ack) {

@@ -288,9 +288,8 @@ impl Pcb {
                 self.timed = first.then_some((end, now));
             }
             Kind::Again => {
-                self.recovery.resent(end);
                 let clock = Self::timestamp(self.negotiated.timestamps.unwrap_or(0), now);
-                self.recovery.undo.sent_again(plan.seq, clock);
+                self.recovery.resent(plan.seq, end, clock);
             }
             Kind::New => {
                 if self.timed.is_none() && !self.recovery.in_recovery() && !self.is_selective() {

@@ -138,6 +138,7 @@ impl Rack {
     };
 
     /// The shortest round-trip time of late, if one was measured.
+    #[cfg(feature = "bbr")]
     pub(crate) fn min_rtt(&self) -> Option<Duration> {
         self.min_rtt.value()
     }

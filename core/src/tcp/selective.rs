@@ -326,12 +326,9 @@ impl Pcb {
                 self.enter_selective_recovery(step.flight, acked.bytes, step.delivered);
                 self.reduce_window(step);
             }
-            // The round trip that ends with a recovery counts like any other (RFC 3465 §2.1), but
-            // not for more than its window.
-            Phase::Open if recovered => {
-                let bytes = acked.bytes.min(self.congestion.cwnd());
-                self.congestion.acked(&Acked { bytes, ..*acked });
-            }
+            // The round trip that ends with a recovery counts like any other (RFC 3465 §2.1): what
+            // is acknowledged was sent by the old window and arrived.
+            Phase::Open if recovered => self.congestion.acked(acked),
             Phase::Open if step.window_limited => self.congestion.acked(acked),
             Phase::Open => {}
             Phase::Fast { .. } => self.reduce_window(step),

@@ -82,6 +82,7 @@ impl Service {
             peer: datagram.from,
             local: datagram.to,
             tos: datagram.tos,
+            at: crate::sys::now(),
         };
         // What does not fit is freed outside the critical section.
         let dropped = self.net.update(index, |shared, cs| {

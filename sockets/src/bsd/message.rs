@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use gannet_netconn::sys;
+use gannet_netconn::{Instant, sys};
 
 use super::errno::Errno;
 use super::flags::{MSG_DONTWAIT, MSG_WAITFORONE, MsgFlags};
@@ -31,6 +31,8 @@ pub struct ReceivedMsg {
     pub to: Option<IpAddr>,
     /// Type of service of a datagram (`IP_RECVTOS`); always there, needs no option.
     pub tos: Option<u8>,
+    /// When a datagram was received (`SO_TIMESTAMP`); always there, needs no option.
+    pub at: Option<Instant>,
     /// [`MSG_TRUNC`](super::MSG_TRUNC): the datagram was longer (`msg_flags`).
     pub flags: MsgFlags,
 }
@@ -41,6 +43,7 @@ impl ReceivedMsg {
         from: None,
         to: None,
         tos: None,
+        at: None,
         flags: MsgFlags::NONE,
     };
 }

@@ -50,7 +50,7 @@ pub fn write(fd: Fd, data: &[u8]) -> Result<usize, Errno> {
     writev(fd, &[data])
 }
 
-/// As [`write`], from several buffers, one after another; one datagram together.
+/// As [`write()`], from several buffers, one after another; one datagram together.
 #[doc(alias = "lwip_writev")]
 pub fn writev(fd: Fd, bufs: &[&[u8]]) -> Result<usize, Errno> {
     let socket = table::look(fd)?;
@@ -204,5 +204,6 @@ fn receive_on(
         from: is_one.then_some(received.from),
         to: is_one.then(|| received.to.ip()),
         tos: is_one.then_some(received.tos),
+        at: is_one.then_some(received.at),
     })
 }

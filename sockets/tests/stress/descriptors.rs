@@ -14,6 +14,9 @@ use super::{THREADS, any, operations, seed};
 const FIRST: Fd = 3;
 const COUNT: Fd = 20;
 
+/// All of them: a duplicate keeps what another thread sleeps in.
+const TABLE: Fd = 96;
+
 /// Runs the threads until each has done [`operations`]; at the end all descriptors are closed.
 pub(crate) fn descriptors() {
     let seed = seed();
@@ -30,20 +33,20 @@ pub(crate) fn descriptors() {
         .collect();
     // Some calls sleep for ever, until somebody closes what they sleep in.
     while running.load(Ordering::Acquire) > 0 {
-        thread::sleep(Duration::from_millis(20));
-        let _ = close(FIRST + fastrand::i32(..COUNT));
+        thread::sleep(Duration::from_millis(2));
+        let _ = close(FIRST + fastrand::i32(0..TABLE));
     }
     threads
         .into_iter()
         .for_each(|thread| thread.join().expect("no panic"));
-    (FIRST..FIRST + 96).for_each(|fd| {
+    (FIRST..FIRST + TABLE).for_each(|fd| {
         let _ = close(fd);
     });
 }
 
 fn operation(rng: &mut Rng) {
-    let fd = FIRST + rng.i32(..COUNT);
-    let other = FIRST + rng.i32(..COUNT);
+    let fd = FIRST + rng.i32(0..COUNT);
+    let other = FIRST + rng.i32(0..COUNT);
     let short = Some(Duration::from_micros(rng.u64(1..3000)));
     let flags = if rng.bool() {
         MSG_DONTWAIT
@@ -69,7 +72,7 @@ fn operation(rng: &mut Rng) {
             .and_then(|()| setsockopt(fd, sockopt::SndTimeo, short))
             .and_then(|()| fcntl(fd, Fcntl::SetFl(StatusFlags::NONE)).map(drop)),
         13 => setsockopt(fd, sockopt::Linger, short.filter(|_| rng.bool())),
-        14 => poll(&mut all(rng), rng.i32(..3)).map(drop),
+        14 => poll(&mut all(rng), rng.i32(0..3)).map(drop),
         15 => select_some(rng, short),
         16 => sendto(fd, &buf, flags, getsockname(other).ok()).map(drop),
         17 => recvmsg(fd, &mut [&mut buf], flags | MSG_PEEK).map(drop),
@@ -98,7 +101,7 @@ fn all(rng: &mut Rng) -> Vec<PollFd> {
 fn select_some(rng: &mut Rng, timeout: Option<Duration>) -> Result<(), Errno> {
     let mut sets = [FdSet::new(); 2];
     for set in &mut sets {
-        (0..3).try_for_each(|_| set.insert(FIRST + rng.i32(..COUNT)))?;
+        (0..3).try_for_each(|_| set.insert(FIRST + rng.i32(0..COUNT)))?;
     }
     let [read, write] = &mut sets;
     select(FIRST + COUNT, Some(read), Some(write), None, timeout).map(drop)

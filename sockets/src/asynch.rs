@@ -1,0 +1,16 @@
+//! Sockets for the tasks of an executor (feature `async`): the methods return futures that the
+//! stack wakes, and the types have the traits of `embedded-io-async`, `embedded-nal-async` and
+//! `edge-nal`.
+//!
+//! Nothing depends on which executor it is. Only calls that need the tcpip thread's verdict (bind,
+//! listen, the start of a connect, the first datagram to a destination) sleep for one of its
+//! turns.
+//!
+//! `edge-nal`'s UDP traits are not offered: they require multicast, which the stack has not.
+mod nal;
+mod tcp;
+mod udp;
+
+pub use nal::Stack;
+pub use tcp::{TcpListener, TcpStream};
+pub use udp::UdpSocket;
