@@ -13,16 +13,20 @@ const ECHO: u16 = 7;
 const HTTP: u16 = 80;
 /// Tasks of each TCP service.
 const WORKERS: usize = 4;
-/// Words of stack of each.
+/// Words of stack of a task that moves buffers.
 const STACK_WORDS: usize = 512;
+/// Words of stack of one that also holds and parses a request.
+const HTTP_STACK_WORDS: usize = 1_280;
 /// How long a client may be silent; a task is held meanwhile.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Starts the tasks.
 pub(crate) fn start(board: &Board) {
-    serve("echo", ECHO, echo);
+    serve("echo", ECHO, STACK_WORDS, echo);
     let counters = board.device.clone();
-    serve("http", HTTP, move |stream| http::serve(stream, &counters));
+    serve("http", HTTP, HTTP_STACK_WORDS, move |stream| {
+        http::serve(stream, &counters)
+    });
     spawn("udp echo", Priority::APPLICATION, STACK_WORDS, || {
         let socket = UdpSocket::bind(([0, 0, 0, 0], ECHO).into()).expect("a free port");
         loop {
@@ -37,6 +41,7 @@ pub(crate) fn start(board: &Board) {
 fn serve(
     name: &'static str,
     port: u16,
+    stack_words: usize,
     service: impl Fn(&TcpStream) -> Result<(), Error> + Send + Sync + 'static,
 ) {
     let service: &'static _ = Box::leak(Box::new(service));
@@ -54,7 +59,7 @@ fn serve(
                     });
                 }
             };
-            let task = spawn(name, Priority::APPLICATION, STACK_WORDS, work);
+            let task = spawn(name, Priority::APPLICATION, stack_words, work);
             control::watch(name, task.expect("memory for the task"));
         }
     };
