@@ -228,9 +228,7 @@ impl<R: Registers> Lan9118<R> {
             let _ = self.look_at_link();
         }
         let missed = self.read(Register::RX_DROP); // reading clears it
-        self.counters
-            .rx_missed
-            .fetch_add(missed, Ordering::Relaxed);
+        self.counters.rx_missed.fetch_add(missed, Ordering::Relaxed);
         self.unmask();
     }
 
@@ -239,10 +237,7 @@ impl<R: Registers> Lan9118<R> {
             Room::Free => 0,
             Room::Awaited => interrupt::TDFA,
         };
-        self.write(
-            Register::INT_EN,
-            interrupt::RSFL | interrupt::PHY | room,
-        );
+        self.write(Register::INT_EN, interrupt::RSFL | interrupt::PHY | room);
     }
 
     /// Asks the PHY, and tells the MAC.
