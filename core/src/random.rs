@@ -3,8 +3,6 @@
 //! Each consumer (initial sequence numbers, ports, timestamp offsets, IP identifiers, look-up
 //! tables) draws its own key from the entropy source once, so what one of them shows on the wire
 //! says nothing about another (RFC 9293 §3.4.1, RFC 6056 §3.3.3, RFC 7739).
-use core::hash::Hasher;
-
 use siphasher::sip::SipHasher24;
 
 /// Addresses and ports of a connection, and more.
@@ -29,29 +27,23 @@ impl Keyed {
         Self { key, drawn: 0 }
     }
 
-    /// The function itself: the same input gives the same number.
+    /// The function itself: the same input gives the same number. Of the input, the first
+    /// [`LONGEST_INPUT`] bytes count; nobody has more.
     pub(crate) fn hash(&self, parts: &[&[u8]]) -> u64 {
         // In one piece: the hasher's bookkeeping for parts costs as much as the function.
         let mut input = [0; LONGEST_INPUT];
-        let mut len = 0;
+        let mut room = input.as_mut_slice();
         for part in parts {
-            let Some(room) = input.get_mut(len..len + part.len()) else {
-                return self.hash_long(parts);
-            };
-            room.copy_from_slice(part);
-            len += part.len();
+            debug_assert!(part.len() <= room.len(), "raise LONGEST_INPUT");
+            let (here, rest) = room.split_at_mut(part.len().min(room.len()));
+            here.iter_mut()
+                .zip(*part)
+                .for_each(|(to, from)| *to = *from);
+            room = rest;
         }
-        let input = input.get(..len).unwrap_or_default();
+        let left = room.len();
+        let input = input.get(..LONGEST_INPUT - left).unwrap_or_default();
         SipHasher24::new_with_key(&self.key).hash(input)
-    }
-
-    /// As [`Keyed::hash`], which gives the same, for input of any length.
-    fn hash_long(&self, parts: &[&[u8]]) -> u64 {
-        let mut hasher = SipHasher24::new_with_key(&self.key);
-        for part in parts {
-            hasher.write(part);
-        }
-        hasher.finish()
     }
 
     /// The next number of the stream.
