@@ -6,7 +6,9 @@ use gannet_tests::fuzz;
 
 /// Feeds all files of a corpus, which are many, to a target.
 fn replay(corpus: &str, target: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(corpus);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(corpus);
     let mut files = 0;
     for entry in fs::read_dir(&folder).expect("the corpus is there") {
         let path = entry.expect("a file").path();

@@ -30,7 +30,10 @@ const STATIC: [u8; 3_000] = [0x55; 3_000];
 #[derive(Arbitrary, Debug)]
 enum Step<'a> {
     /// Bytes behind an Ethernet header to the stack.
-    Raw { ethertype: u16, bytes: &'a [u8] },
+    Raw {
+        ethertype: u16,
+        bytes: &'a [u8],
+    },
     /// An IP packet, or a fragment of one, with these fields.
     Ip {
         protocol: u8,
@@ -52,18 +55,49 @@ enum Step<'a> {
         len: u16,
     },
     /// A segment that is what the stack expects: data, or an acknowledgement.
-    Next { n: u8, flags: u8, len: u16 },
-    Udp { to: u8, len: u16 },
-    Ping { len: u16 },
-    Arp { host: u8 },
-    Wait { millis: u16 },
-    WaitLong { seconds: u16 },
-    Call { n: u8, call: Call },
-    Policy { refuse: bool, hold: bool, reject: bool },
-    Room { frames: Option<u8> },
-    Hog { which: u8, leave: u8 },
-    Part { size: Option<u8> },
-    Link { up: bool },
+    Next {
+        n: u8,
+        flags: u8,
+        len: u16,
+    },
+    Udp {
+        to: u8,
+        len: u16,
+    },
+    Ping {
+        len: u16,
+    },
+    Arp {
+        host: u8,
+    },
+    Wait {
+        millis: u16,
+    },
+    WaitLong {
+        seconds: u16,
+    },
+    Call {
+        n: u8,
+        call: Call,
+    },
+    Policy {
+        refuse: bool,
+        hold: bool,
+        reject: bool,
+    },
+    Room {
+        frames: Option<u8>,
+    },
+    Hog {
+        which: u8,
+        leave: u8,
+    },
+    Part {
+        size: Option<u8>,
+    },
+    Link {
+        up: bool,
+    },
 }
 
 /// A call of the raw API on connection `n`.
@@ -348,7 +382,11 @@ impl Rig {
                 self.put(Protocol::TCP, self.peer.segment(n, 0, 0, &say));
             }
             Step::Udp { to, len } => {
-                let to = if to.is_multiple_of(2) { PORT } else { u16::from(to) };
+                let to = if to.is_multiple_of(2) {
+                    PORT
+                } else {
+                    u16::from(to)
+                };
                 self.put(Protocol::UDP, datagram(9, to, len % 3_000));
             }
             Step::Ping { len } => self.put(Protocol::ICMP, echo_request((len % 3_000).into())),
@@ -384,7 +422,9 @@ impl Rig {
         let pool = [self.pools.rx, self.pools.tx, self.pools.header][usize::from(which % 3)];
         // Every other hog takes descriptors only.
         while pool.available() > leave && which < 128 {
-            let Ok(p) = Pbuf::alloc(pool, 0, 1) else { break };
+            let Ok(p) = Pbuf::alloc(pool, 0, 1) else {
+                break;
+            };
             self.hoard.push(p);
         }
         while which >= 128 && pool.descriptors_available() > leave {
@@ -402,7 +442,11 @@ impl Rig {
             if let Ok(pcb) = tcp.new(Owner(0)) {
                 // Ports of this host's own and of the peer's.
                 let to = if port.is_multiple_of(4) { STACK } else { PEER };
-                let port = if port.is_multiple_of(4) { PORT } else { port.into() };
+                let port = if port.is_multiple_of(4) {
+                    PORT
+                } else {
+                    port.into()
+                };
                 match tcp.connect(pcb, (to, port).into()) {
                     Ok(()) => app.pcbs.push(pcb),
                     Err(_) => drop(tcp.abort(pcb)),
@@ -415,7 +459,11 @@ impl Rig {
             return;
         }
         // Stale handles too: what is called on them is an error and nothing else.
-        let Some(pcb) = app.pcbs.get(usize::from(n) % app.pcbs.len().max(1)).copied() else {
+        let Some(pcb) = app
+            .pcbs
+            .get(usize::from(n) % app.pcbs.len().max(1))
+            .copied()
+        else {
             return;
         };
         let stale = tcp.state(pcb).is_err();
@@ -489,7 +537,11 @@ impl Rig {
         match call {
             Call::UdpSend { len, to } => {
                 if let Ok(data) = Pbuf::alloc(self.pools.tx, 42, (len % 4_000).into()) {
-                    let to = if to.is_multiple_of(2) { (PEER, to) } else { (STACK, PORT) };
+                    let to = if to.is_multiple_of(2) {
+                        (PEER, to)
+                    } else {
+                        (STACK, PORT)
+                    };
                     let _ = udp.send_to(pcb, data, to.into());
                 }
             }
