@@ -322,8 +322,8 @@ fn x087_packets_to_ourselves_stay_inside() {
 #[test]
 fn x110_k14_a_pool_that_stays_empty_starves_the_receiver_and_nothing_else() {
     let mut lan = Lan::acquainted();
-    let hoard: Vec<_> = std::iter::from_fn(|| gannet_core::Pbuf::alloc(lan.pools.rx, 0, 1).ok())
-        .collect();
+    let hoard: Vec<_> =
+        std::iter::from_fn(|| gannet_core::Pbuf::alloc(lan.pools.rx, 0, 1).ok()).collect();
     for _ in 0..100 {
         lan.put_ip(&ping(10));
     }

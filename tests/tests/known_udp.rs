@@ -88,7 +88,8 @@ fn c061_c067_c073_k08_ports_cannot_be_guessed() {
     for _ in 0..500 {
         let mut udp = lan.stack.udp(now);
         let pcb = udp.new(Owner(0)).expect("a free endpoint");
-        udp.bind(pcb, ([0, 0, 0, 0], 0).into()).expect("a free port");
+        udp.bind(pcb, ([0, 0, 0, 0], 0).into())
+            .expect("a free port");
         ports.push(udp.local_addr(pcb).expect("bound").port());
         udp.close(pcb).expect("live");
     }

@@ -76,10 +76,16 @@ fn an_idle_hour_does_not_make_what_is_in_flight_look_lost() {
     );
     let pcb = app.pcb();
     t.write(pcb, 1, 100);
-    t.run(&mut app, "> P. 1:101(100) ack 1\nwait 100\n< . 1:1(0) ack 101 win 10000");
+    t.run(
+        &mut app,
+        "> P. 1:101(100) ack 1\nwait 100\n< . 1:1(0) ack 101 win 10000",
+    );
     t.wait(&mut app, std::time::Duration::from_secs(40 * 60));
     t.write(pcb, 101, 100);
     t.run(&mut app, "> P. 101:201(100) ack 1");
     t.wait(&mut app, std::time::Duration::from_millis(150));
-    t.run(&mut app, "< . 1:1(0) ack 101 win 9000\n> nothing\n< . 1:1(0) ack 101 win 8000\n> nothing");
+    t.run(
+        &mut app,
+        "< . 1:1(0) ack 101 win 9000\n> nothing\n< . 1:1(0) ack 101 win 8000\n> nothing",
+    );
 }

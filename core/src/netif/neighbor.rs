@@ -444,7 +444,10 @@ impl Neighbor {
                 Some(Due::GaveUp { netif, addr })
             }
             State::Resolving { requests, next } => {
-                *next = now + (ASK_INTERVAL * (1 << *requests)).min(MAX_WAIT);
+                // RFC 1122 §2.3.2.1: twice as long each time.
+                let wait = ASK_INTERVAL.as_micros() << (*requests).min(16);
+                let wait = u64::try_from(wait).map_or(MAX_WAIT, Duration::from_micros);
+                *next = now + wait.min(MAX_WAIT);
                 *requests += 1;
                 ask(None)
             }

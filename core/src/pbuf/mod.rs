@@ -114,7 +114,8 @@ impl Pbuf {
         let first = len.min(size.checked_sub(headroom).ok_or(NoBufs)?);
         let mut left = len - first;
         // Asked first, so that a hopeless request does not take the blocks of others for a while.
-        if left.div_ceil(size) >= pool.available() {
+        // (A block is never empty: the compiler does not know.)
+        if left.div_ceil(size.max(1)) >= pool.available() {
             return Err(NoBufs);
         }
         let mut head = Self::from_block(pool, headroom, first)?;

@@ -50,7 +50,7 @@ impl Pcb {
         }
         let sample = Duration::from_millis(u64::from(elapsed));
         self.tune.rtt = Some(match self.tune.rtt {
-            Some(rtt) if sample > rtt => rtt + (sample - rtt) / 8,
+            Some(rtt) if sample > rtt => rtt.saturating_add(sample.saturating_sub(rtt) / 8),
             _ => sample,
         });
     }

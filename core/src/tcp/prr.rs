@@ -52,7 +52,7 @@ impl Prr {
         self.delivered = self.delivered.saturating_add(delivered);
         let mut count = if inflight > ssthresh {
             let target = (u64::from(self.delivered) * u64::from(ssthresh))
-                .div_ceil(u64::from(self.recover_fs));
+                .div_ceil(u64::from(self.recover_fs.max(1)));
             u32::try_from(target)
                 .unwrap_or(u32::MAX)
                 .saturating_sub(self.out)

@@ -6,6 +6,7 @@ use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
 use super::min_rtt::MinRtt;
+use super::rtt::sum;
 use super::scoreboard::{Record, Scoreboard, Sent, SentStore};
 use super::stamp::Stamp;
 
@@ -108,7 +109,10 @@ impl Delivery {
         // last one if the echoed timestamp is older, or if it
         // came back faster than the path is.
         let older_copy = record.sent == Sent::Again
-            && (age < self.min_rtt || self.echo_age.is_some_and(|echo| echo > age + TICK));
+            && (age < self.min_rtt
+                || self
+                    .echo_age
+                    .is_some_and(|echo| echo > age.saturating_add(TICK)));
         let sent = (record.at, record.end);
         if !older_copy && self.newest.is_none_or(|newest| sent_after(sent, newest)) {
             self.newest = Some(sent);
@@ -212,7 +216,7 @@ impl Rack {
             return Duration::ZERO;
         }
         let min_rtt = self.min_rtt.value().unwrap_or(srtt);
-        (min_rtt * u32::from(self.reo_wnd_mult) / 4).min(srtt)
+        sum(Duration::ZERO, min_rtt, u32::from(self.reo_wnd_mult), 4).min(srtt)
     }
 
     /// RFC 8985 §6.2.5 "RACK_detect_loss": marks what is lost. Returns how long to wait for
@@ -234,7 +238,7 @@ impl Rack {
         {
             return None;
         }
-        let patience = self.rtt + self.reordering_window(board, srtt, repair);
+        let patience = sum(self.rtt, self.reordering_window(board, srtt, repair), 1, 1);
         let mut wait = None;
         board.mark_missing(store, |_, record| {
             if !sent_after(newest, (record.at, record.end)) {
@@ -261,7 +265,12 @@ impl Rack {
         now: Instant,
         srtt: Duration,
     ) {
-        let patience = self.rtt + self.reordering_window(board, srtt, Repair::Busy);
+        let patience = sum(
+            self.rtt,
+            self.reordering_window(board, srtt, Repair::Busy),
+            1,
+            1,
+        );
         board.mark_missing(store, |start, record| {
             start == una || record.at.age(now) >= patience
         });

@@ -30,13 +30,16 @@ impl Rtt {
             // RFC 6298 §2.2: the first measurement.
             None => Smoothed {
                 srtt: r,
-                rttvar: r / 2,
+                rttvar: Duration::from_nanos(nanos(r) / 2),
             },
             // RFC 6298 §2.3: RTTVAR first, with the old SRTT; alpha = 1/8, beta = 1/4.
-            Some(Smoothed { srtt, rttvar }) => Smoothed {
-                rttvar: rttvar * 3 / 4 + srtt.abs_diff(r) / 4,
-                srtt: srtt * 7 / 8 + r / 8,
-            },
+            Some(Smoothed { srtt, rttvar }) => {
+                let difference = nanos(srtt).abs_diff(nanos(r));
+                Smoothed {
+                    rttvar: Duration::from_nanos(nanos(rttvar) / 4 * 3 + difference / 4),
+                    srtt: Duration::from_nanos(nanos(srtt) / 8 * 7 + nanos(r) / 8),
+                }
+            }
         });
     }
 
@@ -57,10 +60,12 @@ impl Rtt {
             None => config.rto_initial,
             // RFC 6298 §2.3: SRTT + max(G, 4 RTTVAR). The variance term carries the minimum, as
             // in Linux, so that a long steady path does not time out on the first jitter.
-            Some(Smoothed { srtt, rttvar }) => srtt + (rttvar * 4).max(config.rto_min),
+            Some(Smoothed { srtt, rttvar }) => {
+                srtt.saturating_add(rttvar.saturating_mul(4).max(config.rto_min))
+            }
         };
         let doubled = base.saturating_mul(1 << self.backoff.min(16));
-        doubled.clamp(config.rto_min, config.rto_max.max(config.rto_min))
+        doubled.min(config.rto_max).max(config.rto_min)
     }
 
     /// Mean deviation of the round-trip time, if measured.
@@ -72,6 +77,17 @@ impl Rtt {
     pub(crate) fn srtt(&self) -> Option<Duration> {
         self.smoothed.map(|s| s.srtt)
     }
+}
+
+/// As a plain number; the operators of `Duration` can panic. 584 years fit, more counts as that.
+fn nanos(d: Duration) -> u64 {
+    u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// `a + b * numerator / denominator`, as large as it can be.
+pub(super) fn sum(a: Duration, b: Duration, numerator: u32, denominator: u32) -> Duration {
+    let part = nanos(b).saturating_mul(numerator.into()) / u64::from(denominator.max(1));
+    Duration::from_nanos(nanos(a).saturating_add(part))
 }
 
 #[cfg(test)]

@@ -232,11 +232,11 @@ impl Pcb {
             (Some(rtt), None, echo) => {
                 self.timed = None;
                 self.rtt
-                    .measured(echo.map_or(rtt, |echo| rtt.min(echo + TICK)));
+                    .measured(echo.map_or(rtt, |echo| rtt.min(echo.saturating_add(TICK))));
             }
             // An echo older than the last copy: of the first one, or of what came before it, if
             // an acknowledgement was lost. Karn's rule: no measurement, and the back-off stays.
-            (_, Some(copy), Some(echo)) if echo > copy + TICK => {}
+            (_, Some(copy), Some(echo)) if echo > copy.saturating_add(TICK) => {}
             (_, Some(copy), Some(_)) => self.rtt.measured(copy),
             (_, Some(_), None) => self.rtt.progress(),
             (None, None, _) => {

@@ -75,9 +75,9 @@ impl Pcb {
             _ if !quiet || !free => return,
             // RFC 8985 §7.2 "TLP_calc_PTO": a lone segment may be acknowledged late.
             Some(srtt) if self.snd.in_flight() <= self.effective_mss() => {
-                2 * srtt + config.max_ack_delay
+                srtt.saturating_mul(2).saturating_add(config.max_ack_delay)
             }
-            Some(srtt) => (2 * srtt).max(LEAST),
+            Some(srtt) => srtt.saturating_mul(2).max(LEAST),
             None => Duration::from_secs(1),
         };
         self.timers.start(Timer::TailProbe, now, wait);
@@ -90,7 +90,10 @@ impl Pcb {
     /// RFC 8985 §7.2 leaves it to the retransmission timer, RFC 9002 §6.2 (QUIC) does not.
     fn repair_patience(&self, srtt: Duration) -> Option<Duration> {
         let tries = self.selective.repair_probes;
-        (tries < REPAIR_PROBES).then(|| (2 * srtt).max(LEAST) * (1 << tries))
+        (tries < REPAIR_PROBES).then(|| {
+            let first = srtt.saturating_mul(2).max(LEAST);
+            first.saturating_mul(1 << tries)
+        })
     }
 
     /// The timer expired (RFC 8985 §7.3 "TLP_send_probe").

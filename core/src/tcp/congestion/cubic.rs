@@ -103,10 +103,10 @@ impl Cubic {
             // RFC 9438 §4.3: the region where NewReno is faster.
             return u32::try_from(friendly.saturating_sub(window)).unwrap_or(0);
         }
-        let ahead = w_cubic(&epoch, millis(elapsed + acked.srtt), mss);
+        let ahead = w_cubic(&epoch, millis(elapsed.saturating_add(acked.srtt)), mss);
         // RFC 9438 §4.2: target, between cwnd and 1.5 cwnd; §4.4: (target - cwnd)/cwnd for each
         // segment acknowledged.
-        let target = ahead.clamp(window, window + window / 2);
+        let target = ahead.max(window).min(window + window / 2);
         self.fraction += (((target - window) * bytes) << 16) / window;
         let whole = self.fraction >> 16;
         self.fraction &= 0xffff;

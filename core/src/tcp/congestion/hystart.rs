@@ -91,7 +91,7 @@ impl HyStart {
         match self.phase {
             Phase::SlowStart => {
                 let threshold = (last / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
-                if this >= last + threshold {
+                if this >= last.saturating_add(threshold) {
                     self.phase = Phase::Conservative {
                         rounds: 0,
                         baseline: this,
