@@ -437,7 +437,7 @@ fn host(rng: &mut Rng, strict: bool) -> HostPlan {
     let tcp = &mut config.tcp;
     let windows: &[u32] = match strict {
         true => &[1_000, 1_460, 4_096, 8_192, 16_384, 65_535, 131_072],
-        false => &[1, 100, 536, 1_460, 4_096, 16_384, 65_535, 131_072],
+        false => &[16, 100, 536, 1_460, 4_096, 16_384, 65_535, 131_072],
     };
     tcp.rcv_wnd = pick(rng, windows);
     tcp.rcv_wnd_max = if chance(rng, 0.3) {
@@ -589,7 +589,7 @@ fn side(rng: &mut Rng, bytes: u64, strict: bool, rounds: u64) -> Side {
         end,
         options: Options {
             nagle: pick(rng, &[Nagle::Enabled, Nagle::Enabled, Nagle::Disabled]),
-            cork: if chance(rng, 0.1) {
+            cork: if strict && chance(rng, 0.1) {
                 Cork::On
             } else {
                 Cork::Off

@@ -17,7 +17,7 @@ const START: Instant = Instant::from_millis(1_000);
 /// Steps of a run; more mean that something turns in circles.
 const STEPS: u64 = 5_000_000;
 /// All flows have ended so long after the last fault: the applications have patience for less.
-const END: Duration = Duration::from_secs(4 * 3_600);
+const END: Duration = Duration::from_secs(24 * 3_600);
 /// Everything is at rest so long after the last flow.
 const REST: Duration = Duration::from_secs(3_600);
 
