@@ -5,8 +5,11 @@
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
+/// Kind, first and last number.
+type Records = &'static [(char, u16, u16)];
+
 /// What does not concern the stack as it is, and why.
-const ELSEWHERE: [(&str, &[(char, u16, u16)]); 5] = [
+const ELSEWHERE: [(&str, Records); 5] = [
     (
         "IPv6 is not there yet",
         &[
