@@ -72,3 +72,8 @@ fn finish(outcome: Result<ExitCode, String>) -> ExitCode {
         ExitCode::FAILURE
     })
 }
+
+/// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
