@@ -119,5 +119,7 @@ impl Service {
 
 fn first_interface(stack: &Stack) -> NetifStats {
     let first = stack.netifs().next();
-    first.and_then(|netif| stack.netif_stats(netif).ok().copied()).unwrap_or_default()
+    first
+        .and_then(|netif| stack.netif_stats(netif).ok().copied())
+        .unwrap_or_default()
 }
