@@ -13,21 +13,22 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use critical_section::RawRestoreState;
+use gannet_core::pbuf::Pool;
+use gannet_core::pbuf::storage::{Memory, Word, words};
 use gannet_core::tcp::{QuickAck, TcpStorage};
 use gannet_core::udp::UdpStorage;
-use gannet_core::{Config, IpStorage, Owner, Stack, Storage, ip_storage, pbuf_pool, tcp, udp};
+use gannet_core::{Config, IpStorage, Owner, Stack, Storage, ip_storage, pbuf, tcp, udp};
 use gannet_netconn::storage::{DatagramSlot, DirtyWord, Slot, Waiter};
 use gannet_netconn::sys::{EventId, Sys};
 use gannet_netconn::{
     Error, Instant, Kind, Net, Netconn, Patience, PollEntry, Ready, Service, Take, poll,
 };
-use loom::sync::{Condvar, Mutex, MutexGuard};
+use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 use loom::thread;
 
 loom::lazy_static! {
     static ref LOCK: Mutex<()> = Mutex::new(());
-    static ref SIGNALLED: Mutex<Vec<bool>> = Mutex::new(Vec::new());
-    static ref CHANGED: Condvar = Condvar::new();
+    static ref EVENTS: Mutex<Vec<Arc<Event>>> = Mutex::new(Vec::new());
 }
 
 /// Who is in the critical section, and how often it was entered again.
@@ -84,31 +85,59 @@ impl Sys for Loom {
     }
 
     fn event_new(&self) -> Option<EventId> {
-        let mut events = SIGNALLED.lock().expect("no panic");
-        events.push(false);
+        let mut events = EVENTS.lock().expect("no panic");
+        events.push(Arc::new(Event {
+            signalled: Mutex::new(false),
+            changed: Condvar::new(),
+        }));
         Some(EventId(events.len() - 1))
     }
 
-    fn event_signal(&self, event: EventId) {
-        SIGNALLED.lock().expect("no panic")[event.0] = true;
-        CHANGED.notify_all();
+    fn event_signal(&self, id: EventId) {
+        let event = event(id);
+        *event.signalled.lock().expect("no panic") = true;
+        event.changed.notify_one();
     }
 
-    fn event_signal_from_isr(&self, event: EventId) {
-        self.event_signal(event);
+    fn event_signal_from_isr(&self, id: EventId) {
+        self.event_signal(id);
     }
 
-    fn event_wait(&self, event: EventId, _: Option<Duration>) -> bool {
-        let mut events = SIGNALLED.lock().expect("no panic");
-        while !events[event.0] {
-            events = CHANGED.wait(events).expect("no panic");
+    fn event_wait(&self, id: EventId, _: Option<Duration>) -> bool {
+        let event = event(id);
+        let mut signalled = event.signalled.lock().expect("no panic");
+        while !*signalled {
+            signalled = event.changed.wait(signalled).expect("no panic");
         }
-        std::mem::take(&mut events[event.0])
+        std::mem::take(&mut *signalled)
     }
 }
 
-pbuf_pool! { static TX: [512; 16] + refs 32 }
-pbuf_pool! { static HEADERS: [128; 16] + refs 8 }
+/// One thread waits for it at a time.
+struct Event {
+    signalled: Mutex<bool>,
+    changed: Condvar,
+}
+
+fn event(id: EventId) -> Arc<Event> {
+    Arc::clone(&EVENTS.lock().expect("no panic")[id.0])
+}
+
+/// A fresh pool: what an execution has not given back must not be missing in the next one.
+fn pool<const N: usize, const SIZE: usize>(name: &'static str) -> &'static Pool {
+    let memory: &'static Memory<N, SIZE> = Box::leak(Box::new(Memory::new()));
+    // SAFETY: all of it is new, and nobody else gets it.
+    let pool = unsafe {
+        Pool::new(
+            name,
+            memory,
+            leaked(2 * N, pbuf::storage::Slot::new),
+            leaked(words(N), Word::new),
+            leaked(words(2 * N), Word::new),
+        )
+    };
+    Box::leak(Box::new(pool))
+}
 
 /// Storage that is never given back.
 fn leaked<T>(n: usize, new: fn() -> T) -> &'static mut [T] {
@@ -116,16 +145,20 @@ fn leaked<T>(n: usize, new: fn() -> T) -> &'static mut [T] {
 }
 
 fn net() -> &'static Net {
+    net_over(pool::<8, 512>("tx"))
+}
+
+fn net_over(tx_pool: &'static Pool) -> &'static Net {
     Box::leak(Box::new(Net::new(
         leaked(4, Slot::new),
         leaked(1, DirtyWord::new),
         leaked(2, DatagramSlot::new),
         leaked(4, Waiter::new),
-        &TX,
+        tx_pool,
     )))
 }
 
-fn storage() -> Storage {
+fn storage(tx_pool: &'static Pool) -> Storage {
     Storage {
         tcp: TcpStorage {
             pcbs: leaked(4, tcp::PcbSlot::new),
@@ -148,12 +181,12 @@ fn storage() -> Storage {
             reassembly: leaked(1, ip_storage::ReassemblySlot::new),
             loopback: leaked(8, ip_storage::LoopbackSlot::new),
         },
-        tx_pool: &TX,
-        header_pool: &HEADERS,
+        tx_pool,
+        header_pool: pool::<8, 128>("headers"),
     }
 }
 
-/// One model at a time: they share the pools and the section.
+/// One model at a time: they share the section.
 fn model(preemptions: usize, body: impl Fn() + Sync + Send + 'static) {
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one = ONE
@@ -168,9 +201,12 @@ fn model(preemptions: usize, body: impl Fn() + Sync + Send + 'static) {
 /// Runs `body` beside the tcpip thread of a stack.
 fn with_stack(preemptions: usize, body: impl Fn(&'static Net) + Send + Sync + 'static) {
     model(preemptions, move || {
-        let net = net();
+        let tx_pool = pool::<8, 512>("tx");
+        let net = net_over(tx_pool);
         let tcpip = thread::spawn(move || {
-            let mut stack = Stack::new(storage(), Config::default(), &mut |bytes| bytes.fill(1));
+            let mut stack = Stack::new(storage(tx_pool), Config::default(), &mut |bytes| {
+                bytes.fill(1)
+            });
             let mut service = Service::new(net, Owner(0));
             net.run(&mut stack, &mut [&mut service]).expect("an event");
         });
@@ -273,7 +309,7 @@ fn the_last_of_two_owners_closes() {
 
 #[test]
 fn closing_a_listener_wakes_who_accepts() {
-    with_stack(1, |net| {
+    with_stack(2, |net| {
         let listener = Netconn::new(net, Kind::Tcp).expect("free");
         listener.bind(local(7)).expect("free");
         listener.listen(1).expect("bound");
@@ -285,7 +321,7 @@ fn closing_a_listener_wakes_who_accepts() {
 
 #[test]
 fn what_was_written_before_a_close_arrives() {
-    with_stack(1, |net| {
+    with_stack(2, |net| {
         let listener = Netconn::new(net, Kind::Tcp).expect("free");
         // Time stands still: no acknowledgement may wait for it.
         listener
