@@ -319,21 +319,45 @@ fn closing_a_listener_wakes_who_accepts() {
     });
 }
 
+/// A listener, and a connection to it from both ends, whose server end acknowledges at once.
+fn connection(net: &'static Net) -> [Netconn; 3] {
+    let listener = Netconn::new(net, Kind::Tcp).expect("free");
+    // Time stands still: no acknowledgement may wait for it.
+    listener
+        .change_settings(|settings| settings.quick_ack = QuickAck::On)
+        .expect("open");
+    listener.bind(local(7)).expect("free");
+    listener.listen(1).expect("bound");
+    let client = Netconn::new(net, Kind::Tcp).expect("free");
+    client
+        .connect(local(7), Patience::Forever)
+        .expect("somebody listens");
+    let server = listener.accept().expect("it waits");
+    [listener, client, server]
+}
+
+#[test]
+fn what_is_written_beside_an_acknowledgement_leaves() {
+    with_stack(2, |net| {
+        let [listener, client, server] = connection(net);
+        let writer = thread::spawn(move || {
+            assert_eq!(client.send(b"a"), Ok(1));
+            // Waits for the acknowledgement of the first (Nagle), which may be there already.
+            assert_eq!(client.send(b"b"), Ok(1));
+        });
+        let (mut count, mut buf) = (0, [0; 4]);
+        while count < 2 {
+            count += server.recv(&mut buf).expect("no error");
+        }
+        writer.join().expect("no panic");
+        [client, server, listener].iter().for_each(Netconn::close);
+    });
+}
+
 #[test]
 fn what_was_written_before_a_close_arrives() {
     with_stack(2, |net| {
-        let listener = Netconn::new(net, Kind::Tcp).expect("free");
-        // Time stands still: no acknowledgement may wait for it.
-        listener
-            .change_settings(|settings| settings.quick_ack = QuickAck::On)
-            .expect("open");
-        listener.bind(local(7)).expect("free");
-        listener.listen(1).expect("bound");
-        let client = Netconn::new(net, Kind::Tcp).expect("free");
-        client
-            .connect(local(7), Patience::Forever)
-            .expect("somebody listens");
-        let server = listener.accept().expect("it waits");
+        let [listener, client, server] = connection(net);
         let writer = thread::spawn(move || {
             assert_eq!(client.send(b"a"), Ok(1));
             assert_eq!(client.send(b"b"), Ok(1));
