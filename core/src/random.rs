@@ -30,6 +30,9 @@ impl Keyed {
     }
 
     /// The function itself: the same input gives the same number.
+    // Inlined, for the lengths are constants where it is called: the input is then put together
+    // by a few stores.
+    #[inline(always)]
     pub(crate) fn hash(&self, parts: &[&[u8]]) -> u64 {
         // In one piece: the hasher's bookkeeping for parts costs as much as the function.
         let mut input = [0; LONGEST_INPUT];
@@ -41,11 +44,16 @@ impl Keyed {
             room.copy_from_slice(part);
             len += part.len();
         }
-        let input = input.get(..len).unwrap_or_default();
+        self.hash_bytes(input.get(..len).unwrap_or_default())
+    }
+
+    #[inline(never)]
+    fn hash_bytes(&self, input: &[u8]) -> u64 {
         SipHasher24::new_with_key(&self.key).hash(input)
     }
 
     /// As [`Keyed::hash`], which gives the same, for input of any length.
+    #[cold]
     fn hash_long(&self, parts: &[&[u8]]) -> u64 {
         let mut hasher = SipHasher24::new_with_key(&self.key);
         for part in parts {

@@ -1,9 +1,14 @@
 //! Static storage for a stack, declared by the user with its sizes and taken once.
+//!
+//! The slots are written when they are taken. As statics with a value they would be in `.data`, and
+//! a firmware's image would hold all of them.
+use core::mem::MaybeUninit;
+
 use crate::pbuf::Pool;
 use crate::stack::Storage;
 
 #[doc(hidden)]
-pub use static_cell::ConstStaticCell;
+pub use static_cell::{ConstStaticCell, StaticCell};
 
 /// The storage of a stack in statics; declared with [`stack_storage!`](crate::stack_storage).
 pub struct StorageCell {
@@ -26,6 +31,28 @@ impl core::fmt::Debug for StorageCell {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("StorageCell").finish_non_exhaustive()
     }
+}
+
+/// Takes the memory of `cell` and fills it with `new` ones. `None`: it was taken before.
+#[doc(hidden)]
+#[allow(
+    unsafe_code,
+    reason = "an array too large for the stack is filled in place"
+)]
+#[expect(
+    clippy::mut_from_ref,
+    reason = "the cell gives its memory away once, for good"
+)]
+pub fn take_slots<T, const N: usize>(
+    cell: &'static StaticCell<[T; N]>,
+    new: fn() -> T,
+) -> Option<&'static mut [T]> {
+    let slots: &mut [MaybeUninit<T>; N] = cell.try_uninit()?.as_mut();
+    for slot in &mut *slots {
+        slot.write(new());
+    }
+    // SAFETY: each was written just now.
+    Some(unsafe { slots.assume_init_mut() })
 }
 
 /// Declares the storage of a [`Stack`](crate::Stack): everything it will ever use but the pools.
@@ -114,13 +141,13 @@ macro_rules! stack_storage {
     };
 }
 
-/// A static array of `$n` unused `$slot`s, taken once.
+/// `$n` unused `$slot`s in a static, taken once.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __static_slots {
     ($slot:ty, $n:expr) => {{
-        static SLOTS: $crate::resources::ConstStaticCell<[$slot; $n]> =
-            $crate::resources::ConstStaticCell::new([const { <$slot>::new() }; $n]);
-        SLOTS.try_take()?
+        static SLOTS: $crate::resources::StaticCell<[$slot; $n]> =
+            $crate::resources::StaticCell::new();
+        $crate::resources::take_slots(&SLOTS, <$slot>::new)?
     }};
 }

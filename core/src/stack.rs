@@ -179,6 +179,16 @@ impl Stack {
         }
     }
 
+    /// Checks what must hold between turns, whatever the network did; for tests.
+    ///
+    /// # Errors
+    /// What is violated.
+    #[cfg(feature = "invariants")]
+    #[doc(hidden)]
+    pub fn check_invariants(&self) -> Result<(), &'static str> {
+        self.tcp.check_invariants()
+    }
+
     pub(crate) fn tcp_event(&mut self) -> Option<(Owner, tcp::Event)> {
         self.tcp.next_event()
     }

@@ -37,6 +37,8 @@ impl Instant {
     }
 
     /// Time passed since `earlier`; zero if `earlier` lies ahead.
+    // Two divisions, which on 32 bits are calls: not in each of the many places that ask.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
@@ -46,10 +48,7 @@ impl Add<Duration> for Instant {
     type Output = Self;
     /// Saturates at [`Instant::MAX`]: a deadline that far off is no deadline.
     fn add(self, d: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(d.as_micros()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(micros(d)))
     }
 }
 
@@ -62,10 +61,7 @@ impl AddAssign<Duration> for Instant {
 impl Sub<Duration> for Instant {
     type Output = Self;
     fn sub(self, d: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(u64::try_from(d.as_micros()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_sub(micros(d)))
     }
 }
 
@@ -73,6 +69,14 @@ impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:06}s", self.0 / 1_000_000, self.0 % 1_000_000)
     }
+}
+
+/// Whole microseconds of `d`; `Duration` itself counts them in 128 bits, which is slow and long.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn micros(d: Duration) -> u64 {
+    d.as_secs()
+        .saturating_mul(1_000_000)
+        .saturating_add(d.subsec_micros().into())
 }
 
 /// The earlier of two optional deadlines.

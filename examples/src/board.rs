@@ -73,8 +73,9 @@ static STOP: OnceLock<Event> = OnceLock::new();
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
 impl Board {
-    /// Sleeps until the board is asked to end.
-    pub fn run_until_stopped(&self) {
+    /// Tells the host's side that the board serves, and sleeps until it is asked to end.
+    pub fn serve_until_stopped(&self) {
+        crate::host::tell_ready();
         while !STOPPED.load(Ordering::Acquire) {
             if let Some(stop) = STOP.get() {
                 stop.wait(None);

@@ -1,6 +1,5 @@
 //! The classic small services' texts and the control protocol of `services` and `services_raw`.
 use core::net::{Ipv4Addr, SocketAddr};
-use core::str::FromStr;
 use std::time::SystemTime;
 
 /// Ports, RFC numbers: echo (RFC 862), discard (RFC 863), daytime (RFC 867), character generator
@@ -50,11 +49,11 @@ pub fn daytime() -> String {
 
 /// What a datagram to the control port asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum Command<'a> {
     /// `ping`: to be answered with `pong`.
     Ping,
-    /// `stats`: to be answered with the counters as JSON.
-    Stats,
+    /// `stats [SECTION]`: to be answered with the counters as JSON, or a section of them.
+    Stats(Option<&'a str>),
     /// `connect IP PORT`: connect, and echo until the end of the stream.
     Connect(SocketAddr),
     /// `send IP PORT N`: connect, send N bytes of the pattern, close.
@@ -65,19 +64,19 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoCommand;
 
-impl FromStr for Command {
-    type Err = NoCommand;
-
-    fn from_str(text: &str) -> Result<Self, NoCommand> {
+impl<'a> Command<'a> {
+    fn parse(text: &'a str) -> Result<Self, NoCommand> {
         let mut words = text.split_ascii_whitespace();
         let name = words.next();
+        if name == Some("stats") {
+            return Ok(Self::Stats(words.next()));
+        }
         let mut addr = || -> Option<SocketAddr> {
             let ip: Ipv4Addr = words.next()?.parse().ok()?;
             Some((ip, words.next()?.parse().ok()?).into())
         };
         let command = match name {
             Some("ping") => Self::Ping,
-            Some("stats") => Self::Stats,
             Some("connect") => Self::Connect(addr().ok_or(NoCommand)?),
             Some("send") => {
                 let to = addr().ok_or(NoCommand)?;
@@ -98,10 +97,8 @@ impl FromStr for Command {
 ///
 /// # Errors
 /// [`NoCommand`].
-pub fn command(datagram: &[u8]) -> Result<Command, NoCommand> {
-    core::str::from_utf8(datagram)
-        .map_err(|_| NoCommand)?
-        .parse()
+pub fn command(datagram: &[u8]) -> Result<Command<'_>, NoCommand> {
+    Command::parse(core::str::from_utf8(datagram).map_err(|_| NoCommand)?)
 }
 
 #[cfg(test)]
@@ -112,7 +109,7 @@ mod tests {
     fn commands_are_read() {
         let peer = SocketAddr::from(([10, 0, 0, 1], 80));
         assert_eq!(command(b"ping\n"), Ok(Command::Ping));
-        assert_eq!(command(b"stats"), Ok(Command::Stats));
+        assert_eq!(command(b"stats tcp"), Ok(Command::Stats(Some("tcp"))));
         assert_eq!(command(b"connect 10.0.0.1 80"), Ok(Command::Connect(peer)));
         assert_eq!(
             command(b" send 10.0.0.1 80 5000\r\n"),

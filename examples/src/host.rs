@@ -2,7 +2,7 @@
 //! and ends both together.
 use core::time::Duration;
 use std::env;
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use crate::gateway::{Forwards, Gateway};
 use crate::options::{Forward, Link, Network, Protocol};
@@ -27,11 +27,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Asked for on both ends of a socket pair; Linux gives what it allows.
 const SOCKET_BUFFER: usize = 1 << 20;
 
+/// What the program is to the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The user is told where it is once it serves.
+    Server,
+    Client,
+}
+
 /// Starts the board and serves it until it ends, or until this process is asked to end.
 ///
 /// # Errors
 /// A sentence for the user.
-pub(crate) fn run(network: &Network) -> Result<ExitCode, String> {
+pub(crate) fn run(network: &Network, role: Role) -> Result<ExitCode, String> {
     let subnet = network.subnet()?;
     // First of all: later, sockets would be in another namespace.
     let forwards = match network.link() {
@@ -43,7 +51,9 @@ pub(crate) fn run(network: &Network) -> Result<ExitCode, String> {
         Link::Tap(_) => Forwards::default(),
         Link::Gateway | Link::OwnTap => bind(&network.forwards)?,
     };
-    let signals = signals().map_err(|error| format!("signals can't be caught: {error}"))?;
+    let caught = |signals| catch(signals).map_err(|e| format!("signals can't be caught: {e}"));
+    let end = caught(&[SIGINT, SIGTERM, SIGHUP])?;
+    let ready = caught(&[SIGUSR1])?;
     let announce = announcement(network, &forwards);
     let (board_end, own_end) = match network.link() {
         Link::Gateway => pair().map(|(board, host)| (board, Some(host)))?,
@@ -54,8 +64,16 @@ pub(crate) fn run(network: &Network) -> Result<ExitCode, String> {
         Link::Tap(name) => through(network, tap::attach(name)?.0)?,
     };
     let mut board = Board::start(board_end)?;
-    for line in announce {
-        println!("{line}");
+    if role == Role::Server {
+        wait(&[board.pidfd.as_fd(), end.as_fd(), ready.as_fd()], None)
+            .map_err(|error| format!("waiting failed: {error}"))?;
+        // If it is not ready, it has ended, and what follows notices.
+        if matches!(wait(&[ready.as_fd()], Some(Duration::ZERO)), Ok(true)) {
+            for line in announce {
+                // Nobody has to read it.
+                let _ = writeln!(io::stdout(), "{line}");
+            }
+        }
     }
     match network.link() {
         Link::Gateway => {
@@ -71,12 +89,12 @@ pub(crate) fn run(network: &Network) -> Result<ExitCode, String> {
             )
             .map_err(|error| format!("the gateway can't start: {error}"))?;
             gateway
-                .serve(&[board.pidfd.as_fd(), signals.as_fd()])
+                .serve(&[board.pidfd.as_fd(), end.as_fd()])
                 .map_err(|error| format!("the gateway failed: {error}"))?;
         }
         Link::OwnTap | Link::Tap(_) => {
             tap::forward(forwards, network.addr);
-            wait(&[board.pidfd.as_fd(), signals.as_fd()], None)
+            wait(&[board.pidfd.as_fd(), end.as_fd()], None)
                 .map_err(|error| format!("waiting failed: {error}"))?;
         }
     }
@@ -148,13 +166,21 @@ fn wait(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<bool> {
     }
 }
 
-/// Can be read from once a signal has asked this process to end.
-fn signals() -> io::Result<UnixStream> {
+/// Can be read from once one of `signals` was sent to this process.
+fn catch(signals: &[i32]) -> io::Result<UnixStream> {
     let (reader, writer) = UnixStream::pair()?;
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
+    for signal in signals {
+        signal_hook::low_level::pipe::register(*signal, writer.try_clone()?)?;
     }
     Ok(reader)
+}
+
+/// Told by the board: it serves now.
+pub(crate) fn tell_ready() {
+    if let Some(parent) = rustix::process::getppid() {
+        // It ends with the parent anyway.
+        let _ = kill_process(parent, Signal::USR1);
+    }
 }
 
 /// The board's end of the link through the TAP device `tap`: that itself, or with faults a socket
@@ -208,12 +234,9 @@ fn bind(wanted: &[Forward]) -> Result<Forwards, String> {
 
 /// What the user is told about where the board is.
 fn announcement(network: &Network, forwards: &Forwards) -> Vec<String> {
-    let mut lines = vec![format!("board {} behind {}", network.addr, network.gateway)];
+    let mut lines = Vec::new();
     if let Link::Tap(name) = network.link() {
-        lines.push(format!(
-            "http://{}/ on {name}, once that is up",
-            network.addr
-        ));
+        lines.push(format!("the board is {} on {name}", network.addr));
     }
     for (listener, board) in &forwards.tcp {
         if let Ok(addr) = listener.local_addr() {

@@ -26,12 +26,13 @@ use std::env;
 use std::process::ExitCode;
 
 use board::{Board, Raw};
+use host::Role;
 use options::{Forward, Network};
 
 /// A program with a network.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
-    /// Ports forwarded if the command line names none, as `HOST:BOARD[/udp]`.
+    /// Ports forwarded if the command line names none, as `HOST:BOARD[/udp]`; none for a client.
     pub forwards: &'static [&'static str],
     /// Its application on the raw API, if it has one.
     pub raw: Option<Raw>,
@@ -51,7 +52,11 @@ pub fn run(mut network: Network, program: Program) -> ExitCode {
                 .map(|forward| forward.parse::<Forward>());
             network.forwards = defaults.collect::<Result<_, _>>().expect("well written");
         }
-        host::run(&network)
+        let role = match program.forwards {
+            [] => Role::Client,
+            _ => Role::Server,
+        };
+        host::run(&network, role)
     };
     finish(outcome)
 }

@@ -30,6 +30,7 @@ pub fn stats() -> Result<Value, Error> {
     }
     let (tcp, udp, ip) = (snapshot.tcp, snapshot.udp, snapshot.ip);
     let (icmp, arp, census) = (snapshot.icmp, snapshot.arp, snapshot.census);
+    let interface = snapshot.interface;
     Ok(json!({
         "uptime_us": now().as_micros(),
         "connections": {
@@ -120,6 +121,16 @@ pub fn stats() -> Result<Value, Error> {
             "out_suppressed": icmp.out_suppressed,
             "out_errors": icmp.out_errors,
         },
+        "interface": {
+            "in_frames": interface.in_frames,
+            "in_octets": interface.in_octets,
+            "in_errors": interface.in_errors,
+            "in_discards": interface.in_discards,
+            "in_unknown_protocols": interface.in_unknown_protocols,
+            "out_frames": interface.out_frames,
+            "out_octets": interface.out_octets,
+            "out_discards": interface.out_discards,
+        },
         "arp": {
             "in_packets": arp.in_packets,
             "in_errors": arp.in_errors,
@@ -132,4 +143,16 @@ pub fn stats() -> Result<Value, Error> {
             "table_full": arp.table_full,
         },
     }))
+}
+
+/// The counters as one line of JSON, or one section of them, as an answer to a command.
+pub fn answer(section: Option<&str>) -> String {
+    match (stats(), section) {
+        (Err(error), _) => error.to_string(),
+        (Ok(all), None) => all.to_string(),
+        (Ok(all), Some(section)) => match all.get(section) {
+            Some(section) => section.to_string(),
+            None => format!("no counters of {section}"),
+        },
+    }
 }

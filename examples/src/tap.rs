@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -67,7 +68,7 @@ fn carry(kernel: &OwnedFd, board: &OwnedFd, faults: Faults) -> rustix::io::Resul
         for (from, to, path) in &mut paths {
             let mut frame = [0; LARGEST_FRAME];
             loop {
-                match rustix::io::read(&*from, &mut frame) {
+                match rustix::io::read(*from, &mut frame) {
                     Ok(0) => return Ok(()),
                     Ok(len) => path.push(now, frame.get(..len).unwrap_or(&[])),
                     Err(Errno::AGAIN) => break,
@@ -77,7 +78,7 @@ fn carry(kernel: &OwnedFd, board: &OwnedFd, faults: Faults) -> rustix::io::Resul
             }
             while let Some(frame) = path.pop(now) {
                 // A full link, or one that is down, loses it.
-                let _ = rustix::io::write(&*to, &frame);
+                let _ = rustix::io::write(*to, &frame);
             }
         }
         let next = paths
@@ -163,9 +164,9 @@ fn forward_datagrams(host: Arc<UdpSocket>, board: SocketAddr) {
         let Ok((len, from)) = host.recv_from(&mut buffer) else {
             continue;
         };
-        if !senders.contains_key(&from) {
+        if let Entry::Vacant(vacant) = senders.entry(from) {
             match answer_to(Arc::clone(&host), from, board) {
-                Ok(socket) => senders.insert(from, socket),
+                Ok(socket) => vacant.insert(socket),
                 Err(_) => continue,
             };
         }

@@ -2,6 +2,7 @@
 use core::cell::Cell;
 
 use critical_section::Mutex;
+use gannet_core::netif::NetifStats;
 use gannet_core::tcp::TcpStats;
 use gannet_core::udp::UdpStats;
 use gannet_core::{ArpStats, IcmpStats, IpStats, Stack, TcpCensus};
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub icmp: IcmpStats,
     /// What ARP has counted.
     pub arp: ArpStats,
+    /// What the first interface has counted; zeros without one.
+    pub interface: NetifStats,
     /// How many TCP connections there are.
     pub census: TcpCensus,
 }
@@ -103,6 +106,7 @@ impl Service {
             ip: *stack.ip_stats(),
             icmp: *stack.icmp_stats(),
             arp: *stack.arp_stats(),
+            interface: first_interface(stack),
             census: stack.tcp_census(),
         };
         critical_section::with(|cs| {
@@ -111,4 +115,11 @@ impl Service {
         });
         net.signal(Wake { set, ..Wake::NONE });
     }
+}
+
+fn first_interface(stack: &Stack) -> NetifStats {
+    let first = stack.netifs().next();
+    first
+        .and_then(|netif| stack.netif_stats(netif).ok().copied())
+        .unwrap_or_default()
 }

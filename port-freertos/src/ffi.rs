@@ -70,6 +70,8 @@ unsafe extern "C" {
     pub(crate) fn vTaskPrioritySet(task: Handle, priority: UBase);
     pub(crate) fn uxTaskPriorityGet(task: Handle) -> UBase;
     pub(crate) fn xTaskGetCurrentTaskHandle() -> Handle;
+    #[cfg(not(unix))]
+    pub(crate) fn uxTaskGetStackHighWaterMark(task: Handle) -> UBase;
     pub(crate) fn vTaskSetTimeOutState(now: *mut TimeOut);
 
     pub(crate) fn xQueueGenericCreate(length: UBase, item_size: UBase, kind: u8) -> Handle;
@@ -82,6 +84,11 @@ unsafe extern "C" {
     pub(crate) fn xQueueGiveFromISR(queue: Handle, woken: *mut Base) -> Base;
     pub(crate) fn xQueueSemaphoreTake(queue: Handle, wait: Tick) -> Base;
     pub(crate) fn vQueueDelete(queue: Handle);
+
+    pub(crate) fn pvPortMalloc(size: usize) -> *mut c_void;
+    pub(crate) fn vPortFree(piece: *mut c_void);
+    pub(crate) safe fn xPortGetFreeHeapSize() -> usize;
+    pub(crate) safe fn xPortGetMinimumEverFreeHeapSize() -> usize;
 
     // shim.c of freertos-next: macros of the kernel as functions.
     pub(crate) safe fn freertos_rs_get_portTICK_PERIOD_MS() -> Tick;

@@ -17,10 +17,10 @@ pub mod counters;
 #[cfg(unix)]
 mod critical;
 mod delay;
-#[cfg(unix)]
 pub mod device;
 mod event;
 mod ffi;
+mod heap;
 #[cfg(unix)]
 pub mod host;
 #[cfg(unix)]
@@ -31,6 +31,7 @@ mod task;
 pub use self::clock::now;
 pub use self::delay::{Delay, delay};
 pub use self::event::{Event, FreeRtos};
+pub use self::heap::Heap;
 #[cfg(unix)]
 pub use self::scheduler::run;
 #[cfg(not(unix))]

@@ -71,6 +71,18 @@ impl Task {
         Priority(u8::try_from(priority).unwrap_or(u8::MAX))
     }
 
+    /// Words of its stack that were never used so far. The simulator's tasks have other stacks.
+    ///
+    /// # Safety
+    ///
+    /// The task has not ended.
+    #[cfg(not(unix))]
+    #[doc(alias = "uxTaskGetStackHighWaterMark")]
+    pub unsafe fn stack_left(self) -> usize {
+        // SAFETY: by contract the handle is live.
+        unsafe { ffi::uxTaskGetStackHighWaterMark(self.as_ptr()) as usize }
+    }
+
     /// Changes its priority.
     ///
     /// # Safety

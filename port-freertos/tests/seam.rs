@@ -1,4 +1,5 @@
-//! The OS seam's contract: events, time, delays, interrupts; on either simulator port.
+//! The OS seam's contract: events, time, delays, interrupts, the heap; on either simulator port.
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use embedded_hal::delay::DelayNs;
 use gannet_netconn::sys::{EventId, Sys};
 use gannet_port_freertos::interrupt::{self, Line};
 use gannet_port_freertos::{
-    Delay, Event, FreeRtos, Priority, Task, counters, delay, host, now, run, spawn,
+    Delay, Event, FreeRtos, Heap, Priority, Task, counters, delay, host, now, run, spawn,
 };
 
 gannet_port_freertos::host!();
@@ -316,4 +317,36 @@ fn an_event_of_an_earlier_run_is_refused() {
     );
     run(move || drop(own));
     run(|| assert!(Event::new().is_ok()));
+}
+
+#[test]
+fn the_heap_gives_any_alignment_and_takes_everything_back() {
+    run(|| {
+        let before = Heap.available();
+        let mut pieces = Vec::new();
+        for align in [1, 2, 4, 8, 16, 32, 64, 256, 4_096] {
+            for size in [1, 7, 8, 100, 5_000] {
+                let layout = Layout::from_size_align(size, align).unwrap();
+                // SAFETY: the size is not zero.
+                let piece = unsafe { Heap.alloc(layout) };
+                assert!(!piece.is_null());
+                assert_eq!(piece.addr() % align, 0, "{layout:?}");
+                // SAFETY: as many bytes were allocated.
+                unsafe { piece.write_bytes(align as u8, size) };
+                pieces.push((piece, layout));
+            }
+        }
+        for (piece, layout) in pieces {
+            // SAFETY: it was allocated with this layout, and written.
+            let bytes = unsafe { std::slice::from_raw_parts(piece, layout.size()) };
+            let written = layout.align() as u8;
+            assert!(bytes.iter().all(|byte| *byte == written), "{layout:?}");
+            // SAFETY: as above, and nobody uses it any more.
+            unsafe { Heap.dealloc(piece, layout) };
+        }
+        assert_eq!(Heap.available(), before);
+        let huge = Layout::from_size_align(1 << 40, 64).unwrap();
+        // SAFETY: the size is not zero.
+        assert!(unsafe { Heap.alloc(huge) }.is_null());
+    });
 }

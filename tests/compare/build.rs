@@ -2,7 +2,10 @@
 fn main() {
     println!("cargo::rerun-if-changed=shim/lwip.c");
     println!("cargo::rustc-check-cfg=cfg(lwip)");
-    let Ok(library) = pkg_config::Config::new().cargo_metadata(false).probe("lwip") else {
+    let Ok(library) = pkg_config::Config::new()
+        .cargo_metadata(false)
+        .probe("lwip")
+    else {
         return;
     };
     cc::Build::new()

@@ -95,6 +95,7 @@ impl Bench {
         let buffers = u16::try_from(path.window / 500 + 16).unwrap_or(u16::MAX);
         config.tcp.snd_queuelen = buffers;
         config.tcp.max_out_of_order_buffers = buffers;
+        config.tcp.max_out_of_order_runs = 64;
         let source = Feeder {
             left: path.bytes,
             error: None,

@@ -8,10 +8,13 @@ pub const LWIP_RTT_MS: [u64; 3] = [1, 10, 50];
 /// Loss, in percent, of lwIP's table.
 pub const LWIP_LOSS: [f64; 4] = [0.0, 0.1, 1.0, 3.0];
 
+/// Goodput for each loss, and the longest silence at 1 %.
+pub type LwipRow = ([f64; 4], u32);
+
 /// lwIP 2.2.1 as sender: window, then for each round-trip time the goodput in Mbit/s for each
 /// loss, and the longest silence at 1 % in milliseconds. 100 Mbit/s, drop-tail queue of 100;
 /// medians of five seeds.
-pub const LWIP: [(u32, [([f64; 4], u32); 3]); 4] = [
+pub const LWIP: [(u32, [LwipRow; 3]); 4] = [
     (
         5_840,
         [

@@ -31,9 +31,21 @@ impl<H: Handler> Host<H> {
 
     /// As [`Host::new`] with pools that are used again: nobody else may hold buffers of them.
     pub fn with_pools(number: u8, config: Config, app: H, seed: u64, pools: Pools) -> Self {
+        Self::with_storage(number, config, app, seed, pools, Sizes::default())
+    }
+
+    /// As [`Host::with_pools`] with so much of everything else.
+    pub fn with_storage(
+        number: u8,
+        config: Config,
+        app: H,
+        seed: u64,
+        pools: Pools,
+        sizes: Sizes,
+    ) -> Self {
         let wire = Wire::default();
         let mut random = fastrand::Rng::with_seed(seed ^ u64::from(number) << 32);
-        let storage = leak_storage(Sizes::default(), pools);
+        let storage = leak_storage(sizes, pools);
         let mut stack = Stack::new(storage, config, &mut |bytes| random.fill(bytes));
         let addr = Ipv4Addr::new(10, 0, 0, number);
         let hw = HwAddr([2, 0, 0, 0, 0, number]);

@@ -5,6 +5,8 @@ use gannet_core::tcp::TcpStorage;
 use gannet_core::udp::UdpStorage;
 use gannet_core::{IpStorage, Storage};
 
+use crate::arena::Arena;
+
 /// How much of everything a stack gets.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
@@ -118,32 +120,37 @@ pub fn leak_pool<const N: usize, const SIZE: usize>(
     Box::leak(Box::new(pool))
 }
 
-/// Storage of `sizes` with the pools `pools`.
+/// Storage of `sizes` with the pools `pools`, for ever.
 pub fn leak_storage(sizes: Sizes, pools: Pools) -> Storage {
-    fn slots<T>(n: usize, new: impl Fn() -> T) -> &'static mut [T] {
-        (0..n).map(|_| new()).collect::<Vec<_>>().leak()
-    }
+    let mut arena = Arena::default();
+    let storage = storage_in(&mut arena, sizes, pools);
+    arena.leak();
+    storage
+}
+
+/// Storage of `sizes` in `arena`, with the pools `pools`.
+pub fn storage_in(arena: &mut Arena, sizes: Sizes, pools: Pools) -> Storage {
     Storage {
         tcp: TcpStorage {
-            pcbs: slots(sizes.connections, Default::default),
-            buckets: slots(sizes.connections, Default::default),
-            listeners: slots(sizes.listeners, Default::default),
-            syns: slots(sizes.half_open, Default::default),
-            time_waits: slots(sizes.time_wait, Default::default),
-            runs: slots(sizes.runs, Default::default),
-            sends: slots(sizes.sends, Default::default),
+            pcbs: arena.slots(sizes.connections),
+            buckets: arena.slots(sizes.connections),
+            listeners: arena.slots(sizes.listeners),
+            syns: arena.slots(sizes.half_open),
+            time_waits: arena.slots(sizes.time_wait),
+            runs: arena.slots(sizes.runs),
+            sends: arena.slots(sizes.sends),
         },
         udp: UdpStorage {
-            pcbs: slots(sizes.udp, Default::default),
-            datagrams: slots(sizes.datagrams, Default::default),
+            pcbs: arena.slots(sizes.udp),
+            datagrams: arena.slots(sizes.datagrams),
         },
         ip: IpStorage {
-            netifs: slots(sizes.netifs, Default::default),
-            neighbors: slots(sizes.neighbors, Default::default),
-            pending: slots(sizes.pending, Default::default),
-            routes: slots(sizes.routes, Default::default),
-            reassembly: slots(sizes.reassembly, Default::default),
-            loopback: slots(sizes.loopback, Default::default),
+            netifs: arena.slots(sizes.netifs),
+            neighbors: arena.slots(sizes.neighbors),
+            pending: arena.slots(sizes.pending),
+            routes: arena.slots(sizes.routes),
+            reassembly: arena.slots(sizes.reassembly),
+            loopback: arena.slots(sizes.loopback),
         },
         tx_pool: pools.tx,
         header_pool: pools.header,

@@ -100,11 +100,16 @@ impl WireDriver {
         rx_pool: &'static Pool,
         capabilities: Capabilities,
     ) -> &'static mut Self {
-        Box::leak(Box::new(Self {
+        Box::leak(Box::new(Self::new(wire, rx_pool, capabilities)))
+    }
+
+    /// As [`WireDriver::with`], to be put somewhere by the caller.
+    pub fn new(wire: Wire, rx_pool: &'static Pool, capabilities: Capabilities) -> Self {
+        Self {
             wire,
             capabilities,
             rx_pool,
-        }))
+        }
     }
 }
 

@@ -801,6 +801,10 @@ fn x096_x099_x115_every_segment_carries_the_chosen_hops_and_class() {
         count += 1;
     }
     assert!(count >= 3, "{count}");
+    // The last one too.
+    t.tcp().abort(pcb).expect("live");
+    let reset = t.wire.take().expect("a reset");
+    assert_eq!((reset[8], reset[1]), (7, 0x28));
 }
 
 #[test]

@@ -22,6 +22,7 @@ impl Stack {
     ) -> Result<NetifId, Error> {
         self.ip.check_addr(subnet, None)?;
         let id = self.ip.netifs.insert(Netif::new(driver, subnet))?;
+        self.ip.ways_changed();
         self.ip.announce(id);
         Ok(id)
     }
@@ -34,6 +35,7 @@ impl Stack {
     #[doc(alias = "netif_remove")]
     pub fn remove_netif(&mut self, netif: NetifId) -> Result<&'static mut dyn Driver, Error> {
         let removed = self.ip.netifs.remove(netif).ok_or(Error::Argument)?;
+        self.ip.ways_changed();
         self.ip.forget(netif);
         Ok(removed.into_driver())
     }
@@ -51,6 +53,7 @@ impl Stack {
             return Ok(());
         }
         of.subnet = subnet;
+        self.ip.ways_changed();
         // Neighbours of the old network are none of the new one.
         self.ip.forget(netif);
         self.ip.announce(netif);
@@ -103,6 +106,7 @@ impl Stack {
     /// an interface, or is this host.
     pub fn add_route(&mut self, network: Subnet, gateway: Ipv4Addr) -> Result<(), Error> {
         self.ip.check_gateway(gateway)?;
+        self.ip.ways_changed();
         self.ip.routes.add(network, gateway)
     }
 
@@ -111,6 +115,7 @@ impl Stack {
     /// # Errors
     /// [`Error::NoRoute`]: it was not there.
     pub fn remove_route(&mut self, network: Subnet, gateway: Ipv4Addr) -> Result<(), Error> {
+        self.ip.ways_changed();
         match self.ip.routes.remove(network, gateway) {
             true => Ok(()),
             false => Err(Error::NoRoute),
@@ -127,6 +132,7 @@ impl Stack {
         if let Some(gateway) = gateway {
             self.ip.check_gateway(gateway)?;
         }
+        self.ip.ways_changed();
         // If there was none and the table is full, nothing changes.
         self.clear_default_gateways();
         gateway.map_or(Ok(()), |gateway| self.ip.routes.add(Subnet::ANY, gateway))
@@ -196,6 +202,7 @@ impl Ip {
     }
 
     fn usability_changed(&mut self, id: NetifId) {
+        self.ways_changed();
         let Some(netif) = self.netifs.at(id) else {
             return;
         };

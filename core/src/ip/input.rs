@@ -57,9 +57,7 @@ impl Ip {
     /// RFC 1122 §3.2.1: everything that makes a packet one for this host.
     fn check(&mut self, arrival: &Arrival, packet: Pbuf) -> Option<(Head, Destination, Pbuf)> {
         let arrived = packet.tot_len();
-        let mut first = [0x45];
-        packet.copy_to(0, &mut first);
-        let header = usize::from(first[0] & 0xf) * 4;
+        let header = usize::from(first_byte(&packet).unwrap_or(0x45) & 0xf) * 4;
         let Some(mut packet) = self.contiguous(packet, header) else {
             count(&mut self.stats.in_discards);
             return None;
@@ -201,12 +199,18 @@ impl Ip {
 
     /// `packet` with its first `n` bytes (or all) in one part; they are copied to a header buffer
     /// if they are not. `None` if none is free or `n` more than it holds.
-    pub(crate) fn contiguous(&mut self, mut packet: Pbuf, n: usize) -> Option<Pbuf> {
-        if packet.data().len() >= n {
+    #[inline]
+    pub(crate) fn contiguous(&mut self, packet: Pbuf, n: usize) -> Option<Pbuf> {
+        if packet.first_len() >= n {
             return Some(packet);
         }
+        self.gathered(packet, n)
+    }
+
+    #[cold]
+    fn gathered(&mut self, mut packet: Pbuf, n: usize) -> Option<Pbuf> {
         let n = n.min(packet.tot_len());
-        if packet.data().len() >= n {
+        if packet.first_len() >= n {
             return Some(packet);
         }
         let spare = self.header_pool.block_size().checked_sub(n)?;
@@ -243,6 +247,11 @@ impl Head {
             }),
         }
     }
+}
+
+/// The first byte, in whatever part it is.
+fn first_byte(packet: &Pbuf) -> Option<u8> {
+    packet.parts().find_map(|part| part.first().copied())
 }
 
 /// How many bytes of a transport's packet have to be contiguous, judged by its first ones.

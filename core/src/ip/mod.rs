@@ -159,6 +159,8 @@ pub(crate) struct Ip {
     pub(crate) netifs: Netifs,
     pub(crate) neighbors: Neighbors,
     pub(crate) routes: route::Routes,
+    /// The way last found.
+    last_way: route::LastWay,
     loopback: Loopback,
     reassembly: Reassembly,
     idents: Idents,
@@ -191,6 +193,7 @@ impl Ip {
                 config.neighbor_queue,
             ),
             routes: route::Routes::new(storage.routes),
+            last_way: route::LastWay::default(),
             loopback: Loopback::new(storage.loopback),
             reassembly: Reassembly::new(
                 storage.reassembly,

@@ -9,7 +9,7 @@ use crate::random::{Entropy, Keyed};
 use crate::time::Instant;
 use crate::wire::NoRoom;
 use crate::wire::checksum::ComputedBy;
-use crate::wire::ipv4::{self, Ecn, Fields, HEADER_LEN, MAX_PAYLOAD};
+use crate::wire::ipv4::{self, Ecn, Fields, HEADER_LEN, MAX_PAYLOAD, Protocol};
 
 use super::stats::count;
 use super::{Fragmentation, Ip, Outgoing, Route};
@@ -114,6 +114,7 @@ impl Ip {
 
 /// `packet` with `len` bytes in front that `write` fills: in place if there is room and nobody
 /// else views the block, else in a block of `pool` with `headroom` for further headers.
+#[inline]
 pub(crate) fn with_header(
     pool: &'static Pool,
     mut packet: Pbuf,
@@ -142,20 +143,26 @@ const COUNTERS: usize = 32;
 pub(super) struct Idents {
     key: Keyed,
     counters: [u16; COUNTERS],
+    /// The flow of the last packet, often that of the next, and its hash.
+    last: Option<(Flow, u64)>,
 }
+
+/// Source, destination, protocol.
+type Flow = (Ipv4Addr, Ipv4Addr, Protocol);
 
 impl Idents {
     pub(super) fn new(entropy: Entropy<'_>) -> Self {
         let mut key = Keyed::new(entropy);
         let counters = core::array::from_fn(|_| key.next() as u16);
-        Self { key, counters }
+        Self {
+            key,
+            counters,
+            last: None,
+        }
     }
 
     pub(super) fn next(&mut self, out: &Outgoing) -> u16 {
-        let flow = |addr: Ipv4Addr| addr.octets();
-        let hash = self
-            .key
-            .hash(&[&flow(out.src), &flow(out.dst), &[out.protocol.0]]);
+        let hash = self.hash((out.src, out.dst, out.protocol));
         let which = (hash >> 32) as usize % COUNTERS;
         let Some(counter) = self.counters.get_mut(which) else {
             return hash as u16; // below COUNTERS: not reached
@@ -163,12 +170,24 @@ impl Idents {
         *counter = counter.wrapping_add(1);
         (hash as u16).wrapping_add(*counter)
     }
+
+    fn hash(&mut self, flow: Flow) -> u64 {
+        match self.last {
+            Some((last, hash)) if last == flow => hash,
+            _ => {
+                let (src, dst, protocol) = flow;
+                let parts = [&src.octets()[..], &dst.octets(), &[protocol.0]];
+                let hash = self.key.hash(&parts);
+                self.last = Some((flow, hash));
+                hash
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::ipv4::Protocol;
 
     #[test]
     fn identifications_do_not_repeat_within_a_flow_and_differ_between_flows() {

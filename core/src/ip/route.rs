@@ -1,5 +1,6 @@
 //! Which way a packet goes: out of which interface, to which neighbour, from which address.
 //! The table of routes that are not those to the interfaces' own networks.
+use core::cell::Cell;
 use core::cmp::Ordering;
 use core::net::Ipv4Addr;
 
@@ -22,6 +23,19 @@ pub(crate) struct Route {
     pub(crate) mtu: u16,
     /// What the transport may leave out. (Of packets that have to be fragmented IP computes it.)
     pub(crate) tx_checksums: Checksums,
+}
+
+/// The way last found, with what was asked for: most packets ask for it again.
+///
+/// To be forgotten ([`Ip::ways_changed`]) whenever interfaces, addresses or routes change.
+#[derive(Debug, Default)]
+pub(crate) struct LastWay(Cell<Option<Found>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    dst: Ipv4Addr,
+    src: Option<Ipv4Addr>,
+    route: Route,
 }
 
 /// Storage for one route.
@@ -119,6 +133,21 @@ impl Ip {
     /// # Errors
     /// [`Error::NoRoute`]; [`Error::LinkDown`] if the way is known but the interface not usable.
     pub(crate) fn route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Route, Error> {
+        let last = self.last_way.0.get();
+        if let Some(found) = last.filter(|found| found.dst == dst && found.src == src) {
+            return Ok(found.route);
+        }
+        let route = self.find_route(dst, src)?;
+        self.last_way.0.set(Some(Found { dst, src, route }));
+        Ok(route)
+    }
+
+    /// Interfaces, addresses or routes are not what they were.
+    pub(super) fn ways_changed(&mut self) {
+        self.last_way = LastWay::default();
+    }
+
+    fn find_route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Route, Error> {
         let src = src.filter(|src| !src.is_unspecified());
         // RFC 1122 §3.3.4.2, §3.2.1.3: never from an address that is not ours; 0.0.0.0 names
         // nobody.

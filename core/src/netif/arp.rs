@@ -88,7 +88,14 @@ impl Ip {
     }
 
     /// Runs the timers of the neighbour cache.
+    #[inline]
     pub(crate) fn neighbor_timers(&mut self, now: Instant) {
+        if self.neighbors.next_deadline().is_some_and(|due| due <= now) {
+            self.due_neighbor_timers(now);
+        }
+    }
+
+    fn due_neighbor_timers(&mut self, now: Instant) {
         while let Some(due) = self.neighbors.due(now) {
             match due {
                 Due::Ask(question) => self.ask(question),

@@ -175,6 +175,7 @@ impl Ip {
 }
 
 /// `payload` with an Ethernet header in front, in place if there is room.
+#[inline]
 pub(super) fn framed(
     pool: &'static Pool,
     payload: Pbuf,

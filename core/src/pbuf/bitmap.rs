@@ -92,14 +92,11 @@ impl Bitmap {
     /// The acquire edge pairs with the release in [`Bitmap::release`], so the new owner sees
     /// everything the previous one did to the slot.
     pub fn take(&self) -> Option<u16> {
-        if self.in_use() >= self.slots() {
-            return None;
-        }
-        let count = words(self.slots());
-        let start = (self.hint.load(Ordering::Relaxed) as usize).min(count);
-        let index = (start..count)
-            .chain(0..start)
-            .find_map(|at| self.take_in(at))?;
+        let start = self.hint.load(Ordering::Relaxed) as usize;
+        let index = match self.take_in(start) {
+            Some(index) => index,
+            None => self.search(start)?,
+        };
         let now = self.in_use.fetch_add(1, Ordering::Relaxed) + 1;
         if now > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(now, Ordering::Relaxed);
@@ -107,17 +104,31 @@ impl Bitmap {
         Some(index)
     }
 
+    /// Takes a free slot of any word, those behind `start` first.
+    #[cold]
+    fn search(&self, start: usize) -> Option<u16> {
+        if self.in_use() >= self.slots() {
+            return None;
+        }
+        let count = words(self.slots());
+        let start = start.min(count);
+        (start..count)
+            .chain(0..start)
+            .find_map(|at| self.take_in(at))
+    }
+
     /// Takes a free slot of word `at`.
+    #[inline]
     fn take_in(&self, at: usize) -> Option<u16> {
         let word = &self.words.get(at)?.0;
-        let first = at * WORD_BITS;
-        let valid = match self.slots() - first {
-            short @ 0..WORD_BITS => (1 << short) - 1,
-            _ => u32::MAX,
-        };
         let mut used = word.load(Ordering::Relaxed);
-        while !used & valid != 0 {
-            let bit = (!used & valid).trailing_zeros();
+        loop {
+            let bit = used.trailing_ones() as usize;
+            let index = at * WORD_BITS + bit;
+            // The lowest free bit: behind the last slot only if no slot of this word is free.
+            if bit == WORD_BITS || index >= self.slots() {
+                return None;
+            }
             match word.compare_exchange_weak(
                 used,
                 used | (1 << bit),
@@ -127,12 +138,11 @@ impl Bitmap {
                 Ok(_) => {
                     self.hint.store(at as u32, Ordering::Relaxed);
                     // Below `slots`, which is a u16.
-                    return Some((first + bit as usize) as u16);
+                    return Some(index as u16);
                 }
                 Err(now) => used = now,
             }
         }
-        None
     }
 
     /// Returns slot `index`, which the caller got from [`Bitmap::take`] and has not returned yet.

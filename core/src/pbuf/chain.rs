@@ -8,12 +8,16 @@
 //!    allow to link, unlink or replace descriptors.
 //! 2. `len` and `parts` are the bytes and descriptors of that chain, and `len` is 0 only if it is
 //!    `None`.
-#![allow(unsafe_code, reason = "a pointer to the last descriptor; one block")]
+//! 3. `sliced`, if it is `Some`, is a descriptor of that chain that has bytes, and how many bytes
+//!    of the chain are in front of it.
+#![allow(unsafe_code, reason = "pointers to two of the descriptors; two blocks")]
 
+use core::cell::Cell;
 use core::fmt;
 
 use super::node::Node;
 use super::pool::NodeRef;
+use super::range::Place;
 use super::{NoBufs, Pbuf};
 
 /// What [`Chain::push_compact`] did with the bytes.
@@ -48,6 +52,8 @@ pub struct Chain {
     last: Option<NodeRef>,
     len: usize,
     parts: usize,
+    /// Where the last slice ended: where the next will often begin.
+    sliced: Cell<Option<Place>>,
 }
 
 impl Chain {
@@ -58,6 +64,7 @@ impl Chain {
             last: None,
             len: 0,
             parts: 0,
+            sliced: Cell::new(None),
         }
     }
 
@@ -156,6 +163,7 @@ impl Chain {
         let Some(head) = self.head.as_mut().filter(|_| n > 0) else {
             return Ok(None);
         };
+        self.sliced.set(None);
         let cut = head.cut(n)?;
         // There is a rest, for `n` is less than `len`.
         if let Some(rest) = cut.rest.as_ref().filter(|rest| rest.0.next.is_none()) {
@@ -171,6 +179,12 @@ impl Chain {
         if n >= self.len {
             return core::mem::take(self).len;
         }
+        let sliced = self.sliced.get_mut();
+        // What is cut, or freed, is no place any more.
+        *sliced = sliced.and_then(|Place { part, start }| {
+            let start = start.checked_sub(n)?;
+            Some(Place { part, start })
+        });
         let mut left = n;
         // Bytes remain, so the loop ends in front of the last part.
         while let Some(mut first) = self.head.take() {
@@ -193,14 +207,34 @@ impl Chain {
         *self = Self::new();
     }
 
-    /// Another owner of the bytes `off..off + len`, see [`Pbuf::slice`].
+    /// Another owner of the bytes `off..off + len`, see [`Pbuf::slice`]. Slices one after the other
+    /// are found in O(parts of the slice), others in O(parts).
     ///
     /// # Errors
     ///
     /// [`NoBufs`] without a free descriptor, if the range is not inside the queue, or if the queue
     /// is empty.
     pub fn slice(&self, off: usize, len: usize) -> Result<Pbuf, NoBufs> {
-        self.head.as_ref().ok_or(NoBufs)?.slice(off, len)
+        let head = self.head.as_ref().ok_or(NoBufs)?;
+        let near = self.sliced.get().filter(|place| place.start <= off);
+        let (slice, place) = match near {
+            Some(Place { part, start }) => {
+                // SAFETY: `part` is a descriptor that `head` owns (3), `head` is borrowed shared
+                // with `self` for as long as `rest` lives.
+                let rest = unsafe { part.packet() };
+                let (slice, place) = rest.slice_and_place(off - start, len)?;
+                let from_head = |place: Place| Place {
+                    start: place.start + start,
+                    ..place
+                };
+                (slice, place.map(from_head))
+            }
+            None => head.slice_and_place(off, len)?,
+        };
+        if place.is_some() {
+            self.sliced.set(place);
+        }
+        Ok(slice)
     }
 
     /// Copies from offset `off` on into `dst`; returns how many bytes there were to copy.
@@ -214,8 +248,20 @@ impl Chain {
     pub(super) fn assert_invariants(&self) {
         let Some(head) = &self.head else {
             assert!(self.last.is_none() && self.len == 0 && self.parts == 0);
+            assert!(self.sliced.get().is_none());
             return;
         };
+        if let Some(Place { part, start }) = self.sliced.get() {
+            let mut before = 0;
+            let mut nodes = head.nodes_with_address();
+            let found = nodes.find(|(address, len)| {
+                let found = *address == part;
+                before += if found { 0 } else { *len };
+                found
+            });
+            assert!(found.is_some_and(|(_, len)| len > 0), "sliced");
+            assert_eq!(before, start, "bytes in front of it");
+        }
         let extent = head.extent();
         assert!(self.last == Some(extent.last), "the last descriptor");
         assert_eq!((self.len, self.parts), (extent.len, extent.parts));
@@ -241,6 +287,7 @@ impl From<Pbuf> for Chain {
             last: Some(extent.last),
             len: extent.len,
             parts: extent.parts,
+            sliced: Cell::new(None),
         }
     }
 }

@@ -101,6 +101,15 @@ impl Pbuf {
     /// [`Pool::block_size`].
     #[doc(alias = "pbuf_alloc")]
     pub fn alloc(pool: &'static Pool, headroom: usize, len: usize) -> Result<Self, NoBufs> {
+        if headroom.saturating_add(len) <= pool.block_size() {
+            return Self::from_block(pool, headroom, len);
+        }
+        Self::alloc_blocks(pool, headroom, len)
+    }
+
+    /// As [`Pbuf::alloc`], for more than one block holds.
+    #[cold]
+    fn alloc_blocks(pool: &'static Pool, headroom: usize, len: usize) -> Result<Self, NoBufs> {
         let size = pool.block_size();
         let first = len.min(size.checked_sub(headroom).ok_or(NoBufs)?);
         let mut left = len - first;
@@ -153,6 +162,11 @@ impl Pbuf {
     /// The chain as slices: what a scatter-gather driver programs into DMA. A part may be empty.
     pub fn parts(&self) -> Parts<'_> {
         Parts(Some(self))
+    }
+
+    /// Bytes of the first part.
+    pub(crate) fn first_len(&self) -> usize {
+        self.0.len()
     }
 
     /// Bytes in the whole chain.
@@ -258,17 +272,25 @@ impl Pbuf {
         Self::from_node(pool, Node::of_static(&[]))
     }
 
+    #[inline]
     fn from_block(pool: &'static Pool, off: usize, len: usize) -> Result<Self, NoBufs> {
         let block = pool.take_block().ok_or(NoBufs)?;
         Self::from_node(pool, Node::of_block(block, off, len).ok_or(NoBufs)?)
     }
 
+    #[inline]
     fn from_node(pool: &'static Pool, node: Node) -> Result<Self, NoBufs> {
         pool.take_node(node).map(Self).ok_or(NoBufs)
     }
 
     fn nodes(&self) -> impl Iterator<Item = &Node> {
         core::iter::successors(Some(self), |part| part.0.next.as_ref()).map(|part| &*part.0)
+    }
+
+    #[cfg(test)]
+    fn nodes_with_address(&self) -> impl Iterator<Item = (NodeRef, usize)> {
+        core::iter::successors(Some(self), |part| part.0.next.as_ref())
+            .map(|part| (part.0.address(), part.0.len()))
     }
 
     fn last_mut(&mut self) -> &mut Self {

@@ -1,4 +1,4 @@
-//! Static storage and the owning pointers into it. Beside one line of `chain`, **all `unsafe` of
+//! Static storage and the owning pointers into it. Beside two lines of `chain`, **all `unsafe` of
 //! the crate is here**; what a descriptor says about its block is the business of `node`.
 //!
 //! Invariants, each relied on by the `SAFETY` comments below:
@@ -15,10 +15,11 @@
 
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
+use super::Pbuf;
 use super::bitmap::{Bitmap, RefCount};
 #[cfg(not(loom))]
 use super::bitmap::{MAX_SLOTS, Word};
@@ -277,6 +278,16 @@ unsafe impl Send for NodeRef {}
 unsafe impl Sync for NodeRef {}
 
 impl NodeRef {
+    /// The packet from this descriptor on, to be read.
+    ///
+    /// # Safety
+    ///
+    /// As long as the result lives, the descriptor's [`NodeBox`] lives, and nobody has exclusive
+    /// access to it or to those linked behind it.
+    pub(super) const unsafe fn packet(self) -> ManuallyDrop<Pbuf> {
+        ManuallyDrop::new(Pbuf(NodeBox(self.0)))
+    }
+
     /// The descriptor.
     ///
     /// # Safety

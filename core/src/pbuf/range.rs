@@ -1,5 +1,13 @@
 //! Byte ranges of a [`Pbuf`] across its parts: share, split, drop, copy.
+use super::pool::NodeRef;
 use super::{NoBufs, Pbuf};
+
+/// A part that is not empty, and how many bytes are in front of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) part: NodeRef,
+    pub(super) start: usize,
+}
 
 /// What [`Pbuf::cut`] did.
 pub(super) struct Cut {
@@ -22,7 +30,17 @@ impl Pbuf {
     /// [`NoBufs`] without a free descriptor, or if the range is not inside the packet.
     #[doc(alias = "pbuf_ref")]
     pub fn slice(&self, off: usize, len: usize) -> Result<Self, NoBufs> {
+        Ok(self.slice_and_place(off, len)?.0)
+    }
+
+    /// As [`Pbuf::slice`]; says also where the last part is that the slice has bytes of.
+    pub(super) fn slice_and_place(
+        &self,
+        off: usize,
+        len: usize,
+    ) -> Result<(Self, Option<Place>), NoBufs> {
         let (mut skip, mut left) = (off, len);
+        let (mut start, mut place) = (0, None);
         let mut out = None;
         let mut end = &mut out;
         let mut next = Some(self);
@@ -35,17 +53,24 @@ impl Pbuf {
                 let n = left.min(here - skip);
                 let view = part.0.view(skip, n).ok_or(NoBufs)?;
                 end = &mut end.insert(Self::from_node(part.0.pool(), view)?).0.next;
+                let part = part.0.address();
+                place = Some(Place { part, start });
                 left -= n;
                 skip = 0;
             } else {
                 skip -= here;
             }
+            start += here;
             next = part.0.next.as_ref();
         }
         if left > 0 || skip > 0 && next.is_none() {
             return Err(NoBufs);
         }
-        out.map_or_else(|| Self::empty(self.0.pool()), Ok)
+        let out = match out {
+            Some(out) => out,
+            None => Self::empty(self.0.pool())?,
+        };
+        Ok((out, place))
     }
 
     /// Splits the packet: `self` keeps the first `at` bytes, the rest is returned. `None` if there
@@ -150,19 +175,19 @@ impl Pbuf {
     /// Copies from offset `off` on into `dst`; returns how many bytes there were to copy.
     #[doc(alias = "pbuf_copy_partial")]
     pub fn copy_to(&self, off: usize, dst: &mut [u8]) -> usize {
-        let (mut skip, mut done) = (off, 0);
+        let wanted = dst.len();
+        let (mut skip, mut left) = (off, dst);
         for part in self.parts() {
             let from = part.get(skip..).unwrap_or(&[]);
             skip = skip.saturating_sub(part.len());
-            for (to, from) in dst.iter_mut().skip(done).zip(from) {
-                *to = *from;
-            }
-            done += from.len().min(dst.len() - done);
-            if done == dst.len() {
+            let (now, later) = left.split_at_mut(from.len().min(left.len()));
+            copy(from, now);
+            left = later;
+            if left.is_empty() {
                 break;
             }
         }
-        done
+        wanted - left.len()
     }
 
     /// Writes `data` over the bytes of the packet, from the first on; returns how much fitted.
@@ -174,7 +199,7 @@ impl Pbuf {
         while let Some(part) = next {
             let Some(room) = part.data_mut() else { break };
             let (now, later) = left.split_at(room.len().min(left.len()));
-            room.iter_mut().zip(now).for_each(|(to, from)| *to = *from);
+            copy(now, room);
             left = later;
             if left.is_empty() {
                 break;
@@ -182,5 +207,13 @@ impl Pbuf {
             next = part.0.next.as_mut();
         }
         data.len() - left.len()
+    }
+}
+
+/// Copies as much as both hold, by the platform's routine.
+fn copy(from: &[u8], to: &mut [u8]) {
+    let len = from.len().min(to.len());
+    if let (Some(from), Some(to)) = (from.get(..len), to.get_mut(..len)) {
+        to.copy_from_slice(from);
     }
 }

@@ -16,7 +16,7 @@ impl Pcb {
     pub(super) fn take_ack(&mut self, ack: SeqNum, segment: &Arrived, cx: &mut Context<'_>) {
         let old_window = self.snd.wnd;
         let updated = self.update_window(ack, segment);
-        if old_window == 0 && self.snd.wnd == 0 && !ack.after(self.snd.una) {
+        if old_window == 0 && self.snd.wnd == 0 && ack == self.snd.una {
             self.on_probe_answered();
         }
         self.take_number(ack, old_window, segment, cx);
@@ -58,7 +58,15 @@ impl Pcb {
         let old_una = self.snd.una;
         let bytes = self.snd.acknowledge(ack);
         self.pending.acked = self.pending.acked.saturating_add(bytes as usize);
-        let rtt = self.measure(segment, cx);
+        // Karn's rule: of what was sent more than once the echo has to tell which copy it was,
+        // else there is no measurement and the back-off stays.
+        let ambiguous = self
+            .echo(segment)
+            .is_some_and(|echo| self.recovery.is_ambiguous(old_una, echo));
+        let rtt = match ambiguous {
+            true => None,
+            false => self.measure(segment, cx),
+        };
         let acked = Acked {
             now: cx.now,
             bytes: ack.since(old_una),
@@ -143,7 +151,8 @@ impl Pcb {
         self.rtt.progress();
         self.timers.stop(Timer::Persist);
         if self.snd.in_flight() > 0 {
-            self.recovery.resend_all(self.snd.una, self.snd.nxt);
+            let until = self.lacking_until(cx.sends);
+            self.recovery.resend_all(self.snd.una, until);
             let rto = self.rtt.rto(cx.config);
             self.timers.start(Timer::Retransmit, cx.now, rto);
         }

@@ -14,7 +14,7 @@ use super::pcb::{Attached, Force, Life, NO_ADDR, Pcb};
 use super::receive::{AckDue, PeerFin};
 use super::send::Fin;
 use super::timers::Timer;
-use super::{Data, More, Shutdown, State, WriteError};
+use super::{Cork, Data, More, Shutdown, State, WriteError};
 
 /// The stack is IPv4 only so far.
 pub(crate) fn v4(addr: SocketAddr) -> Result<SocketAddrV4, Error> {
@@ -153,6 +153,25 @@ impl Engine {
     }
 
     pub(super) fn write<'d>(
+        &mut self,
+        handle: TcpPcb,
+        data: Data<'d>,
+        more: More,
+    ) -> Result<(), WriteError<'d>> {
+        let result = self.enqueue(handle, data, more);
+        if let Err(refused) = &result
+            && refused.error == Error::NoMemory
+            && self
+                .pcb(handle)
+                .is_ok_and(|pcb| pcb.settings.cork == Cork::On)
+        {
+            // A cork waits for more data; there is no room for more until some has left.
+            let _ = self.flush(handle);
+        }
+        result
+    }
+
+    fn enqueue<'d>(
         &mut self,
         handle: TcpPcb,
         data: Data<'d>,

@@ -76,6 +76,26 @@ impl Demux {
         }
     }
 
+    /// Whether slot `index` is found under the hash it is filed under.
+    #[cfg(feature = "invariants")]
+    pub(crate) fn finds(&self, slots: &[PcbSlot], index: usize) -> bool {
+        let Some(hash) = slots.get(index).and_then(|slot| slot.filed) else {
+            return false;
+        };
+        let n = (hash as usize).checked_rem(self.buckets.len());
+        let bucket = n.and_then(|n| self.buckets.get(n));
+        let mut at = bucket.map_or(NONE, |bucket| bucket.0);
+        // A chain is not longer than there are slots, unless it is a circle.
+        for _ in slots {
+            match slots.get(usize::from(at)) {
+                Some(_) if usize::from(at) == index => return true,
+                Some(slot) => at = slot.hash_next,
+                None => return false,
+            }
+        }
+        false
+    }
+
     /// The slot of the connection between `local` and `remote`.
     pub(crate) fn find(
         &mut self,

@@ -118,6 +118,18 @@ pub(crate) struct Engine {
     pub(super) retry: Instant,
 }
 
+#[cfg(feature = "invariants")]
+impl PcbSlot {
+    pub(super) fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// Whether it is on the list of those that may have something to send.
+    pub(super) fn has_output(&self) -> bool {
+        self.output.is_queued()
+    }
+}
+
 impl Engine {
     pub(crate) fn new(
         storage: TcpStorage,

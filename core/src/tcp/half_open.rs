@@ -211,17 +211,17 @@ impl Engine {
             .window_scale
             .map_or(0, |_| settings.shift(&self.config));
         let window = u32::from(settings.syn_window(&self.config)) >> shift;
-        self.send_bare(
-            ip,
-            now,
-            slot.local,
-            slot.remote,
-            slot.iss + 1,
-            Some(slot.irs + 1),
-            Flags::NONE,
-            u16::try_from(window).unwrap_or(u16::MAX),
-            &ack,
-        );
+        let challenge = Emit {
+            local: slot.local,
+            remote: slot.remote,
+            seq: slot.iss + 1,
+            ack: Some(slot.irs + 1),
+            flags: Flags::NONE,
+            window: u16::try_from(window).unwrap_or(u16::MAX),
+            options: &ack,
+            service: settings.service(&self.config),
+        };
+        self.send_bare(ip, now, &challenge);
     }
 
     /// What the listener of `record` gives its connections.

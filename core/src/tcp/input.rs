@@ -102,6 +102,8 @@ impl Pcb {
         // Data and FIN may come with the SYN.
         let mut segment = segment;
         segment.trim_front(self.rcv.nxt);
+        // ... but no more than our SYN offered.
+        segment.trim_back(self.rcv.edge);
         self.take_data(segment, cx)
     }
 

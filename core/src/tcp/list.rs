@@ -15,6 +15,11 @@ impl Link {
         next: NONE,
         queued: false,
     };
+
+    #[cfg(feature = "invariants")]
+    pub(crate) fn is_queued(self) -> bool {
+        self.queued
+    }
 }
 
 /// First in, first out; a block is at most once in it.

@@ -142,6 +142,7 @@ impl Engine {
     ) {
         // First, RST: ignored (RFC 9293 §3.10.7.2, and §3.10.7.1 when nobody listens).
         if segment.rst() {
+            self.stats.no_connection += 1;
             return;
         }
         match (self.listener_for(segment.local), segment.ack) {
@@ -219,7 +220,7 @@ impl Engine {
             None => return None,
         };
         if let Some(slot) = self.listener_mut(listener) {
-            slot.waiting += 1;
+            slot.waiting = slot.waiting.saturating_add(1);
         }
         Some(index)
     }
@@ -302,7 +303,7 @@ impl Engine {
         }
         // Counted first, because the connection may end, and be discounted, at once.
         if let Some(slot) = self.listener_mut(listener) {
-            slot.waiting += 1;
+            slot.waiting = slot.waiting.saturating_add(1);
         }
         if self.complete(ip, now, &record, segment) {
             self.stats.syn_cookies_received += 1;

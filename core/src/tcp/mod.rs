@@ -20,6 +20,8 @@ mod frto;
 mod half_open;
 mod info;
 mod input;
+#[cfg(feature = "invariants")]
+mod invariants;
 mod limit;
 mod list;
 mod listen;
@@ -145,7 +147,8 @@ pub enum Cork {
     /// Sent as Nagle and window permit (the default).
     Off,
     /// Only full segments, the last one before a FIN, and what [`Tcp::output`] flushes; the rest
-    /// at the latest one retransmission timeout after everything else was acknowledged.
+    /// when a write finds no room, and at the latest one retransmission timeout after everything
+    /// else was acknowledged.
     On,
 }
 

@@ -78,6 +78,17 @@ impl Runs {
         })
     }
 
+    /// The bytes of the runs of that list.
+    #[cfg(feature = "invariants")]
+    pub(crate) fn chains(&self, head: u16) -> impl Iterator<Item = &Chain> + '_ {
+        let mut at = head;
+        core::iter::from_fn(move || {
+            let run = self.at(at)?;
+            at = run.next;
+            Some(&run.data)
+        })
+    }
+
     /// Files `data`, which starts at `seq` behind the next number expected, into the list `head`.
     ///
     /// Bytes that are there already win over newer ones: a later segment cannot change what was

@@ -90,7 +90,9 @@ impl Pcb {
         // The peer's window bounds resending too, but its first byte may always be asked about.
         let window = self.snd.wnd.max(1);
         let whole = until.since(from).min(mss);
-        let fits = offset == 0 || self.fits_again(offset, whole);
+        // What the scoreboard misses waits for its room; a probe of the first byte does not.
+        let probes = self.recovery.pending().is_some() || !self.is_selective();
+        let fits = (offset == 0 && probes) || self.fits_again(offset, whole);
         if !fits || offset >= window {
             return None;
         }
@@ -286,9 +288,8 @@ impl Pcb {
                 self.timed = first.then_some((end, now));
             }
             Kind::Again => {
-                self.recovery.resent(end);
                 let clock = Self::timestamp(self.negotiated.timestamps.unwrap_or(0), now);
-                self.recovery.undo.sent_again(plan.seq, clock);
+                self.recovery.resent(plan.seq, end, clock);
             }
             Kind::New => {
                 if self.timed.is_none() && !self.recovery.in_recovery() && !self.is_selective() {
@@ -304,7 +305,6 @@ impl Pcb {
         }
         self.path_sent(&plan, end);
         self.snd.nxt = self.snd.nxt.max(end);
-        self.record(plan, end, now, config, sends);
         // RFC 6298 §5.1: the timer runs while something is unacknowledged.
         if takes > 0 {
             self.timers.stop(Timer::Persist);
@@ -314,6 +314,7 @@ impl Pcb {
                 self.timers.start(Timer::Retransmit, now, rto);
             }
         }
+        self.record(plan, end, now, config, sends);
         if plan.kind != Kind::Syn || self.state == State::SynReceived {
             self.rcv.acknowledged();
             self.timers.stop(Timer::DelayedAck);

@@ -133,6 +133,10 @@ pub(crate) enum Force {
 
 impl Pcb {
     /// A block in no use; also what a new one starts from.
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "a value to start from, copied at each use"
+    )]
     pub(crate) const UNUSED: Self = Self {
         owner: Owner(0),
         arg: 0,

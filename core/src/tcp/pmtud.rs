@@ -17,11 +17,15 @@ use super::stats::TcpStats;
 const HEADERS: u16 = 40;
 /// RFC 1191 §6.3: a larger size is tried again after 10 minutes (never before 5).
 const ASK_AGAIN: Duration = Duration::from_secs(600);
+/// Where segments of the size have passed before, silence may as well have been bad luck: then it
+/// is tried again after so long, and at doubled intervals (RFC 4821 §7.7 resumes the search).
+const DOUBT: Duration = Duration::from_secs(2);
 /// Segment sizes for paths that swallow larger ones silently: RFC 4821 §7.2 suggests 1024, and
 /// 536 passes everywhere (RFC 9293 §3.7.1).
 const BLACK_HOLE: [u16; 2] = [1024, 536];
-/// After so many timeouts in a row without progress a black hole is suspected; after twice as
-/// many where segments of the size have passed before.
+/// After so many timeouts in a row without progress a black hole is suspected; after three times
+/// as many where segments of the size have passed before: on a path that loses a fifth of its
+/// packets four in a row are common, and small segments would make it worse.
 const SUSPICIOUS: u8 = 2;
 
 /// What a connection knows about its path. Sizes are segment sizes as in the MSS option.
@@ -29,8 +33,9 @@ const SUSPICIOUS: u8 = 2;
 pub(crate) struct PathMtu {
     /// The size that was agreed on, while a smaller one is used.
     full: Option<u16>,
-    /// When to try it again, with a single segment.
+    /// When to try it again, with a single segment, and how long to wait after that.
     ask_again: Instant,
+    ask_interval: Duration,
     probe: Probe,
     /// The largest size sent, and acknowledged.
     sent: u16,
@@ -46,6 +51,7 @@ impl PathMtu {
     pub(crate) const NEW: Self = Self {
         full: None,
         ask_again: Instant::MAX,
+        ask_interval: ASK_AGAIN,
         probe: Probe::No,
         sent: 0,
         acked: 0,
@@ -111,7 +117,7 @@ impl Pcb {
         // RFC 4821 §7.7: several timeouts in a row, of segments larger than the next size.
         let attempts = self.recovery.attempts;
         let proven = self.path.acked >= self.snd.mss;
-        let patience = if proven { 2 * SUSPICIOUS } else { SUSPICIOUS };
+        let patience = if proven { 3 * SUSPICIOUS } else { SUSPICIOUS };
         let next = BLACK_HOLE.into_iter().find(|&size| {
             size < self.snd.mss && u32::from(size) < self.snd.in_flight().min(self.effective_mss())
         });
@@ -121,12 +127,17 @@ impl Pcb {
         {
             cx.stats.black_holes += 1;
             self.lower_segment_size(size, cx.now, cx.stats);
+            if proven {
+                self.path.ask_interval = DOUBT;
+                self.path.ask_again = cx.now + DOUBT;
+            }
         }
     }
 
     fn lower_segment_size(&mut self, size: u16, now: Instant, stats: &mut TcpStats) {
         stats.path_mtu_lowered += 1;
         self.path.full.get_or_insert(self.snd.mss);
+        self.path.ask_interval = ASK_AGAIN;
         self.path.ask_again = now + ASK_AGAIN;
         (self.path.mark, self.path.claim, self.path.probe) = (None, None, Probe::No);
         self.path.acked = self.path.acked.min(size);
@@ -139,7 +150,8 @@ impl Pcb {
     /// Before something is sent: after a while the path may have become better.
     pub(super) fn ask_path_again(&mut self, now: Instant) {
         if self.path.ask_again <= now && self.path.full.is_some() {
-            self.path.ask_again = now + ASK_AGAIN;
+            self.path.ask_interval = (self.path.ask_interval * 2).min(ASK_AGAIN);
+            self.path.ask_again = now + self.path.ask_interval;
             self.path.probe = Probe::Due;
         }
     }

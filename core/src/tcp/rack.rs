@@ -138,6 +138,7 @@ impl Rack {
     };
 
     /// The shortest round-trip time of late, if one was measured.
+    #[cfg(feature = "bbr")]
     pub(crate) fn min_rtt(&self) -> Option<Duration> {
         self.min_rtt.value()
     }
@@ -163,6 +164,11 @@ impl Rack {
         if let Some(highest) = delivery.highest {
             self.fack = Some(later(self.fack, highest));
         }
+    }
+
+    /// What arrived last was not what it seemed to be.
+    pub(crate) fn forget_newest(&mut self) {
+        self.newest = None;
     }
 
     /// A segment came later than one sent after it, shown by a timestamp.

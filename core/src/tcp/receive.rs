@@ -89,6 +89,10 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "a value to start from, copied at each use"
+    )]
     pub(crate) const UNUSED: Self = Self {
         nxt: SeqNum(0),
         edge: SeqNum(0),

@@ -5,7 +5,10 @@ use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
 use super::congestion::CongestionControl;
-use super::output::{Kind, Plan};
+use super::input::Context;
+#[cfg(feature = "sack")]
+use super::output::Kind;
+use super::output::Plan;
 use super::pcb::Pcb;
 use super::scoreboard::SentStore;
 #[cfg(feature = "sack")]
@@ -20,6 +23,21 @@ impl Pcb {
 
     pub(super) fn tail_probe_is_due(&self) -> bool {
         self.selective.is_on() && self.selective.tail.is_due()
+    }
+
+    /// The end of what the peer certainly lacks.
+    pub(super) fn lacking_until(&self, sends: &SentStore) -> SeqNum {
+        let gap = self.selective.board.first_gap_end(sends);
+        gap.unwrap_or(self.snd.nxt)
+    }
+
+    /// Marks what is lost after a timeout; bytes that may still arrive.
+    pub(super) fn believed_after_timeout(&mut self, cx: &mut Context<'_>) -> u32 {
+        if !self.selective.is_on() {
+            return 0;
+        }
+        self.selective_timeout(cx.now, cx.sends);
+        self.pipe()
     }
 
     /// Bytes the next new segment may have, for want of records.
@@ -160,6 +178,14 @@ impl Pcb {
 
     pub(super) fn tail_probe_is_due(&self) -> bool {
         false
+    }
+
+    pub(super) fn lacking_until(&self, _: &SentStore) -> SeqNum {
+        self.snd.nxt
+    }
+
+    pub(super) fn believed_after_timeout(&mut self, _: &mut Context<'_>) -> u32 {
+        0
     }
 
     pub(super) fn record_room(&self) -> u32 {

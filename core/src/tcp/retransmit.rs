@@ -41,6 +41,8 @@ pub(crate) struct Recovery {
     pub(crate) attempts: u8,
     /// What shows that the last recovery was for nothing.
     pub(super) undo: Undo,
+    /// The end of what was sent again, and our timestamp clock at the last time.
+    resent: Option<(SeqNum, u32)>,
 }
 
 impl Recovery {
@@ -51,6 +53,7 @@ impl Recovery {
         guard: None,
         attempts: 0,
         undo: Undo::NOTHING,
+        resent: None,
     };
 
     /// What to send again: the range of numbers.
@@ -58,8 +61,11 @@ impl Recovery {
         self.resend
     }
 
-    /// Numbers up to `upto` were sent again.
-    pub(crate) fn resent(&mut self, upto: SeqNum) {
+    /// Numbers from `from` up to `upto` were sent again when our timestamp clock was at `clock`.
+    pub(crate) fn resent(&mut self, from: SeqNum, upto: SeqNum, clock: u32) {
+        self.undo.sent_again(from, clock);
+        let end = self.resent.map_or(upto, |(end, _)| end.max(upto));
+        self.resent = Some((end, clock));
         if let Some((from, until)) = &mut self.resend {
             *from = upto;
             if !from.before(*until) {
@@ -68,12 +74,20 @@ impl Recovery {
         }
     }
 
+    /// Whether an acknowledgement of numbers from `una` on, which echoes `echo`, may have been
+    /// caused by any of several copies, or by what came before a lost acknowledgement.
+    pub(super) fn is_ambiguous(&self, una: SeqNum, echo: u32) -> bool {
+        self.resent
+            .is_some_and(|(end, clock)| una.before(end) && SeqNum(echo).before(SeqNum(clock)))
+    }
+
     /// Everything from `una` to `nxt` goes again.
     pub(crate) fn resend_all(&mut self, una: SeqNum, nxt: SeqNum) {
         self.resend = Some((una, nxt));
     }
 
     /// Nothing needs to be sent again.
+    #[cfg(feature = "sack")]
     pub(super) fn stop_resending(&mut self) {
         self.resend = None;
     }
@@ -83,6 +97,9 @@ impl Recovery {
         if let Some((from, until)) = self.resend {
             let from = from.max(una);
             self.resend = from.before(until).then_some((from, until));
+        }
+        if self.resent.is_some_and(|(end, _)| una.after_eq(end)) {
+            self.resent = None;
         }
     }
 
@@ -106,8 +123,8 @@ impl Pcb {
     pub(crate) fn on_duplicate_ack(&mut self) {
         let mss = self.effective_mss();
         match self.recovery.phase {
-            Phase::Fast { .. } => {
-                let flight = self.snd.in_flight();
+            Phase::Fast { recover } => {
+                let flight = recover.since(self.snd.una);
                 self.congestion.duplicate_in_recovery(flight, mss);
             }
             Phase::Timeout { .. } => {}
@@ -223,12 +240,7 @@ impl Pcb {
         self.recovery.guard = Some(recover);
         self.recovery.duplicates = 0;
         let flight = self.snd.in_flight();
-        let mut pipe = 0;
-        #[cfg(feature = "sack")]
-        if self.selective.is_on() {
-            self.selective_timeout(now, cx.sends);
-            pipe = self.pipe();
-        }
+        let pipe = self.believed_after_timeout(cx);
         self.congestion.timed_out(flight, pipe, mss, again);
         // RFC 6298 §5.4: the earliest first; the rest follows as acknowledgements open the window.
         self.recovery.resend = match self.is_selective() {

@@ -217,6 +217,13 @@ impl Scoreboard {
         store.at(self.head).map(|slot| slot.record)
     }
 
+    /// Where the first bytes start that the peer has selectively: what is before them it lacks.
+    pub(crate) fn first_gap_end(&self, store: &SentStore) -> Option<SeqNum> {
+        self.records(store)
+            .find(|(_, record)| record.is == Whereabouts::Sacked)
+            .map(|(start, _)| start)
+    }
+
     /// The last record and where it starts.
     #[cfg(test)]
     pub(crate) fn last(&self, store: &SentStore) -> Option<(SeqNum, Record)> {

@@ -18,6 +18,7 @@ use super::rack::{Delivery, Rack, Repair, TICK};
 use super::retransmit::Phase;
 use super::scoreboard::{Record, Scoreboard, SentStore, Whereabouts};
 use super::segment::Arrived;
+use super::send::Fin;
 use super::tail_probe::TailProbe;
 use super::timers::Timer;
 use super::undo::Undo;
@@ -261,7 +262,9 @@ impl Pcb {
             _ if advanced => Evidence::Advance,
             _ => Evidence::Duplicate,
         };
-        let may_send = self.snd.una.before(recover) && self.snd.unsent() > 0 && self.usable() > 0;
+        // The application, told of the room, may write before anything is sent.
+        let more = self.snd.unsent() > 0 || self.snd.fin == Fin::Open;
+        let may_send = self.snd.una.before(recover) && more && self.usable() > 0;
         let new_data = if may_send {
             NewData::Ready
         } else {
@@ -306,7 +309,7 @@ impl Pcb {
             return;
         }
         if self.recovery.phase == Phase::Open {
-            self.enter_selective_recovery(self.snd.in_flight(), 0);
+            self.enter_selective_recovery(self.snd.in_flight(), 0, 0);
         }
         // Without an acknowledgement to be proportional to: one segment.
         if let Phase::Fast { .. } = self.recovery.phase {
@@ -317,30 +320,15 @@ impl Pcb {
 
     /// Moves recovery on after the scoreboard has changed.
     fn advance_recovery(&mut self, acked: &Acked, step: Step) {
-        let una = self.snd.una;
-        match self.recovery.phase {
-            Phase::Fast { recover } if !una.before(recover) => {
-                // RFC 9937 §6: at the end the window is what the algorithm asked for.
-                self.congestion.set_cwnd(self.congestion.ssthresh());
-                self.selective.rack.on_recovery_end();
-                self.recovery.phase = Phase::Open;
-                #[cfg(feature = "bbr")]
-                self.congestion.recovered();
-            }
-            Phase::Timeout { recover } if !una.before(recover) => {
-                self.selective.rack.on_recovery_end();
-                self.selective.frto = Frto::Idle;
-                self.recovery.phase = Phase::Open;
-                #[cfg(feature = "bbr")]
-                self.congestion.recovered();
-            }
-            _ => {}
-        }
+        let recovered = self.end_recovery();
         match self.recovery.phase {
             Phase::Open if self.selective.board.missing() > 0 => {
-                self.enter_selective_recovery(step.flight, acked.bytes);
+                self.enter_selective_recovery(step.flight, acked.bytes, step.delivered);
                 self.reduce_window(step);
             }
+            // The round trip that ends with a recovery counts like any other (RFC 3465 §2.1): what
+            // is acknowledged was sent by the old window and arrived.
+            Phase::Open if recovered => self.congestion.acked(acked),
             Phase::Open if step.window_limited => self.congestion.acked(acked),
             Phase::Open => {}
             Phase::Fast { .. } => self.reduce_window(step),
@@ -349,15 +337,37 @@ impl Pcb {
         }
     }
 
-    /// Something is lost: `flight` bytes were in flight before `acked` of them were acknowledged.
-    fn enter_selective_recovery(&mut self, flight: u32, acked: u32) {
+    /// Ends a recovery all of whose data is acknowledged; whether it did.
+    fn end_recovery(&mut self) -> bool {
+        let una = self.snd.una;
+        match self.recovery.phase {
+            Phase::Fast { recover } if !una.before(recover) => {
+                // RFC 9937 §6.
+                self.congestion.set_cwnd(self.congestion.ssthresh());
+            }
+            Phase::Timeout { recover } if !una.before(recover) => {
+                self.selective.frto = Frto::Idle;
+            }
+            _ => return false,
+        }
+        self.selective.rack.on_recovery_end();
+        self.recovery.phase = Phase::Open;
+        #[cfg(feature = "bbr")]
+        self.congestion.recovered();
+        true
+    }
+
+    /// Something is lost: `flight` bytes were in flight before `acked` of them were acknowledged
+    /// and `delivered` of them, those included, arrived.
+    fn enter_selective_recovery(&mut self, flight: u32, acked: u32, delivered: u32) {
         let mss = self.effective_mss();
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         self.congestion.reduce(flight, mss);
-        // RFC 9937 §6 "RecoverFS": what will be delivered from now on.
-        let sacked = self.selective.board.sacked();
+        // RFC 9937 §6 "RecoverFS": what is delivered from this acknowledgement on.
+        let newly_sacked = delivered.saturating_sub(acked);
+        let sacked = self.selective.board.sacked().saturating_sub(newly_sacked);
         let recover_fs = self.snd.in_flight().saturating_sub(sacked) + acked;
-        self.selective.prr = Prr::start(recover_fs.max(flight.saturating_sub(sacked)));
+        self.selective.prr = Prr::start(recover_fs);
         self.recovery.phase = Phase::Fast { recover: nxt };
         self.recovery.undo = Undo::start(una, nxt);
         self.selective.tail.cancel();
@@ -412,6 +422,8 @@ impl Pcb {
         cx.stats.undone += 1;
         self.congestion.undo();
         self.selective.board.forgive(cx.sends);
+        // Without timestamps the retransmission seemed to arrive, and early.
+        self.selective.rack.forget_newest();
         self.recovery.phase = Phase::Open;
         self.recovery.undo = Undo::NOTHING;
         self.recovery.stop_resending();

@@ -48,6 +48,10 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "a value to start from, copied at each use"
+    )]
     pub(crate) const UNUSED: Self = Self {
         iss: SeqNum(0),
         una: SeqNum(0),

@@ -58,12 +58,13 @@ impl Pcb {
     pub(super) fn schedule_tail_probe(&mut self, now: Instant, config: &TcpConfig) {
         self.timers.stop(Timer::TailProbe);
         let sel = &self.selective;
-        if self.snd.in_flight() == 0 || self.snd.wnd == 0 {
+        // After a timeout without an answer only the backed-off timer tries again.
+        if self.snd.in_flight() == 0 || self.snd.wnd == 0 || self.recovery.attempts > 0 {
             return;
         }
         let repairing = self.recovery.phase != Phase::Open;
         let quiet = sel.board.sacked() == 0 && sel.board.missing() == 0;
-        let free = sel.tail == TailProbe::Idle && self.recovery.attempts == 0;
+        let free = sel.tail == TailProbe::Idle;
         let wait = match self.rtt.srtt() {
             Some(srtt) if repairing => {
                 let Some(wait) = self.repair_patience(srtt) else {

@@ -60,12 +60,14 @@ impl TimerTable {
         self.0[timer as usize] = now + after;
     }
 
+    /// `timer` expires at `at`.
     #[cfg(feature = "bbr")]
     pub(crate) fn start_at(&mut self, timer: Timer, at: Instant) {
         self.0[timer as usize] = at;
     }
 
     /// `timer` expires no later than `other`.
+    #[cfg(feature = "sack")]
     pub(crate) fn limit(&mut self, timer: Timer, other: Timer) {
         self.0[timer as usize] = self.0[timer as usize].min(self.0[other as usize]);
     }

@@ -180,17 +180,17 @@ impl Engine {
         seq: SeqNum,
         ack: Option<SeqNum>,
     ) {
-        self.send_bare(
-            ip,
-            now,
+        let reset = Emit {
             local,
             remote,
             seq,
             ack,
-            Flags::RST,
-            0,
-            &Options::default(),
-        );
+            flags: Flags::RST,
+            window: 0,
+            options: &Options::default(),
+            service: Service::DEFAULT,
+        };
+        self.send_bare(ip, now, &reset);
         self.stats.resets_sent += 1;
     }
 
@@ -201,8 +201,18 @@ impl Engine {
         if matches!(pcb.state, State::Closed | State::SynSent | State::TimeWait) {
             return;
         }
-        let (local, remote, seq, ack) = (pcb.local, pcb.remote, pcb.snd.nxt, pcb.rcv.nxt);
-        self.send_reset(ip, now, local, remote, seq, Some(ack));
+        let reset = Emit {
+            local: pcb.local,
+            remote: pcb.remote,
+            seq: pcb.snd.nxt,
+            ack: Some(pcb.rcv.nxt),
+            flags: Flags::RST,
+            window: 0,
+            options: &Options::default(),
+            service: pcb.settings.service(&self.config),
+        };
+        self.send_bare(ip, now, &reset);
+        self.stats.resets_sent += 1;
     }
 
     pub(super) fn send_time_wait_ack(&mut self, ip: &mut Ip, now: Instant, of: &Remains) {
@@ -214,51 +224,26 @@ impl Engine {
             timestamps,
             ..Options::default()
         };
-        let (seq, ack) = (of.snd_nxt, Some(of.rcv_nxt));
-        self.send_bare(
-            ip,
-            now,
-            of.local,
-            of.remote,
-            seq,
-            ack,
-            Flags::NONE,
-            of.window,
-            &options,
-        );
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the fields of a header, each of its own type"
-    )]
-    pub(super) fn send_bare(
-        &mut self,
-        ip: &mut Ip,
-        now: Instant,
-        local: SocketAddrV4,
-        remote: SocketAddrV4,
-        seq: SeqNum,
-        ack: Option<SeqNum>,
-        flags: Flags,
-        window: u16,
-        options: &Options,
-    ) {
-        let Ok(route) = ip.route(*remote.ip(), Some(*local.ip())) else {
-            return;
-        };
-        let emit = Emit {
-            local,
-            remote,
-            seq,
-            ack,
-            flags,
-            window,
-            options,
+        let ack = Emit {
+            local: of.local,
+            remote: of.remote,
+            seq: of.snd_nxt,
+            ack: Some(of.rcv_nxt),
+            flags: Flags::NONE,
+            window: of.window,
+            options: &options,
             service: Service::DEFAULT,
         };
-        // A reset or acknowledgement that cannot be sent is like lost: the peer asks again.
-        if emit.send(ip, now, &route, None::<Pbuf>).is_ok() {
+        self.send_bare(ip, now, &ack);
+    }
+
+    /// Sends a segment without data that no timer looks after: a reset or acknowledgement that
+    /// cannot be sent is like lost, and the peer asks again.
+    pub(super) fn send_bare(&mut self, ip: &mut Ip, now: Instant, segment: &Emit<'_>) {
+        let Ok(route) = ip.route(*segment.remote.ip(), Some(*segment.local.ip())) else {
+            return;
+        };
+        if segment.send(ip, now, &route, None::<Pbuf>).is_ok() {
             self.stats.segments_sent += 1;
         }
     }

@@ -1,6 +1,7 @@
 //! Finding out that nothing was lost after all, to take the reduction of the window back: by
 //! timestamps (Eifel, RFC 3522, RFC 4015) and by D-SACK (RFC 3708). F-RTO is in `frto`.
 use crate::wire::tcp::SeqNum;
+#[cfg(feature = "sack")]
 use crate::wire::tcp_options::SackBlock;
 
 /// What is remembered of the last recovery.
@@ -14,6 +15,7 @@ pub(crate) struct Undo {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "sack"), allow(dead_code, reason = "for D-SACK"))]
 struct Outstanding {
     segments: u16,
     from: SeqNum,
@@ -58,6 +60,7 @@ impl Undo {
     }
 
     /// Counts a D-SACK; `true` if by now every retransmission was superfluous (RFC 3708 §3).
+    #[cfg(feature = "sack")]
     pub(crate) fn on_dsack(&mut self, block: &SackBlock) -> bool {
         let Some(outstanding) = &mut self.outstanding else {
             return false;

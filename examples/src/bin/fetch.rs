@@ -3,6 +3,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use clap::Parser;
 use gannet_examples::board::Board;
@@ -21,12 +22,15 @@ gannet_port_freertos::host!();
 #[derive(Parser)]
 #[command(name = "fetch")]
 struct Options {
-    /// http://ADDRESS[:PORT]/PATH; names are not resolved.
+    /// `http://ADDRESS:PORT/PATH`, the port 80 if left out; names are not resolved.
     url: Url,
 
     #[command(flatten)]
     network: Network,
 }
+
+/// For an answer to the attempt to connect.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// For the main task, which is given nothing.
 static TARGET: OnceLock<Url> = OnceLock::new();
@@ -57,7 +61,8 @@ fn fetch_target(_: &Board) -> ExitCode {
 
 fn fetch(url: &Url) -> Result<(), String> {
     let server = server(url)?;
-    let stream = TcpStream::connect(server).map_err(|error| format!("{server}: {error}"))?;
+    let stream = TcpStream::connect_timeout(server, PATIENCE)
+        .map_err(|error| format!("{server}: {error}"))?;
     exchange(&stream, url).map_err(|error| format!("{server}: {error}"))
 }
 

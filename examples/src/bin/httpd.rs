@@ -13,7 +13,7 @@ gannet_port_freertos::host!();
 /// A web server on a simulated FreeRTOS board.
 ///
 /// Serves a page at /, N bytes at /bytes/N, counters at /stats, and takes a POST to /upload.
-/// Needs no privilege: open http://127.0.0.1:8080/ while it runs.
+/// Needs no privilege: open http://127.0.0.1:8080/ while it runs, or where --forward says.
 #[derive(Parser)]
 #[command(name = "httpd")]
 struct Options {
@@ -50,6 +50,6 @@ fn serve(board: &Board) -> ExitCode {
         })
         .expect("memory for the tasks");
     }
-    board.run_until_stopped();
+    board.serve_until_stopped();
     ExitCode::SUCCESS
 }

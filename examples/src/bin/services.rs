@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use gannet_examples::board::{Board, STACK_WORDS};
 use gannet_examples::classic::{CHARACTERS, Command, command, daytime, port};
 use gannet_examples::options::Network;
-use gannet_examples::stats::stats;
+use gannet_examples::stats;
 use gannet_examples::tasks::Workers;
 use gannet_examples::{Program, http, pattern, run};
 use gannet_port_freertos::{Priority, spawn};
@@ -20,7 +20,7 @@ gannet_port_freertos::host!();
 /// TCP: 7 echo, 9 discard, 13 daytime, 19 chargen, 80 HTTP. UDP: 7 echo, 9999 control.
 ///
 /// A datagram to the control port is a command: "ping" is answered with "pong", "stats" with the
-/// counters; "connect IP PORT" opens a connection and echoes until its end, "send IP PORT N" opens
+/// counters ("stats tcp" with some of them); "connect IP PORT" opens a connection and echoes until its end, "send IP PORT N" opens
 /// one, sends N bytes and closes it.
 ///
 /// Unless --forward says otherwise, they are at 127.0.0.1: 7007, 7009, 7013, 7019, 8080, UDP 7007
@@ -44,6 +44,9 @@ const FORWARDS: &[&str] = &[
     "7007:7/udp",
     "9999:9999/udp",
 ];
+
+/// What to do with a connection.
+type Kind = fn(TcpStream) -> Job;
 
 /// What a worker has to do.
 enum Job {
@@ -72,7 +75,7 @@ fn main() -> ExitCode {
 
 fn serve(board: &Board) -> ExitCode {
     let workers = Workers::start(TASKS, work).expect("memory for the tasks");
-    let services: [(u16, fn(TcpStream) -> Job); 5] = [
+    let services: [(u16, Kind); 5] = [
         (port::ECHO, Job::Echo),
         (port::DISCARD, Job::Discard),
         (port::DAYTIME, Job::Daytime),
@@ -95,7 +98,7 @@ fn serve(board: &Board) -> ExitCode {
     start("udp echo", move || echo_datagrams(&echo));
     let control = UdpSocket::bind(([0, 0, 0, 0], port::CONTROL).into()).expect("a free port");
     start("control", move || obey(&control, workers));
-    board.run_until_stopped();
+    board.serve_until_stopped();
     ExitCode::SUCCESS
 }
 
@@ -171,10 +174,12 @@ fn obey(socket: &UdpSocket, workers: &Workers<Job>) {
         };
         let answer = match command(buffer.get(..len).unwrap_or(&[])) {
             Ok(Command::Ping) => Some("pong".into()),
-            Ok(Command::Stats) => Some(stats().map_or_else(|e| e.to_string(), |s| s.to_string())),
+            Ok(Command::Stats(section)) => Some(stats::answer(section)),
             Ok(Command::Connect(to)) => assign(workers, Job::Connect(to)),
             Ok(Command::Send(to, len)) => assign(workers, Job::Send(to, len)),
-            Err(_) => Some("commands: ping, stats, connect IP PORT, send IP PORT N".into()),
+            Err(_) => {
+                Some("commands: ping, stats [SECTION], connect IP PORT, send IP PORT N".into())
+            }
         };
         if let Some(answer) = answer
             && let Err(error) = socket.send_to(answer.as_bytes(), from)

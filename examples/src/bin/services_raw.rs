@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         forwards: FORWARDS,
         raw: Some(|stack, owner| Box::new(Services::start(stack, owner))),
         main: |board: &Board| {
-            board.run_until_stopped();
+            board.serve_until_stopped();
             ExitCode::SUCCESS
         },
     };
@@ -153,7 +153,7 @@ impl Services {
         let tcp = &mut stack.tcp_now();
         let outcome = match command(datagram) {
             Ok(Command::Ping) => return Some("pong".into()),
-            Ok(Command::Stats) => {
+            Ok(Command::Stats(_)) => {
                 let mut stats = format!("{:?} {:?}", stack.tcp_census(), stack.tcp_stats());
                 stats.truncate(LARGEST_ANSWER);
                 return Some(stats);

@@ -320,7 +320,7 @@ impl Handler for Switch {
     }
 
     fn recv(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, data: Option<Pbuf>) -> Result<(), Refused> {
-        self.run(pcb, |splice| splice.from_board(tcp, data));
+        self.run(pcb, |splice| splice.board_sent(tcp, data));
         Ok(())
     }
 

@@ -107,7 +107,7 @@ impl Splice {
     }
 
     /// Data or the end of stream from the board.
-    pub(super) fn from_board(&mut self, tcp: &mut Tcp<'_>, data: Option<Pbuf>) -> State {
+    pub(super) fn board_sent(&mut self, tcp: &mut Tcp<'_>, data: Option<Pbuf>) -> State {
         match data {
             Some(data) => self.to_host.push(data),
             None => self.board_side = Side::Ended,
@@ -136,7 +136,8 @@ impl Splice {
             match self.host.write(self.to_host.front()) {
                 Ok(n) => {
                     self.to_host.consume(n);
-                    tcp.recved(self.pcb, n).map_err(io::Error::other)?;
+                    // Stale if both sides have ended: what is here is still the host's.
+                    let _ = tcp.recved(self.pcb, n);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

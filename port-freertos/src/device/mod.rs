@@ -1,19 +1,28 @@
-//! Network devices of the simulator: a TAP device ([`Tap`]) with the Linux kernel as the peer, and
-//! one end of a socket pair ([`FramePair`]) with this or another program as the peer. No privilege
-//! is needed for the latter.
+//! Network devices.
 //!
-//! Both read and write whole Ethernet frames on a file descriptor (`fd_device`), and the Linux
-//! kernel signals their interrupts ([`interrupt::on_interrupt`](crate::interrupt::on_interrupt)).
+//! On boards: the Ethernet controller [`lan9118`]. It needs registers and a delay, and no FreeRTOS.
+//!
+//! On the simulator: a TAP device (`Tap`) with the Linux kernel as the peer, and one end of a socket
+//! pair (`FramePair`) with this or another program as the peer. No privilege is needed for the
+//! latter. Both read and write whole Ethernet frames on a file descriptor (`fd_device`), and the
+//! Linux kernel signals their interrupts (`interrupt::on_interrupt`).
+#[cfg(unix)]
 mod fd_device;
+pub mod lan9118;
+#[cfg(unix)]
 pub mod namespace;
+#[cfg(unix)]
 mod pair;
+#[cfg(unix)]
 mod tap;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use gannet_core::{HwAddr, Pool};
 
+#[cfg(unix)]
 pub use self::pair::{FramePair, HostEnd};
+#[cfg(unix)]
 pub use self::tap::Tap;
 
 /// What a device is told when it is made.
@@ -44,6 +53,8 @@ pub struct DeviceCounters {
     pub(crate) rx_frames: AtomicU32,
     pub(crate) rx_no_buffer: AtomicU32,
     pub(crate) rx_too_long: AtomicU32,
+    pub(crate) rx_errors: AtomicU32,
+    pub(crate) rx_missed: AtomicU32,
     pub(crate) tx_frames: AtomicU32,
     pub(crate) tx_busy: AtomicU32,
     pub(crate) tx_errors: AtomicU32,
@@ -63,6 +74,16 @@ impl DeviceCounters {
     /// Frames dropped because they were longer than the MTU allows.
     pub fn rx_too_long(&self) -> u32 {
         self.rx_too_long.load(Ordering::Relaxed)
+    }
+
+    /// Frames dropped because they arrived damaged.
+    pub fn rx_errors(&self) -> u32 {
+        self.rx_errors.load(Ordering::Relaxed)
+    }
+
+    /// Frames the device itself dropped because its memory was full.
+    pub fn rx_missed(&self) -> u32 {
+        self.rx_missed.load(Ordering::Relaxed)
     }
 
     /// Frames sent.

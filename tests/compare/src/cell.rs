@@ -168,15 +168,22 @@ pub const CELLS: &[Cell] = &[
     Cell::new("bulk-64k", PAIRS).bar(3_700),
     Cell::new("bulk-64k-nosum", PAIRS).no_checksums().bar(2_300),
     Cell::new("bulk-64k-batch", BATCHES).bar(3_000),
-    Cell::new("bulk-64k-batch-nosum", BATCHES).no_checksums().bar(1_900),
+    Cell::new("bulk-64k-batch-nosum", BATCHES)
+        .no_checksums()
+        .bar(1_900),
     Cell::new("bulk-64k-ts", PAIRS).timestamps().bar(3_996),
-    Cell::new("bulk-64k-copying", bulk(K64, Arrival::InPairs, Api::Copying)),
+    Cell::new(
+        "bulk-64k-copying",
+        bulk(K64, Arrival::InPairs, Api::Copying),
+    ),
     Cell::new("bulk-8k", bulk(K8, Arrival::InPairs, Api::ZeroCopy)),
     Cell::new("bulk-8k-batch", bulk(K8, Arrival::InBatches, Api::ZeroCopy)),
     Cell::new("rr-1", round_trip(1, 1)),
     Cell::new("rr-64", round_trip(64, 1)).bar(4_200),
     Cell::new("rr-64-nosum", round_trip(64, 1)).no_checksums(),
-    Cell::new("rr-64-ts", round_trip(64, 1)).timestamps().bar(4_536),
+    Cell::new("rr-64-ts", round_trip(64, 1))
+        .timestamps()
+        .bar(4_536),
     Cell::new("rr-1024", round_trip(1_024, 1)),
     Cell::new("rr-64-10", round_trip(64, 10)),
     Cell::new("rr-64-100", round_trip(64, 100)),

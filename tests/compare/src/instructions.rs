@@ -94,7 +94,10 @@ fn count_in(options: &Options, dir: &Path) -> Result<Profiles, String> {
         .arg(me)
         .arg(CHILD)
         // The C library chooses its copying by the CPU; `rep movs` would count as one instruction.
-        .env("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=1000000000")
+        .env(
+            "GLIBC_TUNABLES",
+            "glibc.cpu.x86_rep_movsb_threshold=1000000000",
+        )
         .stdout(Stdio::null());
     for name in &options.cells {
         command.args(["--cell", name]);
@@ -102,7 +105,9 @@ fn count_in(options: &Options, dir: &Path) -> Result<Profiles, String> {
     for name in &options.stacks {
         command.args(["--stack", name]);
     }
-    let status = command.status().map_err(|error| format!("valgrind: {error}"))?;
+    let status = command
+        .status()
+        .map_err(|error| format!("valgrind: {error}"))?;
     if !status.success() {
         return Err(format!("the program under valgrind: {status}"));
     }
@@ -120,7 +125,12 @@ fn count_in(options: &Options, dir: &Path) -> Result<Profiles, String> {
     Ok(profiles)
 }
 
-fn print_row(cell: &Cell, stacks: &[&'static Contender], profiles: &Profiles, figures: &mut Figures) {
+fn print_row(
+    cell: &Cell,
+    stacks: &[&'static Contender],
+    profiles: &Profiles,
+    figures: &mut Figures,
+) {
     print!("{:<22}", cell.name);
     let mut frames = String::new();
     let mut own = None;
@@ -160,7 +170,10 @@ pub fn frames_of(cell: &Cell, stack: &Contender) -> String {
 }
 
 fn print_top(cell: &Cell, stack: &Contender, profile: &Profile, top: usize) {
-    println!("\n{} {}: functions, then source files, per {}", cell.name, stack.name, cell.work);
+    println!(
+        "\n{} {}: functions, then source files, per {}",
+        cell.name, stack.name, cell.work
+    );
     for list in [&profile.functions, &profile.files] {
         for (name, cost) in list.iter().take(top) {
             let each = *cost as f64 / cell.counted() as f64;
@@ -173,7 +186,9 @@ fn print_top(cell: &Cell, stack: &Contender, profile: &Profile, top: usize) {
 
 /// Without the hash behind it, and without the directories in front of a registry's sources.
 fn short(name: &str) -> &str {
-    let name = name.rsplit_once("/registry/src/").map_or(name, |(_, file)| file);
+    let name = name
+        .rsplit_once("/registry/src/")
+        .map_or(name, |(_, file)| file);
     match name.rsplit_once("::h") {
         Some((path, hash)) if hash.len() == 16 => path,
         _ => name,
@@ -235,5 +250,9 @@ fn check(figures: &Figures) -> ExitCode {
         };
         println!("{cell:<22} {then:>8} -> {now:>8} ({percent:+.1} %) {verdict}");
     }
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }

@@ -65,7 +65,8 @@ impl Options {
 
     fn contenders(&self) -> Vec<&'static cell::Contender> {
         let all = cell::CONTENDERS.iter();
-        all.filter(|stack| chosen(&self.stacks, stack.name)).collect()
+        all.filter(|stack| chosen(&self.stacks, stack.name))
+            .collect()
     }
 }
 

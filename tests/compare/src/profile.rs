@@ -93,7 +93,13 @@ mod tests {
                     fe=(1)\ncfn=(2) callee\ncalls=1 0\n* 100\n12 1\n\nfn=(2)\n3 100\ntotals: 113\n";
         let profile = Profile::parse(text);
         assert_eq!(profile.total, 113);
-        assert_eq!(profile.functions, [("callee".into(), 100), ("caller".into(), 13)]);
-        assert_eq!(profile.files, [("a.rs".into(), 106), ("inlined.rs".into(), 7)]);
+        assert_eq!(
+            profile.functions,
+            [("callee".into(), 100), ("caller".into(), 13)]
+        );
+        assert_eq!(
+            profile.files,
+            [("a.rs".into(), 106), ("inlined.rs".into(), 7)]
+        );
     }
 }

@@ -3,8 +3,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use rtrb::{Consumer, Producer, RingBuffer};
-use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet};
-use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::iface::{
+    Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet,
+};
+use smoltcp::phy::{
+    Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken,
+};
 use smoltcp::socket::{tcp, udp};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
@@ -137,7 +141,9 @@ impl Host {
     /// Takes at most so many frames.
     fn ingress(&mut self, now: Instant, limit: usize) {
         for _ in 0..limit {
-            let result = self.iface.poll_ingress_single(now, &mut self.port, &mut self.sockets);
+            let result = self
+                .iface
+                .poll_ingress_single(now, &mut self.port, &mut self.sockets);
             if result == PollIngressSingleResult::None {
                 return;
             }
@@ -153,7 +159,9 @@ impl Host {
         let handle = self.handles[n];
         let to = IpEndpoint::new(addr(2), PORT);
         let socket: &mut tcp::Socket<'_> = self.sockets.get_mut(handle);
-        socket.connect(self.iface.context(), to, local).expect("a closed socket");
+        socket
+            .connect(self.iface.context(), to, local)
+            .expect("a closed socket");
     }
 }
 
@@ -346,7 +354,9 @@ impl Pair {
                 let buffer = &mut self.buffer;
                 let socket: &mut udp::Socket<'_> = self.b.sockets.get_mut(self.b.handles[0]);
                 if let Ok((n, from)) = socket.recv_slice(buffer) {
-                    socket.send_slice(&buffer[..n], from.endpoint).expect("room");
+                    socket
+                        .send_slice(&buffer[..n], from.endpoint)
+                        .expect("room");
                 }
                 self.b.egress(self.now);
                 self.a.ingress(self.now, usize::MAX);

@@ -106,3 +106,51 @@ impl HyStart {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Instant;
+
+    /// One round: ten acknowledgements with these round-trip times.
+    fn round(hystart: &mut HyStart, n: u32, ms: u64) -> Step {
+        let mut last = Step::Full;
+        for i in 0..10 {
+            let acked = Acked {
+                now: Instant::ZERO,
+                bytes: 1000,
+                mss: 1000,
+                una: SeqNum(n * 10 + i),
+                nxt: SeqNum(n * 10 + 10),
+                rtt: Some(Duration::from_millis(ms)),
+                srtt: Duration::from_millis(ms),
+            };
+            last = hystart.acked(&acked);
+            if last == Step::Done {
+                return last;
+            }
+        }
+        last
+    }
+
+    #[test]
+    fn a_growing_round_trip_time_slows_slow_start_and_ends_it_after_five_rounds() {
+        let mut hystart = HyStart::NEW;
+        assert_eq!(round(&mut hystart, 0, 40), Step::Full);
+        // An eighth of 40 ms is 5 ms.
+        assert_eq!(round(&mut hystart, 1, 44), Step::Full);
+        assert_eq!(round(&mut hystart, 2, 50), Step::Part(4));
+        for n in 3..7 {
+            assert_eq!(round(&mut hystart, n, 50), Step::Part(4));
+        }
+        assert_eq!(round(&mut hystart, 7, 50), Step::Done);
+    }
+
+    #[test]
+    fn a_passing_growth_is_forgiven() {
+        let mut hystart = HyStart::NEW;
+        round(&mut hystart, 0, 40);
+        assert_eq!(round(&mut hystart, 1, 60), Step::Part(4));
+        assert_eq!(round(&mut hystart, 2, 41), Step::Full);
+    }
+}

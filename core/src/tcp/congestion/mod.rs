@@ -73,6 +73,10 @@ impl Default for CongestionControl {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "bbr",
+    allow(clippy::large_enum_variant, reason = "there is no heap to box in")
+)]
 enum Algorithm {
     NewReno(NewReno),
     #[cfg(feature = "cubic")]
@@ -83,6 +87,10 @@ enum Algorithm {
 
 /// What an acknowledgement of new data says to the algorithm.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "cubic"),
+    allow(dead_code, reason = "CUBIC reads them all")
+)]
 pub(crate) struct Acked {
     pub(crate) now: Instant,
     /// New bytes acknowledged.
@@ -208,6 +216,7 @@ impl Congestion {
     }
 
     /// Sets the window as PRR computes it.
+    #[cfg(feature = "sack")]
     pub(crate) fn set_cwnd(&mut self, cwnd: u32) {
         #[cfg(feature = "bbr")]
         if self.is_model_based() {

@@ -90,12 +90,7 @@ impl Handler for Sink {
         Ok(())
     }
 
-    fn recv(
-        &mut self,
-        tcp: &mut Tcp<'_>,
-        pcb: TcpPcb,
-        data: Option<Pbuf>,
-    ) -> Result<(), Refused> {
+    fn recv(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, data: Option<Pbuf>) -> Result<(), Refused> {
         let data = data.expect("the source never closes");
         let len = match self.api {
             Api::ZeroCopy => data.tot_len(),
@@ -116,6 +111,7 @@ impl Server for Sink {
 pub(super) fn listen(stack: &mut Stack, now: Instant) {
     let mut tcp = stack.tcp(now);
     let pcb = tcp.new(Owner(0)).expect("a free block");
-    tcp.bind(pcb, (super::ADDRS[1], PORT).into()).expect("a free port");
+    tcp.bind(pcb, (super::ADDRS[1], PORT).into())
+        .expect("a free port");
     tcp.listen(pcb, u16::MAX).expect("a free listener");
 }

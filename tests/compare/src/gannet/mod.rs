@@ -94,7 +94,10 @@ impl<A: Client, B: Server> Pair<A, B> {
         self.b.turn(self.now);
         if before == self.frames() && !self.a.app.is_done() {
             // Nothing moved: a timer is waited for.
-            let next = [self.a.deadline, self.b.deadline].into_iter().flatten().min();
+            let next = [self.a.deadline, self.b.deadline]
+                .into_iter()
+                .flatten()
+                .min();
             let next = next.expect("nothing will ever happen again");
             self.now = self.now.max(next);
         }

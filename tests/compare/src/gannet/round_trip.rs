@@ -44,7 +44,8 @@ impl Asker {
         let pcb = self.pcbs[self.turn];
         self.turn = (self.turn + 1) % self.pcbs.len();
         self.missing = self.message.len();
-        tcp.write(pcb, Data::Copy(&self.message), More::No).expect("room");
+        tcp.write(pcb, Data::Copy(&self.message), More::No)
+            .expect("room");
     }
 }
 
@@ -60,12 +61,7 @@ impl Handler for Asker {
         }
     }
 
-    fn recv(
-        &mut self,
-        tcp: &mut Tcp<'_>,
-        pcb: TcpPcb,
-        data: Option<Pbuf>,
-    ) -> Result<(), Refused> {
+    fn recv(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, data: Option<Pbuf>) -> Result<(), Refused> {
         let data = data.expect("the server never closes");
         let len = data.tot_len();
         tcp.recved(pcb, len).expect("the connection in a callback");
@@ -105,16 +101,13 @@ impl Handler for Answerer {
         tcp.nagle(pcb, Nagle::Disabled)
     }
 
-    fn recv(
-        &mut self,
-        tcp: &mut Tcp<'_>,
-        pcb: TcpPcb,
-        data: Option<Pbuf>,
-    ) -> Result<(), Refused> {
+    fn recv(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, data: Option<Pbuf>) -> Result<(), Refused> {
         let data = data.expect("the client never closes");
         // One request is one segment.
-        tcp.recved(pcb, data.tot_len()).expect("the connection in a callback");
-        tcp.write(pcb, Data::Copy(&self.message), More::No).expect("room");
+        tcp.recved(pcb, data.tot_len())
+            .expect("the connection in a callback");
+        tcp.write(pcb, Data::Copy(&self.message), More::No)
+            .expect("room");
         Ok(())
     }
 }

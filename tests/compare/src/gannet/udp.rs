@@ -73,7 +73,8 @@ impl Client for Sender {
 
 impl Handler for Echoer {
     fn udp_recv(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, datagram: Datagram) {
-        udp.send_to(pcb, datagram.data, datagram.from).expect("sent");
+        udp.send_to(pcb, datagram.data, datagram.from)
+            .expect("sent");
     }
 }
 

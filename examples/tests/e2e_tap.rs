@@ -1,0 +1,252 @@
+//! The programs over a TAP device, with the Linux kernel as the peer, in a network namespace that
+//! this test program makes for itself. Without the permission for that all tests are skipped.
+mod common;
+
+use std::io::Read;
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::client::{
+    ask, assert_comes_to_rest, connect, datagrams, download, exchange, get, stats, upload,
+};
+use common::{
+    HTTPD, LIMIT, Outcome, PASSED, Running, SERVICES, is_alive, run_tests, skipped, transfer,
+    wait_until,
+};
+use gannet_core::wire::icmpv4::{Echo, Kind};
+use gannet_port_freertos::device::namespace;
+use gannet_tests::frames::{Packet, icmp};
+use rustix::net::sockopt::set_socket_timeout;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+
+fn main() -> ExitCode {
+    // While this process has one thread, as a user namespace demands.
+    let entered = namespace::enter().and_then(|()| namespace::loopback_up());
+    let _ = UNAVAILABLE.set(entered.err().map(|error| error.to_string()));
+    run_tests(tests![
+        data_arrives_whole_both_ways,
+        data_arrives_whole_over_a_bad_path,
+        a_thousand_connections_leave_nothing_behind,
+        thirty_two_connections_at_once_leave_nothing_behind,
+        pings_are_all_answered,
+        datagrams_of_all_sizes_are_echoed,
+        the_board_connects_to_the_kernel,
+        a_namespace_of_its_own_is_reached_through_forwarded_ports,
+    ])
+}
+
+/// Why there is no namespace.
+static UNAVAILABLE: OnceLock<Option<String>> = OnceLock::new();
+
+/// A board on a TAP device of this namespace, in a network of its own.
+struct Tapped {
+    /// Ended with this value.
+    _program: Running,
+    board: Ipv4Addr,
+    kernel: Ipv4Addr,
+}
+
+/// `Err` if there is no permission.
+fn start(program: &str, args: &[&str]) -> Result<Tapped, Outcome> {
+    static NETWORKS: AtomicU8 = AtomicU8::new(1);
+    if let Some(Some(reason)) = UNAVAILABLE.get() {
+        return Err(skipped(reason));
+    }
+    let network = NETWORKS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("board{network}");
+    let (kernel, board) = ([10, 1, network, 1].into(), [10, 1, network, 2].into());
+    let addresses = [("--addr", board), ("--gateway", kernel)].map(|(o, a)| format!("{o}={a}"));
+    let mut all: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    all.extend(args);
+    let tap = format!("--tap={name}");
+    all.push(&tap);
+    let program = Running::start(program, &[], &all);
+    if let Err(error) = namespace::configure(&name, None, kernel, 24) {
+        return Err(skipped(&error.to_string()));
+    }
+    Ok(Tapped {
+        _program: program,
+        board,
+        kernel,
+    })
+}
+
+impl Tapped {
+    fn web(&self) -> SocketAddr {
+        (self.board, 80).into()
+    }
+}
+
+/// The board, or the end of the test.
+macro_rules! board {
+    ($($start:tt)*) => {
+        match $($start)* {
+            Ok(board) => board,
+            Err(skipped) => return skipped,
+        }
+    };
+}
+
+fn data_arrives_whole_both_ways() -> Outcome {
+    let httpd = board!(start(HTTPD, &[]));
+    download(httpd.web(), transfer());
+    upload(httpd.web(), transfer());
+    assert_comes_to_rest(httpd.web(), 1);
+    PASSED
+}
+
+fn data_arrives_whole_over_a_bad_path() -> Outcome {
+    let faults = ["--loss=1", "--duplicate=1", "--reorder=2", "--seed=7"];
+    let httpd = board!(start(HTTPD, &faults));
+    download(httpd.web(), transfer());
+    upload(httpd.web(), transfer());
+    let stats = stats(httpd.web());
+    assert_ne!(
+        stats["tcp"]["segments_retransmitted"], 0,
+        "the path was bad"
+    );
+    assert_ne!(stats["tcp"]["out_of_order"], 0, "the path was bad");
+    assert_comes_to_rest(httpd.web(), 1);
+    PASSED
+}
+
+fn a_thousand_connections_leave_nothing_behind() -> Outcome {
+    let httpd = board!(start(HTTPD, &[]));
+    for n in 0..1_000 {
+        let close = if n % 2 == 0 {
+            "Connection: close\r\n"
+        } else {
+            ""
+        };
+        let request = format!("GET /bytes/2000 HTTP/1.1\r\nHost: board\r\n{close}\r\n");
+        let answer = exchange(&connect(httpd.web()), request.as_bytes()).expect("an answer");
+        assert!(answer.starts_with(b"HTTP/1.1 200") && answer.len() > 2_000);
+    }
+    assert_comes_to_rest(httpd.web(), 1);
+    PASSED
+}
+
+fn thirty_two_connections_at_once_leave_nothing_behind() -> Outcome {
+    let httpd = board!(start(HTTPD, &[]));
+    let server = httpd.web();
+    thread::scope(|scope| {
+        for n in 0..32 {
+            scope.spawn(move || match n % 2 {
+                0 => download(server, 200_000),
+                _ => upload(server, 200_000),
+            });
+        }
+    });
+    assert_comes_to_rest(server, 1);
+    PASSED
+}
+
+/// As `ping -c 1000 -i 0.002`.
+fn pings_are_all_answered() -> Outcome {
+    const COUNT: u16 = 1_000;
+    let httpd = board!(start(HTTPD, &[]));
+    let socket = match ping_socket() {
+        Ok(socket) => socket,
+        Err(error) => return skipped(&format!("raw sockets need CAP_NET_RAW: {error}")),
+    };
+    let to = SocketAddr::from((httpd.board, 0));
+    let mut times = Vec::new();
+    let start = Instant::now();
+    for seq in 0..COUNT {
+        let due = start + Duration::from_millis(2) * seq.into();
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let request = icmp(Kind::EchoRequest(Echo { ident: 7, seq }), &[0x55; 56]);
+        let sent = Instant::now();
+        rustix::net::sendto(&socket, &request, SendFlags::empty(), &to).expect("sent");
+        assert!(answered(&socket, httpd.board, seq), "number {seq} was lost");
+        times.push(sent.elapsed());
+    }
+    times.sort_unstable();
+    println!(
+        "pings: median {:?}, longest {:?}",
+        times[times.len() / 2],
+        times[times.len() - 1]
+    );
+    PASSED
+}
+
+fn ping_socket() -> rustix::io::Result<OwnedFd> {
+    let socket = rustix::net::socket_with(
+        AddressFamily::INET,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC,
+        Some(rustix::net::ipproto::ICMP),
+    )?;
+    set_socket_timeout(&socket, rustix::net::sockopt::Timeout::Recv, Some(LIMIT))?;
+    Ok(socket)
+}
+
+/// Whether the reply `seq` of `board` comes; others are somebody else's.
+fn answered(socket: &OwnedFd, board: Ipv4Addr, seq: u16) -> bool {
+    loop {
+        let mut buffer = [MaybeUninit::uninit(); 2_048];
+        let received = rustix::net::recv(socket, &mut buffer[..], RecvFlags::empty());
+        let Ok(((packet, _), _)) = received else {
+            return false;
+        };
+        let packet = Packet::parse(packet);
+        if packet.src == board && packet.icmp().0 == Kind::EchoReply(Echo { ident: 7, seq }) {
+            return packet.icmp().1 == [0x55; 56];
+        }
+    }
+}
+
+fn datagrams_of_all_sizes_are_echoed() -> Outcome {
+    let services = board!(start(SERVICES, &[]));
+    let echo = datagrams((services.board, 7).into());
+    for len in [0, 1, 1_472, 1_473, 4_000, 20_000] {
+        let data = vec![len as u8; len];
+        wait_until("the echo of a datagram", || ask(&echo, &data) == data);
+    }
+    PASSED
+}
+
+fn the_board_connects_to_the_kernel() -> Outcome {
+    let services = board!(start(SERVICES, &[]));
+    let listener = TcpListener::bind((services.kernel, 0)).expect("a port");
+    let place = listener.local_addr().expect("an address");
+    let control = datagrams((services.board, 9999).into());
+    let command = format!("send {} {} 2000000", place.ip(), place.port());
+    assert_eq!(ask(&control, b"ping"), b"pong");
+    control.send(command.as_bytes()).expect("sent");
+    let (mut stream, _) = listener.accept().expect("the board");
+    let mut received = Vec::new();
+    stream
+        .read_to_end(&mut received)
+        .expect("the bytes, and their end");
+    assert_eq!(received.len(), 2_000_000);
+    assert!(
+        received
+            .iter()
+            .zip(0u32..)
+            .all(|(byte, n)| u32::from(*byte) == n % 251)
+    );
+    PASSED
+}
+
+fn a_namespace_of_its_own_is_reached_through_forwarded_ports() -> Outcome {
+    if let Some(Some(reason)) = UNAVAILABLE.get() {
+        return skipped(reason);
+    }
+    let httpd = Running::httpd(&["--tap"]);
+    let page = String::from_utf8(get(httpd.web(), "/")).expect("text");
+    assert!(page.contains("<title>gannet</title>"));
+    download(httpd.web(), 1_000_000);
+    upload(httpd.web(), 1_000_000);
+    assert_comes_to_rest(httpd.web(), 1);
+    let board = httpd.board();
+    assert!(httpd.stop().success());
+    assert!(!is_alive(board));
+    PASSED
+}

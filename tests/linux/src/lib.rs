@@ -1,0 +1,24 @@
+//! gannet with the Linux kernel as its peer, in real time: what two virtual clocks and a link in
+//! memory cannot tell.
+//!
+//! ```text
+//!  gannet (Station) ── socket pair ─┐
+//!  Linux  (Linux)   ── TAP device ──┤ Middle: loss, delay, order, rate, queue ├── TAP ── Linux
+//! ```
+//!
+//! Each Linux is a network namespace made for the purpose; nothing of the machine's own network is
+//! touched. The middle is the same thread with the same code whatever is at its ends, so Linux to
+//! Linux over it says what the path permits.
+pub mod bulk;
+pub mod fair;
+mod gannet_ends;
+pub mod linux;
+mod linux_ends;
+mod middle;
+pub mod pipe;
+pub mod rig;
+pub mod station;
+mod stream;
+mod too_big;
+
+pub use middle::{Counters, Middle, Port, Side};

@@ -1,0 +1,223 @@
+//! gannet at an end of the path: a stack without an RTOS, driven by poll(2), with a clock of
+//! microseconds.
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant as HostInstant};
+
+use gannet_core::{
+    Capabilities, Checksums, Config, Driver, Handler, Instant, Medium, Pbuf, Pool, Stack, Subnet,
+    Tcp,
+};
+use gannet_tests::storage::{Pools, Sizes, leak_pool, leak_storage};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use crate::linux::{PREFIX, address, hardware};
+use crate::middle::timespec;
+
+const MTU: u16 = 1500;
+const FRAME_ROOM: usize = 14 + MTU as usize;
+/// How often a condition is looked at that no frame and no timer brings about.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Pools that nobody uses: memory of stacks is never given back, and there are many runs.
+static UNUSED: Mutex<Vec<Pools>> = Mutex::new(Vec::new());
+
+/// A gannet stack with its application, which is owner 0.
+#[derive(Debug)]
+pub struct Station<H: Handler> {
+    stack: Stack,
+    /// The application.
+    pub app: H,
+    address: Ipv4Addr,
+    fd: OwnedFd,
+    full: Arc<AtomicBool>,
+    pools: Pools,
+    start: HostInstant,
+}
+
+impl<H: Handler> Station<H> {
+    /// A station with the address [`address`]`(number)`, and its cable.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn new(number: u8, config: Config, app: H, seed: u64) -> io::Result<(Self, OwnedFd)> {
+        let (inner, outer) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
+            None,
+        )?;
+        let unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let pools = unused.unwrap_or_else(|| Pools {
+            rx: leak_pool::<1024, 1536>("rx", 256),
+            tx: leak_pool::<256, 1536>("tx", 4096),
+            header: leak_pool::<1024, 128>("header", 128),
+        });
+        let storage = leak_storage(
+            Sizes {
+                sends: 2048,
+                ..Sizes::default()
+            },
+            pools,
+        );
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut stack = Stack::new(storage, config, &mut |bytes| random.fill(bytes));
+        let full = Arc::new(AtomicBool::new(false));
+        let cable = Cable {
+            number,
+            fd: inner.try_clone()?,
+            pool: pools.rx,
+            full: Arc::clone(&full),
+        };
+        let subnet = Subnet::new(address(number), PREFIX).ok_or(io::ErrorKind::InvalidInput)?;
+        stack
+            .add_netif(Box::leak(Box::new(cable)), Some(subnet))
+            .map_err(io::Error::other)?;
+        let station = Self {
+            stack,
+            app,
+            address: address(number),
+            fd: inner,
+            full,
+            pools,
+            start: HostInstant::now(),
+        };
+        Ok((station, outer))
+    }
+
+    /// Its address.
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// The stack; what is asked of it leaves with the next [`Station::run_until`].
+    pub fn stack(&mut self) -> &mut Stack {
+        &mut self.stack
+    }
+
+    /// Whether the stack has given all buffers back.
+    pub fn is_at_rest(&self) -> bool {
+        self.pools.at_rest()
+    }
+
+    /// The stack's TCP.
+    pub fn tcp(&mut self) -> Tcp<'_> {
+        let now = self.now();
+        self.stack.tcp(now)
+    }
+
+    /// Drives the stack until `done`, or until `limit` has passed; whether `done` was reached.
+    ///
+    /// # Panics
+    /// The system does not let it wait.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        let end = HostInstant::now() + limit;
+        loop {
+            let now = self.now();
+            let deadline = self.stack.turn(now, &mut [&mut self.app]);
+            if done(self) {
+                return true;
+            }
+            if HostInstant::now() >= end {
+                return false;
+            }
+            // `done` may have asked the stack for something; it has its turn in a moment.
+            let wait = match deadline {
+                Some(deadline) => deadline.saturating_since(self.now()).min(LOOK),
+                None => LOOK,
+            };
+            let room = match self.full.load(Ordering::Relaxed) {
+                true => PollFlags::OUT,
+                false => PollFlags::empty(),
+            };
+            let mut fds = [PollFd::from_borrowed_fd(
+                self.fd.as_fd(),
+                PollFlags::IN | room,
+            )];
+            match poll(&mut fds, Some(&timespec(wait))) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => panic!("poll: {error}"),
+            }
+            if fds.iter().any(|fd| fd.revents().contains(PollFlags::OUT)) {
+                self.full.store(false, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn now(&self) -> Instant {
+        let micros = self.start.elapsed().as_micros();
+        Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+}
+
+impl<H: Handler> Drop for Station<H> {
+    fn drop(&mut self) {
+        // A stack with connections keeps its buffers for ever.
+        if self.pools.at_rest() {
+            let mut unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner);
+            unused.push(self.pools);
+        }
+    }
+}
+
+/// The stack's end of the cable.
+#[derive(Debug)]
+struct Cable {
+    number: u8,
+    fd: OwnedFd,
+    pool: &'static Pool,
+    /// The socket took no more.
+    full: Arc<AtomicBool>,
+}
+
+impl Driver for Cable {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            medium: Medium::Ethernet(hardware(self.number)),
+            mtu: MTU,
+            tx_checksums: Checksums::NONE,
+            rx_checksums: Checksums::NONE,
+        }
+    }
+
+    fn receive(&mut self) -> Option<Pbuf> {
+        let mut buffer = [0; FRAME_ROOM];
+        loop {
+            let len = match rustix::io::read(&self.fd, &mut buffer) {
+                Err(Errno::INTR) => continue,
+                Ok(0) | Err(_) => return None,
+                Ok(len) => len,
+            };
+            // Without a buffer it is lost.
+            if let Ok(mut frame) = Pbuf::alloc(self.pool, 0, len) {
+                frame.copy_from(buffer.get(..len).unwrap_or(&[]));
+                return Some(frame);
+            }
+        }
+    }
+
+    fn can_transmit(&mut self) -> bool {
+        !self.full.load(Ordering::Relaxed)
+    }
+
+    fn transmit(&mut self, frame: Pbuf) -> Result<(), Pbuf> {
+        let parts: Vec<_> = frame.parts().map(io::IoSlice::new).collect();
+        loop {
+            match rustix::io::writev(&self.fd, &parts) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    self.full.store(true, Ordering::Relaxed);
+                    drop(parts);
+                    return Err(frame);
+                }
+                // Others: the path has gone.
+                _ => return Ok(()),
+            }
+        }
+    }
+}

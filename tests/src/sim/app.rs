@@ -1,0 +1,579 @@
+//! The application of a simulated host: client and server of all flows of the plan that concern
+//! it, on the raw API. Datagrams are in `echo`.
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use gannet_core::tcp::{Data, More, Shutdown, State};
+use gannet_core::udp::Datagram;
+use gannet_core::{
+    Error, Handler, Instant, Owner, Pbuf, Pool, Refused, Stack, Tcp, TcpListener, TcpPcb, Udp,
+    UdpPcb,
+};
+
+use super::echo::Echo;
+use super::ledger::{Fate, Ledger, Record, content, named};
+use super::plan::{End, Expect, Flow, Kind, Options, Plan, Read, Side, TcpFlow, Writes};
+
+/// How long an application waits for a silent peer.
+const PATIENCE: Duration = Duration::from_secs(45 * 60);
+/// How often it tries again what failed for want of memory.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// The address of host `n`.
+pub fn addr(n: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, n as u8 + 1)
+}
+
+#[derive(Debug)]
+struct Conn {
+    pcb: TcpPcb,
+    flow: usize,
+    /// 0 client, 1 server.
+    side: usize,
+    id: Option<u32>,
+    first: Vec<u8>,
+    sent: u64,
+    got: u64,
+    eof: bool,
+    shut: bool,
+    closed: bool,
+    /// Lengths, and what the application keeps.
+    held: VecDeque<(usize, Option<Pbuf>)>,
+    offers: u8,
+    /// Bytes of a write; fewer when so many never fit.
+    piece: usize,
+    next_read: Option<Instant>,
+    retry: Option<Instant>,
+    progress: Instant,
+}
+
+/// A client's flow.
+#[derive(Debug)]
+struct Client {
+    flow: usize,
+    opened: u32,
+    tries: u32,
+    next: Option<Instant>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct App {
+    host: usize,
+    plan: Rc<Plan>,
+    ledger: Rc<RefCell<Ledger>>,
+    tx: &'static Pool,
+    conns: Vec<Conn>,
+    clients: Vec<Client>,
+    listeners: Vec<(usize, Option<TcpListener>)>,
+    echo: Echo,
+    /// No new connections.
+    pub closing: bool,
+}
+
+impl App {
+    /// The application of host `host`, which begins at `start`.
+    pub fn new(
+        host: usize,
+        plan: &Rc<Plan>,
+        ledger: &Rc<RefCell<Ledger>>,
+        tx: &'static Pool,
+        start: Instant,
+    ) -> Self {
+        let of = |n: &(usize, &Flow)| matches!(n.1.kind, Kind::Tcp(_));
+        let flows = || plan.flows.iter().enumerate().filter(of);
+        Self {
+            host,
+            plan: plan.clone(),
+            ledger: ledger.clone(),
+            tx,
+            conns: Vec::new(),
+            clients: flows()
+                .filter(|(_, flow)| flow.client == host)
+                .map(|(n, flow)| Client {
+                    flow: n,
+                    opened: 0,
+                    tries: 0,
+                    next: Some(start + flow.start),
+                })
+                .collect(),
+            listeners: flows()
+                .filter(|(_, flow)| flow.server == host)
+                .map(|(n, _)| (n, None))
+                .collect(),
+            echo: Echo::new(host, plan, ledger, tx, start),
+            closing: false,
+        }
+    }
+
+    /// The host was started anew: its connections are lost, its clients do not come back.
+    pub fn rebooted(&mut self, old: Self) {
+        let mut ledger = self.ledger.borrow_mut();
+        for conn in &old.conns {
+            if let Some(record) = conn.id.and_then(|id| ledger.records.get_mut(id as usize)) {
+                record.fate[conn.side] = Fate::Dropped;
+            }
+        }
+        self.clients.clear();
+        drop(ledger);
+        self.echo.rebooted();
+    }
+
+    /// The clock went forward.
+    pub fn jumped(&mut self, by: Duration) {
+        for conn in &mut self.conns {
+            conn.progress += by;
+        }
+    }
+
+    /// Whether everything this application wanted is over.
+    pub fn is_finished(&self) -> bool {
+        self.conns.is_empty()
+            && self.clients.iter().all(|client| client.next.is_none())
+            && self.echo.is_finished()
+    }
+
+    /// When it wants to be woken.
+    pub fn next_wake(&self) -> Option<Instant> {
+        let conns = self.conns.iter().flat_map(|conn| {
+            let patience = Some(conn.progress + PATIENCE);
+            [conn.next_read, conn.retry, patience].into_iter().flatten()
+        });
+        let clients = self.clients.iter().filter_map(|client| client.next);
+        conns.chain(clients).chain(self.echo.next_wake()).min()
+    }
+
+    /// Opens what the host listens on.
+    pub fn listen(&mut self, stack: &mut Stack, now: Instant) {
+        for (n, listener) in &mut self.listeners {
+            let flow = &self.plan.flows[*n];
+            let Kind::Tcp(plan) = flow.kind else { continue };
+            let mut tcp = stack.tcp(now);
+            let pcb = tcp.new(Owner(0)).expect("nothing is open yet");
+            let any = SocketAddr::from(([0, 0, 0, 0], flow.port));
+            tcp.bind(pcb, any).expect("each flow has its own port");
+            set_options(&mut tcp, pcb, &plan.server_side.options);
+            tcp.arg(pcb, *n).expect("a fresh block");
+            *listener = Some(tcp.listen(pcb, plan.backlog).expect("enough listeners"));
+        }
+        self.echo.listen(stack, now);
+    }
+
+    /// Closes what it listens on.
+    pub fn shut_down(&mut self, stack: &mut Stack, now: Instant) {
+        self.closing = true;
+        for (_, listener) in &mut self.listeners {
+            if let Some(listener) = listener.take() {
+                let _ = stack.tcp(now).close_listener(listener);
+            }
+        }
+        self.echo.shut_down(stack, now);
+    }
+
+    /// Finds out which connections are gone without a word.
+    pub fn sweep(&mut self, stack: &mut Stack, now: Instant) {
+        let tcp = stack.tcp(now);
+        let mut at = 0;
+        while let Some(conn) = self.conns.get(at) {
+            if tcp.state(conn.pcb).is_err() {
+                self.conclude(at, Fate::Done, now);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn tcp_flow(&self, flow: usize) -> TcpFlow {
+        match self.plan.flows[flow].kind {
+            Kind::Tcp(plan) => plan,
+            Kind::Udp(_) => unreachable!("the number is that of a TCP flow"),
+        }
+    }
+
+    fn side(&self, conn: &Conn) -> Side {
+        let plan = self.tcp_flow(conn.flow);
+        [plan.client_side, plan.server_side][conn.side]
+    }
+
+    fn find(&self, pcb: TcpPcb) -> Option<usize> {
+        self.conns.iter().position(|conn| conn.pcb == pcb)
+    }
+
+    fn conclude(&mut self, at: usize, fate: Fate, now: Instant) {
+        let conn = self.conns.remove(at);
+        let mut ledger = self.ledger.borrow_mut();
+        if let Some(record) = conn.id.and_then(|id| ledger.records.get_mut(id as usize)) {
+            record.fate[conn.side] = fate;
+        }
+        drop(ledger);
+        if conn.side == 0 {
+            self.schedule_next(conn.flow, now);
+        }
+    }
+
+    fn schedule_next(&mut self, flow: usize, now: Instant) {
+        let connections = self.tcp_flow(flow).connections;
+        let client = self.clients.iter_mut().find(|client| client.flow == flow);
+        if let Some(client) = client.filter(|client| client.opened < connections) {
+            client.next = Some(now + Duration::from_millis(3));
+        }
+    }
+
+    fn open(&mut self, tcp: &mut Tcp<'_>, at: usize, now: Instant) {
+        let client = &mut self.clients[at];
+        let n = client.flow;
+        let flow = self.plan.flows[n];
+        client.next = None;
+        client.tries += 1;
+        let tries = client.tries;
+        let plan = self.tcp_flow(n);
+        match start(tcp, &flow, &plan) {
+            Ok(pcb) => {
+                let mut ledger = self.ledger.borrow_mut();
+                let id = Some(ledger.records.len() as u32);
+                ledger.records.push(Record {
+                    flow: n,
+                    sent: [0; 2],
+                    got: [0; 2],
+                    fate: [Fate::Open; 2],
+                });
+                drop(ledger);
+                self.clients[at].opened += 1;
+                self.clients[at].tries = 0;
+                self.add(pcb, n, 0, id, now);
+                let index = self.conns.len() - 1;
+                self.pump(tcp, index);
+            }
+            // Something is missing for now.
+            Err(_) if tries < 200 => self.clients[at].next = Some(now + 10 * RETRY),
+            Err(_) => self.clients[at].opened = plan.connections,
+        }
+    }
+
+    fn add(&mut self, pcb: TcpPcb, flow: usize, side: usize, id: Option<u32>, now: Instant) {
+        self.conns.push(Conn {
+            pcb,
+            flow,
+            side,
+            id,
+            first: Vec::new(),
+            sent: 0,
+            got: 0,
+            eof: false,
+            shut: false,
+            closed: false,
+            held: VecDeque::new(),
+            offers: 0,
+            piece: usize::MAX,
+            next_read: None,
+            retry: None,
+            progress: now,
+        });
+    }
+
+    /// Writes what may be written, and ends the connection when all is done.
+    fn pump(&mut self, tcp: &mut Tcp<'_>, at: usize) {
+        let now = tcp.stack().now();
+        let side = self.side(&self.conns[at]);
+        let plan = self.tcp_flow(self.conns[at].flow);
+        let conn = &mut self.conns[at];
+        let (request, response) = (plan.client_side.bytes, plan.server_side.bytes);
+        let [total, expected] = match conn.side {
+            0 => [request, response],
+            _ => [response, request],
+        }
+        .map(|bytes| bytes * plan.rounds);
+        let allowed = match conn.side {
+            0 if response == 0 => total,
+            0 => (conn.got / response + 1) * request,
+            _ => conn.got / request * response,
+        }
+        .min(total);
+        if let End::Abort(after) = side.end
+            && conn.sent + conn.got >= after
+        {
+            let _ = tcp.abort(conn.pcb);
+            self.conclude(at, Fate::Dropped, now);
+            return;
+        }
+        conn.retry = None;
+        while conn.sent < allowed && !conn.shut && !conn.closed {
+            let Some(id) = conn.id else { break };
+            let n = side.writes.size().min(conn.piece);
+            let n = n.min((allowed - conn.sent) as usize);
+            let bytes: Vec<u8> = (0..n as u64)
+                .map(|i| content(id, conn.side, conn.sent + i))
+                .collect();
+            match write(tcp, conn.pcb, side.writes, &bytes, self.tx) {
+                Ok(()) => {
+                    conn.sent += n as u64;
+                    conn.piece = conn.piece.saturating_mul(2);
+                    conn.progress = now;
+                    self.ledger.borrow_mut().records[id as usize].sent[conn.side] = conn.sent;
+                }
+                Err(Error::NoMemory) => {
+                    conn.piece = (n / 2).max(1);
+                    // Room comes when something leaves, which a cork would prevent.
+                    let _ = tcp.output(conn.pcb);
+                    conn.retry = Some(now + RETRY);
+                    break;
+                }
+                Err(Error::Closed | Error::NotConnected) => break,
+                Err(other) => {
+                    let what = format!("write on a connection: {other:?}");
+                    self.ledger.borrow_mut().violate(what);
+                    break;
+                }
+            }
+        }
+        let (all_sent, all_got) = (conn.sent == total, conn.got >= expected);
+        if all_sent && side.end == End::HalfClose && !conn.shut && (conn.side == 0 || all_got) {
+            conn.shut = tcp.shutdown(conn.pcb, Shutdown::Write).is_ok();
+        }
+        let over =
+            conn.eof || (all_sent && all_got && conn.side == 0 && side.end != End::HalfClose);
+        // At the end of the stream the server has all it will ever get.
+        let idle = conn.sent >= allowed;
+        // To close an attempt to connect is to give it up, with what was written.
+        let early = tcp.state(conn.pcb) == Ok(State::SynSent);
+        if over && idle && !conn.closed && !early {
+            if side.end == End::Orphan && conn.held.is_empty() {
+                let _ = tcp.orphan(conn.pcb);
+                self.conclude(at, Fate::Done, now);
+                return;
+            }
+            conn.closed = tcp.close(conn.pcb).is_ok();
+        }
+    }
+
+    /// Takes `data`; `false` if the connection was ended for it.
+    fn check(&mut self, tcp: &mut Tcp<'_>, at: usize, data: &Pbuf) -> bool {
+        let conn = &mut self.conns[at];
+        let mut ledger = self.ledger.borrow_mut();
+        for byte in data.parts().flatten().copied() {
+            if conn.first.len() < 8 && conn.side == 1 {
+                conn.first.push(byte);
+                if let Ok(first) = <[u8; 8]>::try_from(conn.first.as_slice()) {
+                    let flow = conn.flow;
+                    conn.id = named(first).filter(|id| {
+                        let record = ledger.records.get(*id as usize);
+                        record.is_some_and(|record| record.flow == flow)
+                    });
+                    if conn.id.is_none() {
+                        ledger.suspect(format!("a stream begins with {first:?}"));
+                        drop(ledger);
+                        let _ = tcp.abort(conn.pcb);
+                        return false;
+                    }
+                }
+            } else if let Some(id) = conn.id
+                && byte != content(id, 1 - conn.side, conn.got)
+            {
+                ledger.suspect(format!("connection {id}: byte {} is wrong", conn.got));
+            }
+            conn.got += 1;
+        }
+        if let Some(id) = conn.id {
+            let record = &mut ledger.records[id as usize];
+            record.got[conn.side] = conn.got;
+            let sent = record.sent[1 - conn.side];
+            if conn.got > sent {
+                let got = conn.got;
+                ledger.suspect(format!("connection {id}: {got} bytes came of {sent} sent"));
+            }
+        }
+        true
+    }
+
+    fn tick(&mut self, stack: &mut Stack) {
+        let now = stack.now();
+        let mut tcp = stack.tcp_now();
+        for at in 0..self.clients.len() {
+            if self.clients[at].next.is_some_and(|next| next <= now) {
+                self.open(&mut tcp, at, now);
+            }
+        }
+        let mut at = 0;
+        while let Some(conn) = self.conns.get_mut(at) {
+            let pcb = conn.pcb;
+            if conn.next_read.is_some_and(|next| next <= now) {
+                let interval = conn.interval(&self.plan);
+                // Quicker when much is waiting: segments may hold a byte each.
+                let take = 1 + conn.held.len() / 4;
+                for (len, _) in conn.held.drain(..take.min(conn.held.len())) {
+                    conn.progress = now;
+                    let _ = tcp.recved(pcb, len);
+                }
+                conn.next_read = (!conn.held.is_empty()).then(|| now + interval);
+            }
+            if now.saturating_since(conn.progress) >= PATIENCE {
+                self.lose_patience(&mut tcp, at, now);
+                continue;
+            }
+            self.pump(&mut tcp, at);
+            if self.conns.get(at).is_some_and(|conn| conn.pcb == pcb) {
+                at += 1;
+            }
+        }
+        self.echo.tick(stack);
+    }
+
+    fn lose_patience(&mut self, tcp: &mut Tcp<'_>, at: usize, now: Instant) {
+        let conn = &self.conns[at];
+        if let Ok(info) = tcp.info(conn.pcb)
+            && (info.in_flight > 0 || info.unsent > 0)
+        {
+            let what = format!("connection {:?} hangs with data to send: {info:?}", conn.id);
+            self.ledger.borrow_mut().violate(what);
+        }
+        let _ = tcp.abort(conn.pcb);
+        self.conclude(at, Fate::GivenUp, now);
+    }
+}
+
+impl Conn {
+    fn interval(&self, plan: &Plan) -> Duration {
+        match plan.flows[self.flow].kind {
+            Kind::Tcp(flow) => match [flow.client_side, flow.server_side][self.side].read {
+                Read::Slow(interval) => interval,
+                Read::Prompt | Read::Refuse(_) => Duration::ZERO,
+            },
+            Kind::Udp(_) => Duration::ZERO,
+        }
+    }
+}
+
+impl Writes {
+    fn size(self) -> usize {
+        match self {
+            Self::Copy(size) | Self::Pbuf(size) => size,
+        }
+    }
+}
+
+fn write(
+    tcp: &mut Tcp<'_>,
+    pcb: TcpPcb,
+    how: Writes,
+    bytes: &[u8],
+    pool: &'static Pool,
+) -> Result<(), Error> {
+    match how {
+        Writes::Copy(_) => tcp.write(pcb, Data::Copy(bytes), More::No),
+        Writes::Pbuf(_) => {
+            let mut p = Pbuf::alloc(pool, 0, bytes.len())?;
+            p.copy_from(bytes);
+            tcp.write(pcb, Data::Pbuf(p), More::No)
+        }
+    }
+    .map_err(|refused| refused.error)
+}
+
+fn set_options(tcp: &mut Tcp<'_>, pcb: TcpPcb, options: &Options) {
+    tcp.nagle(pcb, options.nagle).expect("a fresh block");
+    tcp.cork(pcb, options.cork).expect("a fresh block");
+    tcp.quick_ack(pcb, options.quick_ack)
+        .expect("a fresh block");
+    tcp.keepalive(pcb, options.keepalive).expect("valid times");
+    tcp.user_timeout(pcb, options.user_timeout)
+        .expect("not zero");
+}
+
+fn start(tcp: &mut Tcp<'_>, flow: &Flow, plan: &TcpFlow) -> Result<TcpPcb, Error> {
+    let pcb = tcp.new(Owner(0))?;
+    set_options(tcp, pcb, &plan.client_side.options);
+    match tcp.connect(pcb, (addr(flow.server), flow.port).into()) {
+        Ok(()) => Ok(pcb),
+        Err(error) => {
+            let _ = tcp.abort(pcb);
+            Err(error)
+        }
+    }
+}
+
+impl Handler for App {
+    fn accept(
+        &mut self,
+        tcp: &mut Tcp<'_>,
+        listener: TcpListener,
+        pcb: TcpPcb,
+    ) -> Result<(), Error> {
+        let of = self.listeners.iter().find(|(_, l)| *l == Some(listener));
+        let flow = of.ok_or(Error::Aborted)?.0;
+        let now = tcp.stack().now();
+        self.add(pcb, flow, 1, None, now);
+        Ok(())
+    }
+
+    fn connected(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb) {
+        if let Some(at) = self.find(pcb) {
+            self.conns[at].progress = tcp.stack().now();
+            self.pump(tcp, at);
+        }
+    }
+
+    fn recv(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, data: Option<Pbuf>) -> Result<(), Refused> {
+        let now = tcp.stack().now();
+        let Some(at) = self.find(pcb) else {
+            let what = format!("host {}: data of an unknown connection", self.host);
+            self.ledger.borrow_mut().violate(what);
+            return Ok(());
+        };
+        let read = self.side(&self.conns[at]).read;
+        let conn = &mut self.conns[at];
+        conn.progress = now;
+        let Some(data) = data else {
+            conn.eof = true;
+            self.pump(tcp, at);
+            return Ok(());
+        };
+        conn.offers = conn.offers.wrapping_add(1);
+        if let Read::Refuse(every) = read
+            && conn.offers.is_multiple_of(every)
+        {
+            return Err(Refused(data));
+        }
+        if !self.check(tcp, at, &data) {
+            self.conclude(at, Fate::Dropped, now);
+            return Ok(());
+        }
+        let conn = &mut self.conns[at];
+        match read {
+            Read::Slow(interval) => {
+                // To keep a buffer for each small segment is to ask for trouble.
+                let keeps = self.plan.expect == Expect::AnEnd;
+                let len = data.tot_len();
+                conn.held.push_back((len, keeps.then_some(data)));
+                conn.next_read.get_or_insert(now + interval);
+            }
+            Read::Prompt | Read::Refuse(_) => drop(tcp.recved(pcb, data.tot_len())),
+        }
+        self.pump(tcp, at);
+        Ok(())
+    }
+
+    fn sent(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, _: usize) {
+        if let Some(at) = self.find(pcb) {
+            self.conns[at].progress = tcp.stack().now();
+            self.pump(tcp, at);
+        }
+    }
+
+    fn err(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, error: Error) {
+        let now = tcp.stack().now();
+        if let Some(at) = self.find(pcb) {
+            self.conclude(at, Fate::Failed(error), now);
+        }
+    }
+
+    fn udp_recv(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, datagram: Datagram) {
+        self.echo.received(udp, pcb, datagram);
+    }
+
+    fn wake(&mut self, stack: &mut Stack) {
+        self.tick(stack);
+    }
+}

@@ -1,0 +1,60 @@
+//! What the simulation and the fuzzers have found, each as a script of its own.
+use gannet_core::Error;
+use gannet_core::tcp::{Cork, Data, More};
+use gannet_tests::recorder::Recorder;
+use gannet_tests::script::{Script, plain_config};
+
+/// Seed 648: writes so small that the queue had no room for a full segment waited for the override
+/// timer, one after the other: a transfer of 100 kB took hours.
+#[test]
+fn a_cork_lets_go_of_what_there_is_when_a_write_finds_no_room() {
+    let mut config = plain_config();
+    config.tcp.snd_buf = 100;
+    let mut app = Recorder::default();
+    let mut t = Script::accepted(config, &mut app);
+    let pcb = app.pcb();
+    t.tcp().cork(pcb, Cork::On).expect("live");
+    t.write(pcb, 1, 100);
+    t.run(&mut app, "> nothing");
+    let refused = t.tcp().write(pcb, Data::Copy(b"more"), More::No);
+    assert_eq!(refused.expect_err("no room").error, Error::NoMemory);
+    t.run(&mut app, "> P. 1:101(100) ack 1");
+}
+
+/// Fuzzing: data in a SYN,ACK was taken beyond the window, which then counted as 4 GB large.
+#[test]
+fn data_in_a_syn_ack_is_cut_at_the_window() {
+    let mut config = plain_config();
+    config.tcp.rcv_wnd = 100;
+    config.tcp.rcv_wnd_max = 100;
+    let (mut t, pcb) = Script::connecting(config);
+    let mut app = Recorder {
+        hold_window: true,
+        ..Recorder::default()
+    };
+    t.run(&mut app, "> S 0:0(0) win 100 <mss 1460>\n< S. 0:500(500) ack 1 win 1000 <mss 1000>\n> . 1:1(0) ack 101 win 0");
+    assert_eq!(app.data.len(), 100);
+    assert_eq!(t.tcp().info(pcb).expect("live").rcv_wnd, 0);
+}
+
+/// Seed 125653: acknowledgements older than what was acknowledged before counted as answers to
+/// window probes, so that a connection whose peer had lost its place was never given up.
+#[test]
+fn an_old_acknowledgement_answers_no_window_probe() {
+    let mut config = plain_config();
+    config.tcp.max_retransmits = 3;
+    let mut app = Recorder::default();
+    let mut t = Script::accepted(config, &mut app);
+    let pcb = app.pcb();
+    t.write(pcb, 1, 100);
+    t.run(&mut app, "> P. 1:101(100) ack 1\n< . 1:1(0) ack 101 win 0");
+    t.write(pcb, 101, 100);
+    app.take();
+    for _ in 0..20 {
+        t.wait(&mut app, std::time::Duration::from_secs(10));
+        t.sent();
+        t.put(&mut app, ". 1:1(0) ack 51 win 1000");
+        t.sent();
+    }
+    assert_eq!(app.take(), ["err TimedOut"]);
+}
