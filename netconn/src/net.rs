@@ -7,7 +7,7 @@ use gannet_core::{Handler, Owner, Pool, Stack, owner_bit};
 
 use crate::control::Kind;
 use crate::datagram::Datagrams;
-use crate::doorbell::Doorbell;
+use crate::doorbell::{Doorbell, Signal};
 use crate::error::Error;
 use crate::info::InfoCell;
 use crate::shared::{Holder, Shared};
@@ -232,18 +232,23 @@ impl Net {
         let (result, signal) = critical_section::with(|cs| {
             let mut shared = slot.0.borrow_ref_mut(cs);
             let result = f(&mut shared, cs);
-            let signal = core::mem::take(&mut shared.ring).then(|| {
-                // The service is an application on the raw API like others.
-                let owner = self.owner.borrow(cs).get();
-                let first = self.doorbell.mark(cs, index);
-                first.or(self.doorbell.wake_owners(cs, owner_bit(owner)))
-            });
+            let signal = core::mem::take(&mut shared.ring).then(|| self.ring_for(cs, index));
             (result, signal)
         });
         if let Some(signal) = signal {
             signal.give();
         }
         Some(result)
+    }
+
+    /// Rings for connection `index`.
+    // Once in the program, not in each of the many users of `with`.
+    #[inline(never)]
+    fn ring_for(&self, cs: CriticalSection<'_>, index: u16) -> Signal {
+        // The service is an application on the raw API like others.
+        let owner = self.owner.borrow(cs).get();
+        let first = self.doorbell.mark(cs, index);
+        first.or(self.doorbell.wake_owners(cs, owner_bit(owner)))
     }
 
     /// Runs `f` on another slot than the one the critical section is for.
