@@ -228,22 +228,33 @@ impl Net {
         index: u16,
         f: impl FnOnce(&mut Shared, CriticalSection<'_>) -> R,
     ) -> Option<R> {
-        let slot = self.slots.get(usize::from(index))?;
-        let (result, signal) = critical_section::with(|cs| {
+        // What is around `f` is in the program once, not in each of the many users.
+        let mut f = Some(f);
+        let mut result = None;
+        self.locked(index, &mut |shared, cs| {
+            result = f.take().map(|f| f(shared, cs));
+        });
+        result
+    }
+
+    #[inline(never)]
+    fn locked(&self, index: u16, f: &mut dyn FnMut(&mut Shared, CriticalSection<'_>)) {
+        let Some(slot) = self.slots.get(usize::from(index)) else {
+            return;
+        };
+        let signal = critical_section::with(|cs| {
             let mut shared = slot.0.borrow_ref_mut(cs);
-            let result = f(&mut shared, cs);
-            let signal = core::mem::take(&mut shared.ring).then(|| {
+            f(&mut shared, cs);
+            core::mem::take(&mut shared.ring).then(|| {
                 // The service is an application on the raw API like others.
                 let owner = self.owner.borrow(cs).get();
                 let first = self.doorbell.mark(cs, index);
                 first.or(self.doorbell.wake_owners(cs, owner_bit(owner)))
-            });
-            (result, signal)
+            })
         });
         if let Some(signal) = signal {
             signal.give();
         }
-        Some(result)
     }
 
     /// Runs `f` on another slot than the one the critical section is for.

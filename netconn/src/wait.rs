@@ -231,6 +231,8 @@ impl Waiters {
 
     /// Wakes the threads behind `set`. One that sleeps no longer is not disturbed: the signal of
     /// a borrowed event at worst makes its next borrower look twice.
+    // Once in the program, not wherever something changes.
+    #[inline(never)]
     pub(crate) fn signal(&self, set: WaitSet, signal: fn(EventId)) {
         for number in set.iter() {
             let slot = self.slots.get(usize::from(number));

@@ -1,7 +1,7 @@
 //! gannet on FreeRTOS: the OS seam, tasks and delays; and the POSIX simulator with its drivers.
 //!
-//! On a microcontroller the firmware compiles the kernel (crate `freertos-build`), starts its tasks
-//! with [`spawn`] and then the scheduler with `start`. On Linux, [`run`] does all of that: the
+//! On a microcontroller the firmware compiles the kernel (crate `freertos-build`), takes [`Heap`] as
+//! its allocator, starts its tasks with [`spawn`] and then the scheduler with `start`. On Linux, [`run`] does all of that: the
 //! kernel runs in the process, a thread for each task, and devices ([`device`]) are TAP devices and
 //! socket pairs whose interrupts ([`interrupt`]) are signals.
 #![no_std]
