@@ -46,7 +46,8 @@ pub struct TcpConfig {
     pub max_retransmits: u8,
     /// Retransmissions of a SYN until the attempt is given up (`TCP_SYNMAXRTX`).
     pub max_syn_retransmits: u8,
-    /// Longest an acknowledgement is held back (RFC 9293 §3.8.6.3: below 0.5 s).
+    /// Longest an acknowledgement is held back (RFC 9293 §3.8.6.3: below 0.5 s). 40 ms as Linux:
+    /// a sender whose window losses have cut to one segment waits for it after every other one.
     pub delayed_ack: Duration,
     /// Longest a peer is believed to hold an acknowledgement back (RFC 8985 §7.2).
     pub max_ack_delay: Duration,
@@ -105,7 +106,7 @@ impl Default for TcpConfig {
             rto_max: Duration::from_secs(60),
             max_retransmits: 12,
             max_syn_retransmits: 6,
-            delayed_ack: Duration::from_millis(100),
+            delayed_ack: Duration::from_millis(40),
             max_ack_delay: Duration::from_millis(200),
             congestion: CongestionControl::default(),
             time_wait: Duration::from_secs(60),

@@ -6,7 +6,6 @@ use core::time::Duration;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -91,15 +90,15 @@ impl Board {
 pub(crate) fn run(
     network: Network,
     raw: Option<Raw>,
-    main: fn(&Board) -> ExitCode,
-) -> Result<ExitCode, String> {
+    main: fn(&Board) -> Result<(), String>,
+) -> Result<(), String> {
     let subnet = network.subnet()?;
     let link = io::stdin()
         .as_fd()
         .try_clone_to_owned()
         .map_err(|error| format!("no link to the host: {error}"))?;
     end_with_parent().map_err(|error| format!("signals can't be caught: {error}"))?;
-    gannet_port_freertos::run(move || {
+    run_simulator(move || {
         listen_for_stop()?;
         let device = FramePair::from_fd(link, Setup::new(HW, &RX))
             .map_err(|error| format!("the link doesn't work: {error}"))?;
@@ -113,7 +112,7 @@ pub(crate) fn run(
         };
         let device = Some((device, subnet, network.gateway));
         start_stack(device, network.seed, raw)?;
-        let code = main(&Board(()));
+        let outcome = main(&Board(()));
         if let Some(capture) = capture {
             let skipped = capture.skipped();
             capture
@@ -123,15 +122,37 @@ pub(crate) fn run(
                 host::masked(|| eprintln!("{skipped} frames are missing in the capture"));
             }
         }
-        Ok(code)
+        outcome
     })
 }
 
 /// Runs `main` on a board without a device.
-pub(crate) fn run_alone(seed: Option<u64>, main: fn() -> ExitCode) -> Result<ExitCode, String> {
-    gannet_port_freertos::run(move || {
+pub(crate) fn run_alone(seed: Option<u64>, main: fn() -> Result<(), String>) -> Result<(), String> {
+    run_simulator(move || {
         start_stack(None, seed, None)?;
-        Ok(main())
+        main()
+    })
+}
+
+/// Runs `main` as the simulator's main task.
+#[cfg(not(feature = "stock-port"))]
+fn run_simulator(main: impl FnOnce() -> Result<(), String> + Send + 'static) -> Result<(), String> {
+    gannet_port_freertos::run(main)
+}
+
+/// As above. The scheduler is never ended: the kernel's own port cancels the threads of the tasks
+/// that are left, and the unwinding of their stacks aborts the process.
+#[cfg(feature = "stock-port")]
+fn run_simulator(main: impl FnOnce() -> Result<(), String> + Send + 'static) -> Result<(), String> {
+    gannet_port_freertos::run(move || {
+        let outcome = main();
+        host::masked(|| match outcome {
+            Ok(()) => std::process::exit(0),
+            Err(error) => {
+                eprintln!("error: {error}");
+                std::process::exit(1)
+            }
+        })
     })
 }
 

@@ -37,13 +37,14 @@ pub struct Program {
     /// Its application on the raw API, if it has one.
     pub raw: Option<Raw>,
     /// Its main task; the board ends with it.
-    pub main: fn(&Board) -> ExitCode,
+    /// An error is a sentence for the user.
+    pub main: fn(&Board) -> Result<(), String>,
 }
 
 /// Runs `program`: as the board, if this process was started as that, else as the host's side.
 pub fn run(mut network: Network, program: Program) -> ExitCode {
     let outcome = if env::var_os(host::BOARD_VARIABLE).is_some() {
-        board::run(network, program.raw, program.main)
+        board::run(network, program.raw, program.main).map(|()| ExitCode::SUCCESS)
     } else {
         if network.forwards.is_empty() && !matches!(network.link(), options::Link::Tap(_)) {
             let defaults = program
@@ -62,8 +63,8 @@ pub fn run(mut network: Network, program: Program) -> ExitCode {
 }
 
 /// Runs `main` on a board without network devices.
-pub fn run_alone(seed: Option<u64>, main: fn() -> ExitCode) -> ExitCode {
-    finish(board::run_alone(seed, main))
+pub fn run_alone(seed: Option<u64>, main: fn() -> Result<(), String>) -> ExitCode {
+    finish(board::run_alone(seed, main).map(|()| ExitCode::SUCCESS))
 }
 
 fn finish(outcome: Result<ExitCode, String>) -> ExitCode {
@@ -72,3 +73,8 @@ fn finish(outcome: Result<ExitCode, String>) -> ExitCode {
         ExitCode::FAILURE
     })
 }
+
+/// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

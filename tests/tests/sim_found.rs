@@ -58,3 +58,28 @@ fn an_old_acknowledgement_answers_no_window_probe() {
     }
     assert_eq!(app.take(), ["err TimedOut"]);
 }
+
+/// Seed 118603: stamps of what was sent wrap after 71 minutes. After 40 idle ones, what had been
+/// delivered before seemed to be sent after everything in flight: each acknowledgement declared
+/// it lost, as fast as the path allowed.
+#[test]
+fn an_idle_hour_does_not_make_what_is_in_flight_look_lost() {
+    let mut app = Recorder::default();
+    let mut config = plain_config();
+    config.tcp.sack = gannet_core::config::Use::On;
+    let mut t = Script::listening(config, 5);
+    t.run(
+        &mut app,
+        "< S 0:0(0) win 10000 <mss 1000,sackOK>
+         > S. 0:0(0) ack 1 <mss 1460,sackOK>
+         < . 1:1(0) ack 1",
+    );
+    let pcb = app.pcb();
+    t.write(pcb, 1, 100);
+    t.run(&mut app, "> P. 1:101(100) ack 1\nwait 100\n< . 1:1(0) ack 101 win 10000");
+    t.wait(&mut app, std::time::Duration::from_secs(40 * 60));
+    t.write(pcb, 101, 100);
+    t.run(&mut app, "> P. 101:201(100) ack 1");
+    t.wait(&mut app, std::time::Duration::from_millis(150));
+    t.run(&mut app, "< . 1:1(0) ack 101 win 9000\n> nothing\n< . 1:1(0) ack 101 win 8000\n> nothing");
+}

@@ -26,6 +26,7 @@ fn faults(random: &mut fastrand::Rng) -> Faults {
         loss: pick(random, &[0.0, 0.01, 0.05, 0.2]),
         duplicate: pick(random, &[0.0, 0.0, 0.05]),
         corrupt: pick(random, &[0.0, 0.0, 0.02]),
+        ..Faults::default()
     }
 }
 

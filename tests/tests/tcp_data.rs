@@ -19,7 +19,7 @@ fn one_segment_waits_for_its_acknowledgement_and_two_do_not() {
         &mut app,
         "< . 1:1001(1000) ack 1
          > nothing
-         wait 99
+         wait 39
          > nothing
          wait 1
          > . 1:1(0) ack 1001

@@ -149,7 +149,9 @@ impl Rack {
             self.min_rtt.measured(shortest, delivery.now);
         }
         if let Some(newest) = delivery.newest
-            && self.newest.is_none_or(|known| sent_after(newest, known))
+            && self
+                .newest_at(delivery.now)
+                .is_none_or(|known| sent_after(newest, known))
         {
             self.newest = Some(newest);
             self.rtt = newest.0.age(delivery.now);
@@ -164,6 +166,12 @@ impl Rack {
         if let Some(highest) = delivery.highest {
             self.fack = Some(later(self.fack, highest));
         }
+    }
+
+    /// The newest segment delivered. One so old that its stamp seems to lie ahead of `now` is
+    /// none: whatever is in flight was sent after it.
+    fn newest_at(&self, now: Instant) -> Option<(Stamp, SeqNum)> {
+        self.newest.filter(|(at, _)| !at.after(Stamp::of(now)))
     }
 
     /// What arrived last was not what it seemed to be.
@@ -217,7 +225,7 @@ impl Rack {
         srtt: Duration,
         repair: Repair,
     ) -> Option<Duration> {
-        let newest = self.newest?;
+        let newest = self.newest_at(now)?;
         // In order and nothing sent twice: whatever is in flight was sent later.
         let first = board.first(store)?;
         if board.sacked_segments() == 0

@@ -48,15 +48,8 @@ fn main() -> ExitCode {
     )
 }
 
-fn fetch_target(_: &Board) -> ExitCode {
-    let outcome = TARGET.get().ok_or_else(|| "no URL".into()).and_then(fetch);
-    masked(|| match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    })
+fn fetch_target(_: &Board) -> Result<(), String> {
+    fetch(TARGET.get().ok_or("no URL")?)
 }
 
 fn fetch(url: &Url) -> Result<(), String> {

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     )
 }
 
-fn serve(board: &Board) -> ExitCode {
+fn serve(board: &Board) -> Result<(), String> {
     let listener = TcpListener::bind(([0, 0, 0, 0], 80).into()).expect("port 80 is free");
     let listener: &'static TcpListener = Box::leak(Box::new(listener));
     for _ in 0..TASKS {
@@ -51,5 +51,5 @@ fn serve(board: &Board) -> ExitCode {
         .expect("memory for the tasks");
     }
     board.serve_until_stopped();
-    ExitCode::SUCCESS
+    Ok(())
 }

@@ -35,37 +35,34 @@ fn main() -> ExitCode {
     run_alone(options.seed, measure)
 }
 
-fn measure() -> ExitCode {
+fn measure() -> Result<(), String> {
     let bytes = BYTES.get().copied().unwrap_or(0);
     let start = (now(), counters::context_switches());
-    let received = start_server().and_then(|server| {
-        spawn("client", Priority::APPLICATION, STACK_WORDS, move || {
-            if let Err(error) = send(bytes) {
-                masked(|| eprintln!("client: {error}"));
-            }
-        })
-        .map_err(|_| Error::NoBuffers)?;
-        receive(&server)
-    });
+    let received = transfer(bytes).map_err(|error| error.to_string())?;
     let elapsed = now().saturating_since(start.0).as_secs_f64();
     let switches = counters::context_switches().wrapping_sub(start.1);
-    masked(|| match received {
-        Ok(received) if received == bytes => {
-            let rate = bytes as f64 / elapsed / 1e6;
-            let per_megabyte = f64::from(switches) / (bytes as f64 / 1e6);
-            println!("{bytes} bytes in {elapsed:.3} s: {rate:.1} MB/s");
-            println!("{switches} context switches: {per_megabyte:.0} for each MB");
-            ExitCode::SUCCESS
-        }
-        Ok(received) => {
-            eprintln!("error: {received} of {bytes} bytes arrived");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+    if received != bytes {
+        return Err(format!("{received} of {bytes} bytes arrived"));
+    }
+    let megabytes = bytes as f64 / 1e6;
+    let (rate, per_megabyte) = (megabytes / elapsed, f64::from(switches) / megabytes);
+    masked(|| {
+        println!("{bytes} bytes in {elapsed:.3} s: {rate:.1} MB/s");
+        println!("{switches} context switches: {per_megabyte:.0} for each MB");
+    });
+    Ok(())
+}
+
+/// Sends `bytes` from a task of its own to this one; how many arrived.
+fn transfer(bytes: u64) -> Result<u64, Error> {
+    let server = start_server()?;
+    spawn("client", Priority::APPLICATION, STACK_WORDS, move || {
+        if let Err(error) = send(bytes) {
+            masked(|| eprintln!("client: {error}"));
         }
     })
+    .map_err(|_| Error::NoBuffers)?;
+    receive(&server)
 }
 
 fn start_server() -> Result<TcpListener, Error> {

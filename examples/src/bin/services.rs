@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     )
 }
 
-fn serve(board: &Board) -> ExitCode {
+fn serve(board: &Board) -> Result<(), String> {
     let workers = Workers::start(TASKS, work).expect("memory for the tasks");
     let services: [(u16, Kind); 5] = [
         (port::ECHO, Job::Echo),
@@ -99,7 +99,7 @@ fn serve(board: &Board) -> ExitCode {
     let control = UdpSocket::bind(([0, 0, 0, 0], port::CONTROL).into()).expect("a free port");
     start("control", move || obey(&control, workers));
     board.serve_until_stopped();
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 fn start(name: &str, run: impl FnOnce() + Send + 'static) {

@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         raw: Some(|stack, owner| Box::new(Services::start(stack, owner))),
         main: |board: &Board| {
             board.serve_until_stopped();
-            ExitCode::SUCCESS
+            Ok(())
         },
     };
     run(options.network, program)

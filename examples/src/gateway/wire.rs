@@ -67,7 +67,7 @@ impl Wire {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `f` with the link's descriptor and whether room on it is waited for.
+    /// The link, to wait for.
     pub(super) fn fd(&self) -> io::Result<OwnedFd> {
         self.lock().fd.as_fd().try_clone_to_owned()
     }

@@ -83,12 +83,10 @@ pub fn config(window: u32, congestion: CongestionControl) -> Config {
 /// A Linux with the windows of `path`.
 pub(crate) fn linux(number: u8, window: u32) -> Result<(Linux, Port), String> {
     let (linux, fd) = Linux::new(number)?;
-    // It counts the memory of its buffers, not what is in them: half as much again for a segment
-    // it has built, up to twice as much for one it has received.
-    for (which, memory) in [
-        ("ipv4/tcp_rmem", 2 * window),
-        ("ipv4/tcp_wmem", window + window / 2),
-    ] {
+    // It counts the memory of its buffers, not what is in them: the window it then offers is what
+    // gannet's is, as a capture shows.
+    let memory = window + window / 2;
+    for which in ["ipv4/tcp_rmem", "ipv4/tcp_wmem"] {
         linux.sysctl(which, &format!("4096 {memory} {memory}"))?;
     }
     // Whatever the machine's default is, it may be one that paces. Senders choose for themselves.

@@ -16,6 +16,7 @@ use crate::linux::Linux;
 use crate::linux_ends::{self, PORT};
 use crate::middle::{Middle, Port, Side};
 use crate::pipe::Faults;
+use crate::skip;
 use crate::station::Station;
 use crate::stream::stream;
 
@@ -43,7 +44,7 @@ impl Rig {
         let (linux, right) = match Linux::new(2) {
             Ok(made) => made,
             Err(why) => {
-                println!("skipped: {why}");
+                skip(&why);
                 return None;
             }
         };

@@ -7,12 +7,13 @@ use gannet_tests_linux::bulk::{self, Ends, Path};
 use gannet_tests_linux::fair::{self, First};
 use gannet_tests_linux::linux::{Linux, cubic_or_reno};
 use gannet_tests_linux::pipe::Faults;
+use gannet_tests_linux::skip;
 
 fn is_possible() -> bool {
     match Linux::new(2) {
         Ok(_) => true,
         Err(why) => {
-            println!("skipped: {why}");
+            skip(&why);
             false
         }
     }

@@ -142,6 +142,10 @@ impl Host {
 
     /// Ends the host; what it was lent is free again. Its application is left.
     #[allow(unsafe_code, reason = "gives back what the stack was lent")]
+    #[allow(
+        clippy::drop_non_drop,
+        reason = "ends the stack's borrows, and says so"
+    )]
     pub fn put_away(self) -> App {
         let Self {
             stack, arena, app, ..

@@ -160,6 +160,7 @@ pub struct UdpFlow {
 
 /// What is done.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a few of them in a plan")]
 pub enum Kind {
     /// See [`TcpFlow`].
     Tcp(TcpFlow),
