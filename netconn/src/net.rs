@@ -205,14 +205,9 @@ impl Net {
                 if shared.holder != Holder::Free {
                     return None;
                 }
-                let generation = shared.generation;
-                *shared = Shared {
-                    holder,
-                    generation,
-                    kind,
-                    ..Shared::new()
-                };
-                Some(generation)
+                shared.reset();
+                (shared.holder, shared.kind) = (holder, kind);
+                Some(shared.generation)
             });
             if let Some(generation) = generation {
                 return Ok((index, generation));

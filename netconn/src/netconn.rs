@@ -240,11 +240,11 @@ impl Netconn {
 
     /// How long a receiving call may sleep by the settings.
     pub fn recv_patience(&self) -> Result<Patience, Error> {
-        Ok(self.settings()?.recv_patience())
+        self.with(|shared, _| shared.settings.recv_patience())
     }
 
     /// How long a sending call may sleep by the settings.
     pub fn send_patience(&self) -> Result<Patience, Error> {
-        Ok(self.settings()?.send_patience())
+        self.with(|shared, _| shared.settings.send_patience())
     }
 }

@@ -232,6 +232,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "copied, never changed in place"
+    )]
+    const NEW: Self = Self::new();
+
     pub(crate) const fn new() -> Self {
         Self {
             holder: Holder::Free,
@@ -274,6 +280,14 @@ impl Shared {
             dropped: 0,
             reachable: NO_ADDR,
         }
+    }
+
+    /// As new, but for the generation. Copied from a constant: it is too large to be made on the
+    /// stack of a small task.
+    pub(crate) fn reset(&mut self) {
+        let generation = self.generation;
+        *self = Self::NEW;
+        self.generation = generation;
     }
 
     /// Asks the service for something.

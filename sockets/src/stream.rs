@@ -247,11 +247,11 @@ impl TcpStream {
     }
 
     fn read_patience(&self) -> Result<Patience, Error> {
-        patience(&self.0, |settings| settings.recv_timeout)
+        self.0.recv_patience()
     }
 
     fn write_patience(&self) -> Result<Patience, Error> {
-        patience(&self.0, |settings| settings.send_timeout)
+        self.0.send_patience()
     }
 }
 
@@ -268,17 +268,4 @@ pub(crate) fn check_timeout(timeout: Option<Duration>) -> Result<(), Error> {
     } else {
         Ok(())
     }
-}
-
-/// How long a call may sleep by the settings of `conn`.
-pub(crate) fn patience(
-    conn: &Netconn,
-    timeout: impl Fn(&gannet_netconn::Settings) -> Option<Duration>,
-) -> Result<Patience, Error> {
-    let settings = conn.settings()?;
-    Ok(if settings.nonblocking {
-        Patience::Never
-    } else {
-        Patience::from_timeout(timeout(&settings))
-    })
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use gannet_core::Pbuf;
 use gannet_netconn::{Error, Kind, Net, Netconn, Patience, PbufError, Peek};
 
-use crate::stream::{check_timeout, patience};
+use crate::stream::check_timeout;
 
 /// A UDP endpoint, in the shape of `std::net::UdpSocket`.
 ///
@@ -154,7 +154,7 @@ impl UdpSocket {
     }
 
     fn read_patience(&self) -> Result<Patience, Error> {
-        patience(&self.0, |settings| settings.recv_timeout)
+        self.0.recv_patience()
     }
 }
 

@@ -171,10 +171,9 @@ impl Engine {
             .get_mut(usize::from(free))
             .ok_or(Error::NoMemory)?;
         slot.used = true;
-        slot.pcb = Pcb {
-            owner,
-            ..Pcb::UNUSED
-        };
+        // In two steps, so that it is copied from a constant and not made on the stack first.
+        slot.pcb = Pcb::UNUSED;
+        slot.pcb.owner = owner;
         slot.pcb.rcv.limit = slot.pcb.settings.first_window(&self.config);
         slot.pcb.snd.limit = slot.pcb.settings.send_buffer(&self.config);
         Ok(free)

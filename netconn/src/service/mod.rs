@@ -9,7 +9,7 @@ use gannet_core::{
 };
 
 use crate::net::Net;
-use crate::shared::{Attached, Holder, Requests, Shared};
+use crate::shared::{Attached, Holder, Requests};
 
 /// The application on the raw API behind all connections of a [`Net`]; one of the handlers of
 /// [`Net::run`].
@@ -90,20 +90,17 @@ impl Service {
         let freed = self.net.with(index, |shared, cs| {
             while self.net.datagrams.pop(cs, &mut shared.inbox).is_some() {}
             while self.net.datagrams.pop(cs, &mut shared.outbox).is_some() {}
-            let generation = shared.generation;
-            let old = core::mem::replace(
-                shared,
-                Shared {
-                    generation,
-                    ..Shared::new()
-                },
-            );
             debug_assert_ne!(
-                old.holder,
+                shared.holder,
                 Holder::Application,
                 "freed under the application"
             );
-            (old.rx, old.tx)
+            let buffers = (
+                core::mem::take(&mut shared.rx),
+                core::mem::take(&mut shared.tx),
+            );
+            shared.reset();
+            buffers
         });
         // The buffers go back outside the critical section.
         drop(freed);
