@@ -150,7 +150,7 @@ impl Pcb {
     /// Before something is sent: after a while the path may have become better.
     pub(super) fn ask_path_again(&mut self, now: Instant) {
         if self.path.ask_again <= now && self.path.full.is_some() {
-            self.path.ask_interval = (self.path.ask_interval * 2).min(ASK_AGAIN);
+            self.path.ask_interval = self.path.ask_interval.saturating_mul(2).min(ASK_AGAIN);
             self.path.ask_again = now + self.path.ask_interval;
             self.path.probe = Probe::Due;
         }
