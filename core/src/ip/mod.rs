@@ -161,6 +161,9 @@ pub(crate) struct Ip {
     pub(crate) routes: route::Routes,
     /// The way last found.
     last_way: route::LastWay,
+    /// The interface and source of the last packet that [`Ip::input`] found not to be a martian;
+    /// to be forgotten whenever interfaces or addresses change.
+    last_source: Option<(NetifId, Ipv4Addr)>,
     loopback: Loopback,
     reassembly: Reassembly,
     idents: Idents,
@@ -194,6 +197,7 @@ impl Ip {
             ),
             routes: route::Routes::new(storage.routes),
             last_way: route::LastWay::default(),
+            last_source: None,
             loopback: Loopback::new(storage.loopback),
             reassembly: Reassembly::new(
                 storage.reassembly,

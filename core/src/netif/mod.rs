@@ -171,13 +171,19 @@ impl Netif {
 
     /// Hands a whole frame to the device. One that it does not take is lost.
     pub(crate) fn transmit(&mut self, frame: Pbuf) -> Result<(), Error> {
-        let len = frame.tot_len() as u64;
+        let len = frame.tot_len();
+        self.transmit_bytes(frame, len)
+    }
+
+    /// As [`Netif::transmit`], if the frame's length is known.
+    #[inline]
+    pub(crate) fn transmit_bytes(&mut self, frame: Pbuf, len: usize) -> Result<(), Error> {
         if self.driver.transmit(frame).is_err() {
             count(&mut self.stats.out_discards);
             return Err(Error::NoMemory);
         }
         count(&mut self.stats.out_frames);
-        self.stats.out_octets = self.stats.out_octets.wrapping_add(len);
+        self.stats.out_octets = self.stats.out_octets.wrapping_add(len as u64);
         Ok(())
     }
 

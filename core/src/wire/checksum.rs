@@ -130,10 +130,23 @@ const WORD: usize = size_of::<usize>();
 /// Bytes of one turn of the inner loops: eight words, so that the carry is materialised once for
 /// all of them.
 const TURN: usize = 8 * WORD;
+/// As [`TURN`], for what is long.
+const LONG_TURN: usize = 32 * WORD;
+
+/// The sum over a header of IPv4 without options: its five words cannot overflow 64 bits.
+#[inline]
+pub(super) fn sum_of_header(header: &[u8; super::ipv4::HEADER_LEN]) -> u16 {
+    let words = header.as_chunks::<4>().0.iter();
+    fold(words.map(|word| u64::from(u32::from_ne_bytes(*word))).sum())
+}
 
 fn sum(bytes: &[u8]) -> u16 {
-    let (turns, rest) = bytes.as_chunks::<TURN>();
+    let (turns, rest) = bytes.as_chunks::<LONG_TURN>();
     let mut sum = 0;
+    for turn in turns {
+        sum = add_words(sum, turn);
+    }
+    let (turns, rest) = rest.as_chunks::<TURN>();
     for turn in turns {
         sum = add_words(sum, turn);
     }
