@@ -123,7 +123,9 @@ impl Ip {
         })
     }
 
-    /// As [`Ip::input`], for whatever arrives.
+    /// As [`Ip::input`], for whatever arrives. Kept apart, so that the straight way needs little
+    /// stack.
+    #[inline(never)]
     fn input_any(&mut self, now: Instant, netif: NetifId, frame: Pbuf) -> Option<Input> {
         let (arrival, packet) = if netif == NetifId::LOOPBACK {
             (Arrival::LOOPBACK, frame)

@@ -94,6 +94,7 @@ impl Ip {
         Some((own, hw))
     }
 
+    #[inline(never)]
     fn send_any(
         &mut self,
         now: Instant,

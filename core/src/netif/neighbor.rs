@@ -159,7 +159,7 @@ impl Neighbors {
 
     /// The hardware address of the neighbour that was looked up last, if it is this one, and if
     /// nothing is to be done but to send there; else [`Neighbors::resolve`] has to be asked.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at_hand(
         &mut self,
         now: Instant,

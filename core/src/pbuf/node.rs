@@ -1,7 +1,7 @@
 //! One descriptor: a view of storage and the link to the next part. All arithmetic on offsets is
 //! here; who owns descriptors and blocks is the business of `pool`.
 use super::Pbuf;
-use super::pool::{Pool, Storage};
+use super::pool::{Pool, Storage, Viewed};
 
 /// One descriptor. `off..off + len` is the view and lies inside `store`.
 pub(crate) struct Node {
@@ -46,9 +46,8 @@ impl Node {
         self.store.pool()
     }
 
-    /// Whether it views the block of this number.
-    pub(super) fn is_of_block(&self, number: u16) -> bool {
-        self.store.block() == Some(number)
+    pub(super) fn viewed(&self) -> Viewed {
+        self.store.viewed()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -122,14 +121,18 @@ impl Node {
 
     /// Copies what fits of `data` behind the view; returns how many bytes.
     pub(super) fn append_copy(&mut self, data: &[u8]) -> usize {
-        let n = data.len().min(self.tailroom());
-        match (self.grow_back(n), data.get(..n)) {
-            (Some(room), Some(data)) => {
-                room.copy_from_slice(data);
-                n
-            }
-            _ => 0,
-        }
+        let end = usize::from(self.off) + self.len();
+        let Some(room) = self.store.bytes_mut().and_then(|all| all.get_mut(end..)) else {
+            return 0;
+        };
+        let n = data.len().min(room.len());
+        let (Some(room), Some(data)) = (room.get_mut(..n), data.get(..n)) else {
+            return 0; // `n` is the shorter of both: not reached
+        };
+        room.copy_from_slice(data);
+        // Inside the block, whose size is 16 bits.
+        self.len += n as u16;
+        n
     }
 
     /// Hides the first `n` bytes, or all.

@@ -309,14 +309,16 @@ impl Drop for NodeBox {
     fn drop(&mut self) {
         // SAFETY: the slot is static, so the pointer is always valid.
         let slot = unsafe { self.0.as_ref() };
-        // Moved out first: once the block's bit is cleared the slot may be somebody else's.
-        // SAFETY: initialised in `occupy`; this handle is the only one, and the last use (1).
-        let Live { node, index } = unsafe { (*slot.live.get()).assume_init_read() };
-        let (pool, own) = (node.pool(), node.is_of_block(index));
+        // SAFETY: initialised in `occupy`; this handle is the only one (1).
+        let live = unsafe { (*slot.live.get()).assume_init_mut() };
+        drop(live.node.next.take());
+        // Nothing else of the node is dropped, and it is not looked at any more: once a bit is
+        // cleared the slot may be somebody else's.
+        let (viewed, index) = (live.node.viewed(), live.index);
         // Clears the block's bit if nobody else views it, and with it the bit of its slot.
-        drop(node);
-        if !own {
-            pool.release_slot(index);
+        viewed.give_up();
+        if viewed.block != index {
+            viewed.pool.release_slot(index);
         }
     }
 }
@@ -355,6 +357,32 @@ impl NodeRef {
     }
 }
 
+/// Which block of which pool a handle is of.
+#[derive(Clone, Copy)]
+pub(super) struct Viewed {
+    pool: &'static Pool,
+    /// Number of the block; [`NO_BLOCK`]: constant data.
+    block: u16,
+}
+
+impl Viewed {
+    /// The end of a handle.
+    #[inline]
+    fn give_up(self) {
+        if self.refs().is_some_and(RefCount::release) {
+            self.pool.blocks.release(self.block);
+        }
+    }
+
+    /// The count of the block.
+    #[inline]
+    fn refs(self) -> Option<&'static RefCount> {
+        // There for each block: as many slots as blocks, at least. `NO_BLOCK` is no slot's number.
+        let slot = self.pool.slots.get(usize::from(self.block))?;
+        Some(&slot.refs)
+    }
+}
+
 /// What a descriptor views: one of the handles to a block, counted (an `Arc<[u8]>` from a static
 /// pool), or constant data.
 pub(super) struct Storage {
@@ -383,6 +411,11 @@ impl Storage {
             size: u16::try_from(data.len()).unwrap_or(u16::MAX),
             block: NO_BLOCK,
         }
+    }
+
+    pub(super) fn viewed(&self) -> Viewed {
+        let (pool, block) = (self.pool, self.block);
+        Viewed { pool, block }
     }
 
     /// The pool of the descriptors that view it.
@@ -431,21 +464,16 @@ impl Storage {
         Some(Self { ..*self })
     }
 
-    /// The count of the block.
     #[inline]
     fn refs(&self) -> Option<&'static RefCount> {
-        // There for each block: as many slots as blocks, at least. `NO_BLOCK` is no slot's number.
-        let slot = self.pool.slots.get(usize::from(self.block))?;
-        Some(&slot.refs)
+        self.viewed().refs()
     }
 }
 
 impl Drop for Storage {
     #[inline]
     fn drop(&mut self) {
-        if self.refs().is_some_and(RefCount::release) {
-            self.pool.blocks.release(self.block);
-        }
+        self.viewed().give_up();
     }
 }
 

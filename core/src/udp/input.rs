@@ -99,6 +99,7 @@ impl Engine {
         Some(endpoint)
     }
 
+    #[inline(never)]
     fn find_best_match(&self, from: SocketAddrV4, to: SocketAddrV4) -> Option<u16> {
         self.pcbs()
             .filter_map(|(index, pcb)| Some((pcb.matches(from, to)?, index)))
@@ -108,6 +109,7 @@ impl Engine {
     }
 
     /// Gives a datagram to each endpoint that matches; all but the last get views of it.
+    #[inline(never)]
     fn receive_all(&mut self, received: Received, from: SocketAddrV4, to: SocketAddrV4) {
         let mut current = self.next_match(0, from, to);
         if current.is_none() {
@@ -142,7 +144,7 @@ impl Engine {
             .map(|(index, _)| index)
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, endpoint: u16, received: Received, from: SocketAddrV4, to: SocketAddrV4) {
         let mut data = received.payload;
         data.advance(udp::HEADER_LEN);

@@ -138,6 +138,7 @@ impl Pcb {
         (dst.port() != 0 && route.to == Destination::Unicast).then_some((route, dst))
     }
 
+    #[inline(never)]
     fn find_way(
         &self,
         ip: &Ip,

@@ -248,7 +248,7 @@ impl Plain {
     /// Reads the header at the front of `first`; `total` bytes have arrived. `None` for every
     /// packet that is not plain or not right in all things [`Packet::parse`] looks at, and, if its
     /// checksum has to be verified, for one whose checksum is wrong: what it is `Packet` says.
-    #[inline]
+    #[inline(always)]
     pub fn parse(first: &[u8], total: usize, verified_by: ComputedBy) -> Option<Self> {
         let bytes: &[u8; HEADER_LEN] = first.first_chunk()?;
         let header: &Header = zerocopy::transmute_ref!(bytes);
@@ -344,6 +344,7 @@ impl Fields {
     /// # Errors
     /// [`NoRoom`] if `out` is shorter than [`HEADER_LEN`], or the payload longer than
     /// [`MAX_PAYLOAD`].
+    #[inline(always)]
     pub fn emit(&self, out: &mut [u8], checksum_by: ComputedBy) -> Result<(), NoRoom> {
         let total_len = self
             .payload_len
