@@ -108,9 +108,9 @@ impl Stack {
                 self.deliver_tcp(*handler, event);
             }
         }
-        while let Some((owner, pcb, waiting)) = self.udp.next_datagram() {
+        while let Some((owner, pcb, datagram)) = self.udp.next_datagram() {
             if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
-                handler.udp_recv(&mut self.udp_now(), pcb, waiting.into_datagram());
+                handler.udp_recv(&mut self.udp_now(), pcb, datagram);
             }
         }
         while let Some((owner, pcb, error)) = self.udp.next_error() {

@@ -8,9 +8,9 @@ use crate::error::Error;
 use crate::handle::{Owner, RawHandle, UdpPcb, next_generation};
 use crate::random::{Entropy, Keyed};
 
-use super::Options;
 use super::queue::{DatagramSlot, Queue, Waiting};
 use super::stats::{UdpStats, count};
+use super::{Datagram, Options};
 
 /// Storage of one endpoint.
 #[derive(Debug)]
@@ -231,12 +231,13 @@ impl Engine {
 
     /// The next datagram to deliver, in order of arrival.
     #[inline]
-    pub(crate) fn next_datagram(&mut self) -> Option<(Owner, UdpPcb, Waiting)> {
+    pub(crate) fn next_datagram(&mut self) -> Option<(Owner, UdpPcb, Datagram)> {
         let waiting = self.queue.pop()?;
         // What waits for a closed endpoint was removed with it: this one exists.
         let slot = self.slots.get_mut(usize::from(waiting.endpoint))?;
         slot.pcb.queued = slot.pcb.queued.saturating_sub(1);
-        Some((slot.pcb.owner, slot.handle(waiting.endpoint), waiting))
+        let (owner, pcb) = (slot.pcb.owner, slot.handle(waiting.endpoint));
+        Some((owner, pcb, waiting.into_datagram()))
     }
 
     /// The next error to report.

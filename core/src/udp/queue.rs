@@ -20,7 +20,7 @@ impl DatagramSlot {
 
 /// A datagram and the endpoint it is for; a third of the size of a [`Datagram`].
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(super) struct Waiting {
     /// Number of the endpoint; its datagrams are removed before the number is given away again.
     pub(super) endpoint: u16,
     pub(super) netif: NetifId,
@@ -32,7 +32,7 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     #[inline]
-    pub(crate) fn into_datagram(self) -> Datagram {
+    pub(super) fn into_datagram(self) -> Datagram {
         Datagram {
             data: self.data,
             from: self.from.into(),
