@@ -12,7 +12,7 @@ use crate::pbuf::Pbuf;
 use crate::stack::Stack;
 use crate::tcp::{Event, Tcp};
 use crate::time::Instant;
-use crate::udp::{Datagram, Udp, UdpEvent};
+use crate::udp::{Datagram, Udp};
 
 /// Data a [`Handler::recv`] does not want yet; the stack keeps it and offers it again.
 #[derive(Debug)]
@@ -108,13 +108,14 @@ impl Stack {
                 self.deliver_tcp(*handler, event);
             }
         }
-        while let Some((owner, event)) = self.udp_event() {
+        while let Some((owner, pcb, datagram)) = self.udp.next_datagram() {
             if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
-                let udp = &mut self.udp_now();
-                match event {
-                    UdpEvent::Recv { pcb, datagram } => handler.udp_recv(udp, pcb, datagram),
-                    UdpEvent::Err { pcb, error } => handler.udp_err(udp, pcb, error),
-                }
+                handler.udp_recv(&mut self.udp_now(), pcb, datagram);
+            }
+        }
+        while let Some((owner, pcb, error)) = self.udp.next_error() {
+            if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
+                handler.udp_err(&mut self.udp_now(), pcb, error);
             }
         }
     }

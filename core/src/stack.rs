@@ -192,8 +192,4 @@ impl Stack {
     pub(crate) fn tcp_event(&mut self) -> Option<(Owner, tcp::Event)> {
         self.tcp.next_event()
     }
-
-    pub(crate) fn udp_event(&mut self) -> Option<(Owner, udp::UdpEvent)> {
-        self.udp.next_event()
-    }
 }

@@ -191,10 +191,9 @@ impl Ip {
 
     /// Asks all devices whether they are connected.
     pub(super) fn poll_links(&mut self) {
-        for place in 0..self.netifs.slots() {
-            let Ok(id) = u8::try_from(place).map(NetifId) else {
-                return; // there are at most 255: not reached
-            };
+        for place in 0..self.netifs.limit() {
+            // At most 255 of them.
+            let id = NetifId(place as u8);
             if self.netifs.at_mut(id).is_some_and(Netif::poll_link) {
                 self.usability_changed(id);
             }

@@ -24,6 +24,7 @@ const MAX_QUOTE: usize = MAX_ERROR - ipv4::HEADER_LEN - HEADER_LEN;
 
 impl Ip {
     /// Tells the sender of a packet that nobody listens on the port, see [`Ip::send_icmp_error`].
+    #[inline(never)]
     pub(crate) fn port_unreachable(&mut self, now: Instant, about: Received) {
         self.send_icmp_error(now, PORT_UNREACHABLE, about);
     }

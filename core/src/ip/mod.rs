@@ -161,6 +161,9 @@ pub(crate) struct Ip {
     pub(crate) routes: route::Routes,
     /// The way last found.
     last_way: route::LastWay,
+    /// The interface and source of the last packet that [`Ip::input`] found not to be a martian;
+    /// to be forgotten whenever interfaces or addresses change.
+    last_source: Option<(NetifId, Ipv4Addr)>,
     loopback: Loopback,
     reassembly: Reassembly,
     idents: Idents,
@@ -194,6 +197,7 @@ impl Ip {
             ),
             routes: route::Routes::new(storage.routes),
             last_way: route::LastWay::default(),
+            last_source: None,
             loopback: Loopback::new(storage.loopback),
             reassembly: Reassembly::new(
                 storage.reassembly,
@@ -256,19 +260,22 @@ impl Ip {
     }
 
     /// The next received frame, of the interfaces in turn.
+    #[inline]
     pub(crate) fn drain(&mut self) -> Option<(NetifId, Pbuf)> {
-        let slots = self.netifs.slots();
-        for _ in 0..=slots {
+        let limit = self.netifs.limit();
+        for _ in 0..=limit {
             let place = self.turn_of;
             // The last place is loopback's.
-            self.turn_of = if place < slots { place + 1 } else { 0 };
-            let received = match u8::try_from(place).map(NetifId) {
-                Ok(id) if place < slots => self
-                    .netifs
-                    .at_mut(id)
+            self.turn_of = if place < limit { place + 1 } else { 0 };
+            let received = if place < limit {
+                // At most 255 of them.
+                let id = NetifId(place as u8);
+                let netif = self.netifs.at_mut(id);
+                netif
                     .and_then(|netif| netif.receive())
-                    .map(|frame| (id, frame)),
-                _ => self.loopback.pop().map(|frame| (NetifId::LOOPBACK, frame)),
+                    .map(|frame| (id, frame))
+            } else {
+                self.loopback.pop().map(|frame| (NetifId::LOOPBACK, frame))
             };
             if received.is_some() {
                 return received;

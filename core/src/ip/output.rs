@@ -3,16 +3,18 @@
 use core::net::Ipv4Addr;
 
 use crate::error::Error;
+use crate::netif::driver::HwAddr;
 use crate::netif::{NetifId, ethernet};
 use crate::pbuf::{Pbuf, Pool};
 use crate::random::{Entropy, Keyed};
 use crate::time::Instant;
 use crate::wire::NoRoom;
 use crate::wire::checksum::ComputedBy;
+use crate::wire::ethernet::{EtherType, Header};
 use crate::wire::ipv4::{self, Ecn, Fields, HEADER_LEN, MAX_PAYLOAD, Protocol};
 
 use super::stats::count;
-use super::{Fragmentation, Ip, Outgoing, Route};
+use super::{Destination, Fragmentation, Ip, Outgoing, Route};
 
 /// Room in front of a transport's header for those of IP and the link.
 pub(super) const HEADROOM: usize = ethernet::HEADROOM + HEADER_LEN;
@@ -31,7 +33,10 @@ impl Ip {
         packet: Pbuf,
     ) -> Result<(), Error> {
         count(&mut self.stats.out_requests);
-        let sent = self.send_uncounted(now, route, out, packet);
+        let sent = match self.send_plain(now, route, out, packet) {
+            Ok(sent) => sent,
+            Err(packet) => self.send_any(now, route, out, packet),
+        };
         match sent {
             Ok(()) => {}
             Err(Error::LinkDown) => count(&mut self.stats.out_link_down),
@@ -41,7 +46,56 @@ impl Ip {
         sent
     }
 
-    fn send_uncounted(
+    /// The straight way of most packets: whole, to a known neighbour on Ethernet, with room for
+    /// both headers in front, which are written at once. `Err` gives back what is not like that.
+    #[inline]
+    fn send_plain(
+        &mut self,
+        now: Instant,
+        route: &Route,
+        out: &Outgoing,
+        mut packet: Pbuf,
+    ) -> Result<Result<(), Error>, Pbuf> {
+        let len = packet.tot_len();
+        let Some((own, hw)) = self.plain_way(now, route, len) else {
+            return Err(packet);
+        };
+        // None: no room, or not ours alone.
+        let room = packet.add_header(HEADROOM);
+        let Some(room) = room.and_then(|room| room.first_chunk_mut::<HEADROOM>()) else {
+            return Err(packet);
+        };
+        let (link, network) = room.split_at_mut(ethernet::HEADROOM);
+        let (fragmentation, ident) = self.idents.of(out);
+        // Not longer than the MTU, which is 16 bits.
+        let fields = fields(out, fragmentation, ident, len as u16);
+        let written = Header::new(hw, own, EtherType::IPV4)
+            .emit(link)
+            .and_then(|()| fields.emit(network, ip_checksum_by(route)));
+        Ok(match (written, self.netifs.at_mut(route.netif)) {
+            (Ok(()), Some(netif)) => netif.transmit_bytes(packet, len + HEADROOM),
+            _ => Err(Error::NoMemory), // room was made for it: not reached
+        })
+    }
+
+    /// The own hardware address and the one of the next hop for a packet of `len` bytes behind
+    /// the IP header, if that is all it needs.
+    #[inline]
+    fn plain_way(&mut self, now: Instant, route: &Route, len: usize) -> Option<(HwAddr, HwAddr)> {
+        // Loopback has no slot.
+        let netif = self.netifs.at(route.netif)?;
+        let fits = len <= usize::from(route.mtu).saturating_sub(HEADER_LEN);
+        // The next hop of what goes to one host is no group.
+        if !fits || !netif.is_usable() || route.to != Destination::Unicast {
+            return None;
+        }
+        let own = netif.hw_addr()?;
+        let hw = self.neighbors.at_hand(now, route.netif, route.next_hop)?;
+        Some((own, hw))
+    }
+
+    #[inline(never)]
+    fn send_any(
         &mut self,
         now: Instant,
         route: &Route,
@@ -58,12 +112,7 @@ impl Ip {
             return self.loopback.push(packet).map_err(|_| Error::NoMemory);
         }
         if len <= route.mtu.saturating_sub(HEADER_LEN as u16) {
-            let (ident, fragmentation) = match out.fragmentation {
-                // RFC 6864 §4.1: the identification of packets that are never fragmented says
-                // nothing; here it tells nothing either.
-                Fragmentation::Forbidden => (0, ipv4::Fragmentation::Forbidden),
-                Fragmentation::Allowed => (self.idents.next(out), ipv4::Fragmentation::Allowed),
-            };
+            let (fragmentation, ident) = self.idents.of(out);
             let packet = self.with_ip_header(packet, route, out, fragmentation, ident)?;
             return self.link_output(now, route.netif, route.next_hop, packet);
         }
@@ -85,30 +134,43 @@ impl Ip {
         ident: u16,
     ) -> Result<Pbuf, Error> {
         let payload_len = u16::try_from(packet.tot_len()).map_err(|_| Error::TooLong)?;
-        let fields = Fields {
-            src: out.src,
-            dst: out.dst,
-            protocol: out.protocol,
-            ttl: out.ttl,
-            dscp: out.tos >> 2,
-            ecn: match out.tos & 3 {
-                0 => Ecn::NotEct,
-                1 => Ecn::Ect1,
-                2 => Ecn::Ect0,
-                _ => Ecn::Ce,
-            },
-            ident,
-            fragmentation,
-            payload_len,
-        };
-        let by = match route.tx_checksums.ipv4 {
-            true => ComputedBy::Device,
-            false => ComputedBy::Software,
-        };
+        let fields = fields(out, fragmentation, ident, payload_len);
+        let by = ip_checksum_by(route);
         let pool = self.header_pool;
         with_header(pool, packet, ethernet::HEADROOM, HEADER_LEN, |room| {
             fields.emit(room, by)
         })
+    }
+}
+
+fn fields(
+    out: &Outgoing,
+    fragmentation: ipv4::Fragmentation,
+    ident: u16,
+    payload_len: u16,
+) -> Fields {
+    Fields {
+        src: out.src,
+        dst: out.dst,
+        protocol: out.protocol,
+        ttl: out.ttl,
+        dscp: out.tos >> 2,
+        ecn: match out.tos & 3 {
+            0 => Ecn::NotEct,
+            1 => Ecn::Ect1,
+            2 => Ecn::Ect0,
+            _ => Ecn::Ce,
+        },
+        ident,
+        fragmentation,
+        payload_len,
+    }
+}
+
+fn ip_checksum_by(route: &Route) -> ComputedBy {
+    match route.tx_checksums.ipv4 {
+        true => ComputedBy::Device,
+        false => ComputedBy::Software,
     }
 }
 
@@ -158,6 +220,16 @@ impl Idents {
             key,
             counters,
             last: None,
+        }
+    }
+
+    /// How a packet that is short enough to be sent whole is marked, and its identification.
+    fn of(&mut self, out: &Outgoing) -> (ipv4::Fragmentation, u16) {
+        match out.fragmentation {
+            // RFC 6864 §4.1: the identification of packets that are never fragmented says nothing;
+            // here it tells nothing either.
+            Fragmentation::Forbidden => (ipv4::Fragmentation::Forbidden, 0),
+            Fragmentation::Allowed => (ipv4::Fragmentation::Allowed, self.next(out)),
         }
     }
 

@@ -108,6 +108,8 @@ pub(super) struct Expired(Datagram);
 #[derive(Debug)]
 pub(super) struct Reassembly {
     slots: &'static mut [ReassemblySlot],
+    /// Slots in use.
+    used: usize,
     timeout: Duration,
     max_bytes: usize,
     /// Bytes of the blocks held by all.
@@ -122,6 +124,7 @@ impl Reassembly {
     ) -> Self {
         Self {
             slots,
+            used: 0,
             timeout,
             max_bytes,
             held: 0,
@@ -190,7 +193,12 @@ impl Reassembly {
     }
 
     /// When [`Reassembly::expired`] has something.
+    #[inline]
     pub(super) fn next_deadline(&self) -> Option<Instant> {
+        // Asked every turn, and there is seldom one.
+        if self.used == 0 {
+            return None;
+        }
         self.iter().map(|(_, datagram)| datagram.expires).min()
     }
 
@@ -236,6 +244,7 @@ impl Reassembly {
             runs: [const { None }; MAX_RUNS],
         };
         self.slots.get_mut(free)?.0 = Some(datagram);
+        self.used += 1;
         Some(free)
     }
 
@@ -276,6 +285,7 @@ impl Reassembly {
 
     fn remove(&mut self, index: usize) -> Option<Datagram> {
         let datagram = self.slots.get_mut(index)?.0.take()?;
+        self.used = self.used.saturating_sub(1);
         self.held = self.held.saturating_sub(datagram.blocks);
         Some(datagram)
     }

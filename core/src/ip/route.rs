@@ -9,7 +9,7 @@ use crate::netif::driver::Checksums;
 use crate::netif::{Netif, NetifId, loopback};
 
 use super::calls::is_unicast;
-use super::{Ip, Subnet};
+use super::{Destination, Ip, Subnet};
 
 /// The way of packets to one destination; valid until interfaces, addresses or routes change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) struct Route {
     pub(crate) next_hop: Ipv4Addr,
     /// Largest packet in bytes, IP header included.
     pub(crate) mtu: u16,
+    /// Who is at the destination.
+    pub(crate) to: Destination,
     /// What the transport may leave out. (Of packets that have to be fragmented IP computes it.)
     pub(crate) tx_checksums: Checksums,
 }
@@ -133,18 +135,27 @@ impl Ip {
     /// # Errors
     /// [`Error::NoRoute`]; [`Error::LinkDown`] if the way is known but the interface not usable.
     pub(crate) fn route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Route, Error> {
-        let last = self.last_way.0.get();
-        if let Some(found) = last.filter(|found| found.dst == dst && found.src == src) {
-            return Ok(found.route);
+        if let Some(route) = self.last_way(dst, src) {
+            return Ok(route);
         }
         let route = self.find_route(dst, src)?;
         self.last_way.0.set(Some(Found { dst, src, route }));
         Ok(route)
     }
 
+    /// The way to `dst` from `src`, if it is the one found last: then whoever had it found has seen
+    /// that `src` can be a source, and nothing has changed since.
+    #[inline]
+    pub(crate) fn last_way(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Option<Route> {
+        let last = self.last_way.0.get();
+        last.filter(|found| found.dst == dst && found.src == src)
+            .map(|found| found.route)
+    }
+
     /// Interfaces, addresses or routes are not what they were.
     pub(super) fn ways_changed(&mut self) {
         self.last_way = LastWay::default();
+        self.last_source = None;
     }
 
     fn find_route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Route, Error> {
@@ -160,6 +171,7 @@ impl Ip {
                 src: src.unwrap_or(dst),
                 next_hop: dst,
                 mtu: loopback::MTU,
+                to: Destination::Unicast,
                 tx_checksums: Checksums::ALL,
             });
         }
@@ -191,6 +203,13 @@ impl Ip {
             src,
             next_hop: best.next_hop,
             mtu: best.netif.mtu(),
+            to: if dst.is_multicast() {
+                Destination::Multicast
+            } else if self.is_broadcast(dst) {
+                Destination::Broadcast
+            } else {
+                Destination::Unicast
+            },
             tx_checksums: best.netif.capabilities.tx_checksums,
         })
     }

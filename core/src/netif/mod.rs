@@ -171,13 +171,19 @@ impl Netif {
 
     /// Hands a whole frame to the device. One that it does not take is lost.
     pub(crate) fn transmit(&mut self, frame: Pbuf) -> Result<(), Error> {
-        let len = frame.tot_len() as u64;
+        let len = frame.tot_len();
+        self.transmit_bytes(frame, len)
+    }
+
+    /// As [`Netif::transmit`], if the frame's length is known.
+    #[inline]
+    pub(crate) fn transmit_bytes(&mut self, frame: Pbuf, len: usize) -> Result<(), Error> {
         if self.driver.transmit(frame).is_err() {
             count(&mut self.stats.out_discards);
             return Err(Error::NoMemory);
         }
         count(&mut self.stats.out_frames);
-        self.stats.out_octets = self.stats.out_octets.wrapping_add(len);
+        self.stats.out_octets = self.stats.out_octets.wrapping_add(len as u64);
         Ok(())
     }
 
@@ -208,37 +214,45 @@ impl NetifSlot {
 
 /// All interfaces but loopback.
 #[derive(Debug)]
-pub(crate) struct Netifs(&'static mut [NetifSlot]);
+pub(crate) struct Netifs {
+    all: &'static mut [NetifSlot],
+    /// No slot from this one on was ever used.
+    limit: usize,
+}
 
 impl Netifs {
     /// At most 255 interfaces; further slots are not used.
     pub(crate) fn new(slots: &'static mut [NetifSlot]) -> Self {
         let usable = slots.len().min(NetifId::LOOPBACK.index());
-        Self(slots.get_mut(..usable).unwrap_or_default())
+        Self {
+            all: slots.get_mut(..usable).unwrap_or_default(),
+            limit: 0,
+        }
     }
 
     pub(crate) fn insert(&mut self, netif: Netif) -> Result<NetifId, Error> {
-        let free = self.0.iter().position(|slot| slot.0.is_none());
+        let free = self.all.iter().position(|slot| slot.0.is_none());
         let id = NetifId(
             free.and_then(|i| i.try_into().ok())
                 .ok_or(Error::NoMemory)?,
         );
-        if let Some(slot) = self.0.get_mut(id.index()) {
+        if let Some(slot) = self.all.get_mut(id.index()) {
             slot.0 = Some(netif);
+            self.limit = self.limit.max(id.index() + 1);
         }
         Ok(id)
     }
 
     pub(crate) fn remove(&mut self, id: NetifId) -> Option<Netif> {
-        self.0.get_mut(id.index())?.0.take()
+        self.all.get_mut(id.index())?.0.take()
     }
 
     pub(crate) fn at(&self, id: NetifId) -> Option<&Netif> {
-        self.0.get(id.index())?.0.as_ref()
+        self.all.get(id.index())?.0.as_ref()
     }
 
     pub(crate) fn at_mut(&mut self, id: NetifId) -> Option<&mut Netif> {
-        self.0.get_mut(id.index())?.0.as_mut()
+        self.all.get_mut(id.index())?.0.as_mut()
     }
 
     /// The interface, if packets can be sent there.
@@ -250,11 +264,12 @@ impl Netifs {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (NetifId, &Netif)> {
         let ids = (0..NetifId::LOOPBACK.0).map(NetifId);
-        ids.zip(self.0.iter())
+        ids.zip(self.all.iter().take(self.limit))
             .filter_map(|(id, slot)| Some((id, slot.0.as_ref()?)))
     }
 
-    pub(crate) fn slots(&self) -> usize {
-        self.0.len()
+    /// No interface has a number from this one on.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
     }
 }

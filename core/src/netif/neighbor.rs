@@ -130,6 +130,8 @@ pub(crate) struct Neighbors {
     slots: &'static mut [NeighborSlot],
     pending: PendingQueue,
     lifetime: Duration,
+    /// How long before the end of its time a neighbour is checked, in microseconds.
+    lead: u64,
     queue: usize,
     /// The earliest timer of all entries.
     deadline: Option<Instant>,
@@ -148,10 +150,33 @@ impl Neighbors {
             slots,
             pending: PendingQueue::new(pending),
             lifetime,
+            lead: u64::try_from((lifetime / 4).as_micros()).unwrap_or(u64::MAX),
             queue: queue.into(),
             deadline: None,
             last: 0,
         }
+    }
+
+    /// The hardware address of the neighbour that was looked up last, if it is this one, and if
+    /// nothing is to be done but to send there; else [`Neighbors::resolve`] has to be asked.
+    #[inline(always)]
+    pub(crate) fn at_hand(
+        &mut self,
+        now: Instant,
+        netif: NetifId,
+        addr: Ipv4Addr,
+    ) -> Option<HwAddr> {
+        let neighbor = self.slots.get_mut(self.last)?.0.as_mut()?;
+        let State::Known { hw, until, .. } = neighbor.state else {
+            return None;
+        };
+        // Near the end of its time it has to be checked.
+        let left = until.as_micros().saturating_sub(now.as_micros());
+        if neighbor.addr != addr || neighbor.netif != netif || left <= self.lead {
+            return None;
+        }
+        neighbor.used = Some(now);
+        Some(hw)
     }
 
     /// The hardware address of a neighbour to send to now. Requests become due by themselves

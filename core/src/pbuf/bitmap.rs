@@ -40,23 +40,24 @@ impl Word {
     }
 }
 
-/// A lock-free slot allocator.
+/// A lock-free slot allocator, which gives the lowest free slot.
 ///
 /// The all-zero state is "everything free", so its words cost no initialiser in flash. A free list
 /// would have to read a link from a slot that another thread may own by then; here there is no
 /// link, hence no ABA problem and no tag: one compare-exchange takes a slot, one fetch-and returns
 /// it, from any thread or interrupt handler.
+///
+/// Nothing is counted on the way: slots in use are the set bits. When a slot is given, all below
+/// it are in use; so the most that were ever in use are those up to the highest ever given.
 #[derive(Debug)]
 pub struct Bitmap {
     words: &'static [Word],
     slots: u16,
-    /// Slots in use. Counted up after the bit is set and down before it is cleared, so that it
-    /// never exceeds the number of set bits.
-    in_use: AtomicU32,
-    /// The largest value `in_use` had.
+    /// One more than the highest slot that was ever given.
     peak: AtomicU32,
-    /// The word that last gave or got back a slot: where a search starts. Only a hint, any value
-    /// is correct.
+    /// No word before this one has a free slot: where a search starts. Only a hint, any value is
+    /// correct; between two threads it may pass over a slot just returned, which the search of all
+    /// words finds, and then the slot given is not the lowest.
     hint: AtomicU32,
 }
 
@@ -73,7 +74,6 @@ macro_rules! bitmap_new {
             Self {
                 words,
                 slots: slots as u16,
-                in_use: AtomicU32::new(0),
                 peak: AtomicU32::new(0),
                 hint: AtomicU32::new(0),
             }
@@ -91,30 +91,35 @@ impl Bitmap {
     ///
     /// The acquire edge pairs with the release in [`Bitmap::release`], so the new owner sees
     /// everything the previous one did to the slot.
+    #[inline]
     pub fn take(&self) -> Option<u16> {
         let start = self.hint.load(Ordering::Relaxed) as usize;
         let index = match self.take_in(start) {
             Some(index) => index,
             None => self.search(start)?,
         };
-        let now = self.in_use.fetch_add(1, Ordering::Relaxed) + 1;
-        if now > self.peak.load(Ordering::Relaxed) {
-            self.peak.fetch_max(now, Ordering::Relaxed);
+        let given = u32::from(index) + 1;
+        if given > self.peak.load(Ordering::Relaxed) {
+            self.raise_peak(given);
         }
         Some(index)
+    }
+
+    #[cold]
+    fn raise_peak(&self, given: u32) {
+        self.peak.fetch_max(given, Ordering::Relaxed);
     }
 
     /// Takes a free slot of any word, those behind `start` first.
     #[cold]
     fn search(&self, start: usize) -> Option<u16> {
-        if self.in_use() >= self.slots() {
-            return None;
-        }
         let count = words(self.slots());
         let start = start.min(count);
-        (start..count)
+        let (at, index) = (start..count)
             .chain(0..start)
-            .find_map(|at| self.take_in(at))
+            .find_map(|at| Some((at, self.take_in(at)?)))?;
+        self.hint.store(at as u32, Ordering::Relaxed);
+        Some(index)
     }
 
     /// Takes a free slot of word `at`.
@@ -135,17 +140,15 @@ impl Bitmap {
                 Ordering::Acquire,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => {
-                    self.hint.store(at as u32, Ordering::Relaxed);
-                    // Below `slots`, which is a u16.
-                    return Some(index as u16);
-                }
+                // Below `slots`, which is a u16.
+                Ok(_) => return Some(index as u16),
                 Err(now) => used = now,
             }
         }
     }
 
     /// Returns slot `index`, which the caller got from [`Bitmap::take`] and has not returned yet.
+    #[inline]
     pub fn release(&self, index: u16) {
         let (at, bit) = (
             usize::from(index) / WORD_BITS,
@@ -154,10 +157,11 @@ impl Bitmap {
         let Some(word) = self.words.get(at) else {
             return;
         };
-        self.in_use.fetch_sub(1, Ordering::Relaxed);
         let was = word.0.fetch_and(!bit, Ordering::Release);
         debug_assert!(was & bit != 0, "slot {index} released twice");
-        self.hint.store(at as u32, Ordering::Relaxed);
+        if (at as u32) < self.hint.load(Ordering::Relaxed) {
+            self.hint.store(at as u32, Ordering::Relaxed);
+        }
     }
 
     /// Number of slots.
@@ -165,12 +169,14 @@ impl Bitmap {
         self.slots.into()
     }
 
-    /// Slots in use right now.
+    /// Slots in use right now; those that others take or return meanwhile may be seen or not.
     pub fn in_use(&self) -> usize {
-        self.in_use.load(Ordering::Relaxed) as usize
+        let set = |word: &Word| word.0.load(Ordering::Relaxed).count_ones() as usize;
+        self.words.iter().map(set).sum()
     }
 
-    /// The most slots that were ever in use at once.
+    /// The most slots that were ever in use at once; perhaps a few more if several threads have
+    /// taken and returned some at the same time.
     pub fn peak(&self) -> usize {
         self.peak.load(Ordering::Relaxed) as usize
     }
@@ -211,7 +217,14 @@ impl RefCount {
 
     /// Gives a handle up; `true` means it was the last and the block is free.
     #[must_use]
+    #[inline]
     pub fn release(&self) -> bool {
+        // The only handle is the caller's, and handles are made from handles: nobody else can
+        // count up or down any more. The acquire load sees what all earlier owners did before
+        // their release, as the fence below would; the count is set anew with the next start.
+        if self.is_unique() {
+            return true;
+        }
         if self.0.fetch_sub(1, Ordering::Release) != 1 {
             return false;
         }
@@ -220,6 +233,7 @@ impl RefCount {
     }
 
     /// Whether the one handle the caller holds is the only one.
+    #[inline]
     pub fn is_unique(&self) -> bool {
         self.0.load(Ordering::Acquire) == 1
     }

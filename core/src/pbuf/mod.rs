@@ -137,11 +137,11 @@ impl Pbuf {
     #[doc(alias = "PBUF_ROM")]
     pub fn from_static(pool: &'static Pool, data: &'static [u8]) -> Result<Self, NoBufs> {
         let mut chunks = data.chunks(Node::MAX_LEN);
-        let mut head = Self::from_node(pool, Node::of_static(chunks.next().unwrap_or(&[])))?;
+        let mut head = Self::from_node(pool, Node::of_static(pool, chunks.next().unwrap_or(&[])))?;
         let mut end = &mut head.0.next;
         for chunk in chunks {
             end = &mut end
-                .insert(Self::from_node(pool, Node::of_static(chunk))?)
+                .insert(Self::from_node(pool, Node::of_static(pool, chunk))?)
                 .0
                 .next;
         }
@@ -270,13 +270,12 @@ impl Pbuf {
 
     /// A descriptor without storage, from the pool of this one's.
     fn empty(pool: &'static Pool) -> Result<Self, NoBufs> {
-        Self::from_node(pool, Node::of_static(&[]))
+        Self::from_node(pool, Node::of_static(pool, &[]))
     }
 
     #[inline]
     fn from_block(pool: &'static Pool, off: usize, len: usize) -> Result<Self, NoBufs> {
-        let block = pool.take_block().ok_or(NoBufs)?;
-        Self::from_node(pool, Node::of_block(block, off, len).ok_or(NoBufs)?)
+        pool.take_block(off, len).map(Self).ok_or(NoBufs)
     }
 
     #[inline]

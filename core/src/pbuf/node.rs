@@ -1,36 +1,12 @@
 //! One descriptor: a view of storage and the link to the next part. All arithmetic on offsets is
 //! here; who owns descriptors and blocks is the business of `pool`.
 use super::Pbuf;
-use super::pool::Block;
-
-/// What a descriptor views.
-enum Store {
-    /// Pool memory, shared by counting.
-    Block(Block),
-    /// Constant data; `PBUF_ROM` in lwIP.
-    Static(&'static [u8]),
-}
-
-impl Store {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Block(block) => block.bytes(),
-            Self::Static(data) => data,
-        }
-    }
-
-    fn bytes_mut(&mut self) -> Option<&mut [u8]> {
-        match self {
-            Self::Block(block) => block.bytes_mut(),
-            Self::Static(_) => None,
-        }
-    }
-}
+use super::pool::{Pool, Storage, Viewed};
 
 /// One descriptor. `off..off + len` is the view and lies inside `store`.
 pub(crate) struct Node {
     pub(super) next: Option<Pbuf>,
-    store: Store,
+    store: Storage,
     off: u16,
     len: u16,
 }
@@ -39,47 +15,39 @@ impl Node {
     /// The most bytes one descriptor can view.
     pub(super) const MAX_LEN: usize = u16::MAX as usize;
 
-    /// A view of `len` bytes of `block` at `off`; `None` if the block is shorter.
-    pub(super) fn of_block(block: Block, off: usize, len: usize) -> Option<Self> {
-        if off.checked_add(len)? > block.size() {
-            return None;
-        }
-        let (off, len) = (u16::try_from(off).ok()?, u16::try_from(len).ok()?);
-        Some(Self {
+    /// The view of `len` bytes of `store` at `off`, which the caller knows to be inside.
+    #[inline]
+    pub(super) fn new(store: Storage, off: u16, len: u16) -> Self {
+        Self {
             next: None,
-            store: Store::Block(block),
+            store,
             off,
             len,
-        })
+        }
     }
 
     /// A view of constant data, cut to the first [`Node::MAX_LEN`] bytes.
-    pub(super) fn of_static(data: &'static [u8]) -> Self {
+    pub(super) fn of_static(pool: &'static Pool, data: &'static [u8]) -> Self {
         let len = u16::try_from(data.len()).unwrap_or(u16::MAX);
-        Self {
-            next: None,
-            store: Store::Static(data),
-            off: 0,
-            len,
-        }
+        Self::new(Storage::of_static(pool, data), 0, len)
     }
 
     /// Another view, of at most `len` bytes from `skip` on, of the same storage. `None` if the
     /// block has 65,535 views already.
     pub(super) fn view(&self, skip: usize, len: usize) -> Option<Self> {
-        let store = match &self.store {
-            Store::Block(block) => Store::Block(block.share()?),
-            Store::Static(data) => Store::Static(data),
-        };
-        let mut view = Self {
-            next: None,
-            store,
-            off: self.off,
-            len: self.len,
-        };
+        let mut view = Self::new(self.store.share()?, self.off, self.len);
         view.cut_front(skip);
         view.cut_to(len);
         Some(view)
+    }
+
+    /// The pool of the descriptor, and of the block if it views one.
+    pub(super) fn pool(&self) -> &'static Pool {
+        self.store.pool()
+    }
+
+    pub(super) fn viewed(&self) -> Viewed {
+        self.store.viewed()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -99,25 +67,17 @@ impl Node {
     }
 
     pub(super) fn is_writable(&self) -> bool {
-        match &self.store {
-            Store::Block(block) => block.is_unique(),
-            Store::Static(_) => false,
-        }
+        self.store.is_unique()
     }
 
     /// Size of the block it views; nothing for constant data.
     pub(super) fn block_size(&self) -> usize {
-        match &self.store {
-            Store::Block(block) => block.size(),
-            Store::Static(_) => 0,
-        }
+        self.store.block().map_or(0, |_| self.store.size())
     }
 
     pub(super) fn shares_block(&self, other: &Self) -> bool {
-        match (&self.store, &other.store) {
-            (Store::Block(a), Store::Block(b)) => a.is_same(b),
-            _ => false,
-        }
+        let (block, other_block) = (self.store.block(), other.store.block());
+        block.is_some() && block == other_block && core::ptr::eq(self.pool(), other.pool())
     }
 
     /// Bytes before the view that [`Node::grow_front`] could add.
@@ -131,12 +91,11 @@ impl Node {
 
     /// Bytes behind the view that [`Node::grow_back`] could add.
     pub(super) fn tailroom(&self) -> usize {
-        match &self.store {
-            Store::Block(block) if block.is_unique() => block
-                .size()
-                .saturating_sub(usize::from(self.off) + self.len()),
-            _ => 0,
+        if !self.is_writable() {
+            return 0;
         }
+        let end = usize::from(self.off) + self.len();
+        self.store.size().saturating_sub(end)
     }
 
     /// Extends the view by `n` bytes to the front and returns them.
@@ -162,14 +121,18 @@ impl Node {
 
     /// Copies what fits of `data` behind the view; returns how many bytes.
     pub(super) fn append_copy(&mut self, data: &[u8]) -> usize {
-        let n = data.len().min(self.tailroom());
-        match (self.grow_back(n), data.get(..n)) {
-            (Some(room), Some(data)) => {
-                room.copy_from_slice(data);
-                n
-            }
-            _ => 0,
-        }
+        let end = usize::from(self.off) + self.len();
+        let Some(room) = self.store.bytes_mut().and_then(|all| all.get_mut(end..)) else {
+            return 0;
+        };
+        let n = data.len().min(room.len());
+        let (Some(room), Some(data)) = (room.get_mut(..n), data.get(..n)) else {
+            return 0; // `n` is the shorter of both: not reached
+        };
+        room.copy_from_slice(data);
+        // Inside the block, whose size is 16 bits.
+        self.len += n as u16;
+        n
     }
 
     /// Hides the first `n` bytes, or all.

@@ -1,16 +1,22 @@
 //! Static storage and the owning pointers into it. Beside two lines of `chain`, **all `unsafe` of
 //! the crate is here**; what a descriptor says about its block is the business of `node`.
 //!
+//! Slot `i` goes with block `i`: one bit of `Pool::blocks` takes both, for the block's first view.
+//! The slots behind those of the blocks, `Pool::spare`, serve further views and constant data.
+//!
 //! Invariants, each relied on by the `SAFETY` comments below:
 //!
-//! 1. A [`Slot`]'s descriptor is initialised and reachable only while its bit is set in
-//!    `Pool::nodes`, and then only through the one [`NodeBox`] made when the bit was taken, or
-//!    through a [`NodeRef`] while that box is exclusively held and not borrowed.
-//! 2. A block's bytes are written only through a [`Block`] whose count is one and which is
-//!    borrowed mutably; otherwise they are only read. The count is the number of `Block`s.
+//! 1. A [`Slot`]'s descriptor is initialised and reachable only while its bit (in `Pool::blocks`
+//!    or `Pool::spare`) is set, and then only through the one [`NodeBox`] made when the bit was
+//!    taken, or through a [`NodeRef`] while that box is exclusively held and not borrowed.
+//! 2. A block's bytes are written only through a [`Storage`] of it that is borrowed mutably and
+//!    whose count is one; otherwise they are only read. The count is the number of `Storage`s of
+//!    the block. Constant data is only read.
 //! 3. A [`Memory`], a slot array and bitmap words belong to one [`Pool`] for ever (the contract of
 //!    [`Pool::new`], met by construction in [`pbuf_pool!`](crate::pbuf_pool)).
-//! 4. `Block::index` came from `Pool::blocks`, hence is less than the number of blocks.
+//! 4. `Storage::start` and `Storage::size` are those of a block of a pool, or of constant data.
+//! 5. The bit of a block is set from when it is taken until its last `Storage` is gone, also while
+//!    the slot of the same number has no descriptor any more: other slots then view the block.
 #![allow(unsafe_code, reason = "owning pointers into static memory")]
 
 use core::cell::UnsafeCell;
@@ -58,10 +64,9 @@ pub struct Slot {
     refs: RefCount,
 }
 
-/// A descriptor in use, and where to return it.
+/// A descriptor in use, and its number in the pool of its storage.
 struct Live {
     node: Node,
-    pool: &'static Pool,
     index: u16,
 }
 
@@ -88,8 +93,10 @@ impl Slot {
 /// The numbers it reports are exact when no other thread uses the pool, else a moment old.
 pub struct Pool {
     name: &'static str,
-    nodes: Bitmap,
+    /// The blocks, each with the slot of the same number.
     blocks: Bitmap,
+    /// The slots behind those of the blocks.
+    spare: Bitmap,
     slots: &'static [Slot],
     base: NonNull<u8>,
     block_size: u16,
@@ -105,27 +112,28 @@ impl Pool {
     ///
     /// # Safety
     ///
-    /// No other pool is ever given the same `memory`, `slots`, `block_words` or `slot_words`, and
+    /// No other pool is ever given the same `memory`, `slots`, `block_words` or `spare_words`, and
     /// all of them are new.
     ///
     /// # Panics
     ///
     /// For a static, at compile time: if there are fewer slots than blocks, more than 65,535, or
-    /// too few words for either.
+    /// too few words for the blocks or for the slots behind theirs.
     #[cfg(not(loom))]
     pub const unsafe fn new<const N: usize, const SIZE: usize>(
         name: &'static str,
         memory: &'static Memory<N, SIZE>,
         slots: &'static [Slot],
         block_words: &'static [Word],
-        slot_words: &'static [Word],
+        spare_words: &'static [Word],
     ) -> Self {
         assert!(slots.len() >= N, "each block needs a descriptor");
+        assert!(slots.len() <= MAX_SLOTS, "too many slots for one pool");
         let base = memory.0.get().cast::<u8>();
         Self {
             name,
-            nodes: Bitmap::new(slot_words, slots.len()),
             blocks: Bitmap::new(block_words, N),
+            spare: Bitmap::new(spare_words, slots.len() - N),
             slots,
             // SAFETY: the address of a static is not null.
             base: unsafe { NonNull::new_unchecked(base) },
@@ -149,50 +157,95 @@ impl Pool {
         self.blocks.slots()
     }
 
-    /// Blocks not in use right now.
+    /// Blocks not in use right now. Counts bits: O(blocks / 32).
     pub fn available(&self) -> usize {
         self.blocks().saturating_sub(self.blocks.in_use())
     }
 
-    /// The fewest blocks that were ever free: how close the pool came to running out.
+    /// The fewest blocks that were ever free: how close the pool came to running out. (If several
+    /// threads use the pool, perhaps a few less than that.)
     pub fn min_available(&self) -> usize {
         self.blocks().saturating_sub(self.blocks.peak())
     }
 
     /// Number of descriptors; a packet takes one for each of its parts.
     pub fn descriptors(&self) -> usize {
-        self.nodes.slots()
+        self.slots.len()
     }
 
-    /// Descriptors not in use right now.
+    /// Descriptors not in use right now. Each block has one of its own, which is in use as long as
+    /// the block is, whoever views it; so a descriptor taken for something else when no other is
+    /// left also takes its block away.
     pub fn descriptors_available(&self) -> usize {
-        self.descriptors().saturating_sub(self.nodes.in_use())
+        let in_use = self.blocks.in_use() + self.spare.in_use();
+        self.descriptors().saturating_sub(in_use)
     }
 
-    /// The fewest descriptors that were ever free.
+    /// The fewest descriptors that were ever free, if those of the blocks and the others were
+    /// scarcest at the same time.
     pub fn min_descriptors_available(&self) -> usize {
-        self.descriptors().saturating_sub(self.nodes.peak())
+        let peak = self.blocks.peak() + self.spare.peak();
+        self.descriptors().saturating_sub(peak)
     }
 
-    pub(super) fn take_block(&'static self) -> Option<Block> {
+    /// A free block in its own slot, as the view `off..off + len`; `None` also if it is shorter.
+    #[inline]
+    pub(super) fn take_block(&'static self, off: usize, len: usize) -> Option<NodeBox> {
+        // Asked first, so that nothing has to be given back.
+        if off.checked_add(len)? > self.block_size() {
+            return None;
+        }
+        let (off, len) = (u16::try_from(off).ok()?, u16::try_from(len).ok()?);
         let index = self.blocks.take()?;
         // As many slots as blocks, at least: checked in `new`.
-        self.slots.get(usize::from(index))?.refs.start();
-        Some(Block { pool: self, index })
+        let slot = self.slots.get(usize::from(index))?;
+        slot.refs.start();
+        let storage = Storage {
+            // SAFETY: `index` is less than the number of blocks, so this stays in the `Memory`.
+            start: unsafe { self.base.add(usize::from(index) * self.block_size()) },
+            pool: self,
+            size: self.block_size,
+            block: index,
+        };
+        let node = Node::new(storage, off, len);
+        // SAFETY: the bit was just taken, so no other `NodeBox` to it exists (1).
+        Some(unsafe { slot.occupy(node, index) })
     }
 
+    /// A descriptor for a view of a block that has one already, or of constant data.
     pub(super) fn take_node(&'static self, node: Node) -> Option<NodeBox> {
-        let index = self.nodes.take()?;
+        let index = match self.spare.take() {
+            // Both less than the number of slots, which is a u16.
+            Some(spare) => self.blocks.slots() as u16 + spare,
+            None => self.blocks.take()?,
+        };
         let slot = self.slots.get(usize::from(index))?;
         // SAFETY: the bit was just taken, so no other `NodeBox` to it exists (1).
-        unsafe {
-            (*slot.live.get()).write(Live {
-                node,
-                pool: self,
-                index,
-            })
-        };
-        Some(NodeBox(NonNull::from(slot)))
+        Some(unsafe { slot.occupy(node, index) })
+    }
+
+    /// Returns slot `index`, which is not the one of the block it views.
+    fn release_slot(&self, index: u16) {
+        // At most 65,535 of them.
+        let blocks = self.blocks.slots() as u16;
+        match index.checked_sub(blocks) {
+            Some(spare) => self.spare.release(spare),
+            None => self.blocks.release(index),
+        }
+    }
+}
+
+impl Slot {
+    /// Puts a descriptor here.
+    ///
+    /// # Safety
+    ///
+    /// The slot's bit, number `index`, was just taken, and no other `NodeBox` was made for it.
+    #[inline]
+    unsafe fn occupy(&'static self, node: Node, index: u16) -> NodeBox {
+        // SAFETY: nobody else can reach it, by this function's contract (1).
+        unsafe { (*self.live.get()).write(Live { node, index }) };
+        NodeBox(NonNull::from(self))
     }
 }
 
@@ -217,17 +270,13 @@ impl fmt::Debug for Pool {
 /// Unique owner of one descriptor: a `Box<Node>` from a static pool, one word.
 pub(super) struct NodeBox(NonNull<Slot>);
 
-// SAFETY: it owns its node like a `Box`, and `Node` is `Send` (it holds only `NodeBox`, `Block`
-// and `&'static [u8]`).
+// SAFETY: it owns its node like a `Box`, and `Node` is `Send` (it holds only `NodeBox` and
+// `Storage`).
 unsafe impl Send for NodeBox {}
 // SAFETY: `&NodeBox` only hands out `&Node`, and `Node: Sync`.
 unsafe impl Sync for NodeBox {}
 
 impl NodeBox {
-    pub(super) fn pool(&self) -> &'static Pool {
-        self.live().pool
-    }
-
     /// The address of the descriptor, for a list that keeps its last one.
     pub(super) fn address(&self) -> NodeRef {
         NodeRef(self.0)
@@ -256,15 +305,21 @@ impl DerefMut for NodeBox {
 }
 
 impl Drop for NodeBox {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: the slot is static, so the pointer is always valid.
         let slot = unsafe { self.0.as_ref() };
-        // SAFETY: initialised in `take_node`; this handle is the only one (1).
+        // SAFETY: initialised in `occupy`; this handle is the only one (1).
         let live = unsafe { (*slot.live.get()).assume_init_mut() };
-        let (pool, index) = (live.pool, live.index);
-        // SAFETY: the node is initialised and nobody looks at it again: the bit is cleared next (1).
-        unsafe { core::ptr::drop_in_place(&raw mut live.node) };
-        pool.nodes.release(index);
+        drop(live.node.next.take());
+        // Nothing else of the node is dropped, and it is not looked at any more: once a bit is
+        // cleared the slot may be somebody else's.
+        let (viewed, index) = (live.node.viewed(), live.index);
+        // Clears the block's bit if nobody else views it, and with it the bit of its slot.
+        viewed.give_up();
+        if viewed.block != index {
+            viewed.pool.release_slot(index);
+        }
     }
 }
 
@@ -302,68 +357,123 @@ impl NodeRef {
     }
 }
 
-/// Counted handle to one storage block: an `Arc<[u8]>` from a static pool.
-pub(super) struct Block {
+/// Which block of which pool a handle is of.
+#[derive(Clone, Copy)]
+pub(super) struct Viewed {
     pool: &'static Pool,
-    index: u16,
+    /// Number of the block; [`NO_BLOCK`]: constant data.
+    block: u16,
 }
 
-impl Block {
+impl Viewed {
+    /// The end of a handle.
+    #[inline]
+    fn give_up(self) {
+        if self.refs().is_some_and(RefCount::release) {
+            self.pool.blocks.release(self.block);
+        }
+    }
+
+    /// The count of the block.
+    #[inline]
+    fn refs(self) -> Option<&'static RefCount> {
+        // There for each block: as many slots as blocks, at least. `NO_BLOCK` is no slot's number.
+        let slot = self.pool.slots.get(usize::from(self.block))?;
+        Some(&slot.refs)
+    }
+}
+
+/// What a descriptor views: one of the handles to a block, counted (an `Arc<[u8]>` from a static
+/// pool), or constant data.
+pub(super) struct Storage {
+    start: NonNull<u8>,
+    /// The pool of the block, and of the descriptor.
+    pool: &'static Pool,
+    size: u16,
+    /// Number of the block; [`NO_BLOCK`]: constant data.
+    block: u16,
+}
+
+/// More than any pool's last block: 65,535 blocks have numbers to 65,534.
+const NO_BLOCK: u16 = u16::MAX;
+
+// SAFETY: a handle to bytes that are shared by counting, as an `Arc<[u8]>` (2).
+unsafe impl Send for Storage {}
+// SAFETY: `&Storage` reads the bytes and makes further handles, as with an `Arc<[u8]>` (2).
+unsafe impl Sync for Storage {}
+
+impl Storage {
+    /// The first [`Node::MAX_LEN`] bytes of constant data, to be viewed by a descriptor of `pool`.
+    pub(super) fn of_static(pool: &'static Pool, data: &'static [u8]) -> Self {
+        Self {
+            start: NonNull::from(data).cast(),
+            pool,
+            size: u16::try_from(data.len()).unwrap_or(u16::MAX),
+            block: NO_BLOCK,
+        }
+    }
+
+    pub(super) fn viewed(&self) -> Viewed {
+        let (pool, block) = (self.pool, self.block);
+        Viewed { pool, block }
+    }
+
+    /// The pool of the descriptors that view it.
+    pub(super) fn pool(&self) -> &'static Pool {
+        self.pool
+    }
+
     pub(super) fn size(&self) -> usize {
-        self.pool.block_size()
+        self.size.into()
     }
 
+    /// Number of the block; `None` if it is constant data.
+    pub(super) fn block(&self) -> Option<u16> {
+        (self.block != NO_BLOCK).then_some(self.block)
+    }
+
+    #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
-        // SAFETY: the block is initialised (zeroed at start), lives for ever, and is not written
-        // while this handle is borrowed shared (2).
-        unsafe { core::slice::from_raw_parts(self.base().as_ptr(), self.size()) }
+        // SAFETY: a block is initialised (zeroed at start), lives for ever, and is not written
+        // while this handle is borrowed shared; constant data never is (2, 4).
+        unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.size()) }
     }
 
-    /// The bytes for writing, if no other handle to the block exists.
+    /// The bytes for writing, if they are a block's and no other handle to it exists.
+    #[inline]
     pub(super) fn bytes_mut(&mut self) -> Option<&mut [u8]> {
         if !self.is_unique() {
             return None;
         }
-        // SAFETY: the only handle is borrowed mutably here, and a second one can only be made
-        // from it (2).
-        Some(unsafe { core::slice::from_raw_parts_mut(self.base().as_ptr(), self.size()) })
+        // SAFETY: a block, whose only handle is borrowed mutably here, and a second one can only
+        // be made from it (2, 4).
+        Some(unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.size()) })
     }
 
+    /// Whether this is a block, and the only handle to it.
+    #[inline]
     pub(super) fn is_unique(&self) -> bool {
         self.refs().is_some_and(RefCount::is_unique)
     }
 
     /// One more handle; `None` if there are 65,535 already.
     pub(super) fn share(&self) -> Option<Self> {
-        self.refs()?.acquire().then_some(Self {
-            pool: self.pool,
-            index: self.index,
-        })
+        if self.refs().is_some_and(|refs| !refs.acquire()) {
+            return None;
+        }
+        Some(Self { ..*self })
     }
 
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.base() == other.base()
-    }
-
-    fn base(&self) -> NonNull<u8> {
-        // SAFETY: `index` is less than the number of blocks (4), so this stays in the `Memory`.
-        unsafe { self.pool.base.add(usize::from(self.index) * self.size()) }
-    }
-
-    fn refs(&self) -> Option<&RefCount> {
-        // Always there: as many slots as blocks, at least.
-        self.pool
-            .slots
-            .get(usize::from(self.index))
-            .map(|slot| &slot.refs)
+    #[inline]
+    fn refs(&self) -> Option<&'static RefCount> {
+        self.viewed().refs()
     }
 }
 
-impl Drop for Block {
+impl Drop for Storage {
+    #[inline]
     fn drop(&mut self) {
-        if self.refs().is_some_and(RefCount::release) {
-            self.pool.blocks.release(self.index);
-        }
+        self.viewed().give_up();
     }
 }
 
@@ -373,7 +483,8 @@ impl Drop for Block {
 /// lines); blocks and descriptors are at most 65,535 each. What is out of range does not compile.
 ///
 /// * `+ refs R` adds descriptors for slices and constant data: as many as views of one block exist
-///   besides the first (a send queue's segments in flight, for example).
+///   besides the first (a send queue's segments in flight, for example). If they do not suffice,
+///   those of free blocks are taken, and the blocks are then not to be had.
 /// * `, in ".section"` places the blocks (the bytes alone, not the atomics) in a linker section
 ///   the DMA engine can reach.
 ///
@@ -398,8 +509,8 @@ macro_rules! pbuf_pool {
                 [const { __gannet::Slot::new() }; ($n) $(+ ($r))?];
             static __GANNET_BLOCK_WORDS: [__gannet::Word; __gannet::words($n)] =
                 [const { __gannet::Word::new() }; __gannet::words($n)];
-            static __GANNET_SLOT_WORDS: [__gannet::Word; __gannet::words(($n) $(+ ($r))?)] =
-                [const { __gannet::Word::new() }; __gannet::words(($n) $(+ ($r))?)];
+            static __GANNET_SPARE_WORDS: [__gannet::Word; __gannet::words(0 $(+ ($r))?)] =
+                [const { __gannet::Word::new() }; __gannet::words(0 $(+ ($r))?)];
             // SAFETY: the statics are private to this block.
             unsafe {
                 $crate::pbuf::Pool::new(
@@ -407,7 +518,7 @@ macro_rules! pbuf_pool {
                     &__GANNET_MEMORY,
                     &__GANNET_SLOTS,
                     &__GANNET_BLOCK_WORDS,
-                    &__GANNET_SLOT_WORDS,
+                    &__GANNET_SPARE_WORDS,
                 )
             }
         };

@@ -140,6 +140,10 @@ impl Pbuf {
     /// Emptied parts are freed, but the last one stays, possibly empty: a pbuf has at least one.
     #[doc(alias = "pbuf_free_header")]
     pub fn advance(&mut self, n: usize) -> usize {
+        if n < self.0.len() {
+            self.0.cut_front(n);
+            return n;
+        }
         let mut left = n;
         while left >= self.0.len() {
             let Some(next) = self.0.next.take() else {

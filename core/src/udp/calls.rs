@@ -35,6 +35,7 @@ impl Engine {
             port if self.is_taken(at, port, reuse) => return Err(Error::InUse),
             port => port,
         };
+        self.endpoints_changed();
         self.pcb_mut(pcb)?.local = SocketAddrV4::new(at, port);
         Ok(())
     }
@@ -43,6 +44,7 @@ impl Engine {
     pub(super) fn bound(&mut self, pcb: UdpPcb) -> Result<SocketAddrV4, Error> {
         if self.pcb(pcb)?.local.port() == 0 {
             let port = self.pick_port().ok_or(Error::InUse)?;
+            self.endpoints_changed();
             self.pcb_mut(pcb)?.local.set_port(port);
         }
         Ok(self.pcb(pcb)?.local)
@@ -75,6 +77,7 @@ impl Engine {
         let remote = current.destination(ip, addr)?;
         ip.route(*remote.ip(), current.source(ip))?;
         self.bound(pcb)?;
+        self.endpoints_changed();
         let current = self.pcb_mut(pcb)?;
         current.remote = Some(remote);
         current.error = None;
@@ -83,6 +86,7 @@ impl Engine {
     }
 
     pub(super) fn disconnect(&mut self, pcb: UdpPcb) -> Result<(), Error> {
+        self.endpoints_changed();
         let current = self.pcb_mut(pcb)?;
         current.remote = None;
         current.error = None;

@@ -10,7 +10,7 @@ use crate::random::{Entropy, Keyed};
 
 use super::queue::{DatagramSlot, Queue, Waiting};
 use super::stats::{UdpStats, count};
-use super::{Options, UdpEvent};
+use super::{Datagram, Options};
 
 /// Storage of one endpoint.
 #[derive(Debug)]
@@ -82,27 +82,45 @@ impl Pcb {
     };
 }
 
+/// Which endpoint matches a datagram best.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastMatch {
+    pub(super) from: SocketAddrV4,
+    pub(super) to: SocketAddrV4,
+    pub(super) endpoint: u16,
+}
+
 /// UDP of one stack.
 #[derive(Debug)]
 pub(crate) struct Engine {
     slots: &'static mut [UdpSlot],
+    /// No slot from this one on was ever used.
+    limit: usize,
+    /// The last datagram's addresses, and the endpoint that matched best: often the next one's.
+    /// To be forgotten ([`Engine::endpoints_changed`]) whenever addresses of endpoints change.
+    pub(super) last_match: Option<LastMatch>,
     queue: Queue,
+    /// The most datagrams of one endpoint that may wait.
+    share: usize,
     /// Some endpoint may have an error to report.
     errors: bool,
     /// Where ephemeral ports come from.
     pub(super) ports: Keyed,
-    config: UdpConfig,
     pub(super) stats: UdpStats,
 }
 
 impl Engine {
     pub(crate) fn new(storage: UdpStorage, config: UdpConfig, entropy: Entropy<'_>) -> Self {
+        let capacity = storage.datagrams.len();
         Self {
             slots: storage.pcbs,
+            limit: 0,
+            last_match: None,
             queue: Queue::new(storage.datagrams),
+            // One endpoint never takes the whole table: a quarter is left to the others.
+            share: (capacity - capacity / 4).min(usize::from(config.max_queued)),
             errors: false,
             ports: Keyed::new(entropy),
-            config,
             stats: UdpStats::default(),
         }
     }
@@ -116,6 +134,7 @@ impl Engine {
             .zip(self.slots.iter_mut())
             .find(|(_, slot)| !slot.used)
             .ok_or(Error::NoMemory)?;
+        self.limit = self.limit.max(usize::from(index) + 1);
         slot.used = true;
         slot.pcb = Pcb {
             owner,
@@ -127,6 +146,7 @@ impl Engine {
     pub(super) fn close(&mut self, pcb: UdpPcb) -> Result<(), Error> {
         self.pcb(pcb)?;
         let index = pcb.0.slot;
+        self.endpoints_changed();
         self.queue.retain(|waiting| waiting.endpoint != index);
         if let Some(slot) = self.slots.get_mut(usize::from(index)) {
             slot.generation = next_generation(slot.generation);
@@ -159,28 +179,31 @@ impl Engine {
             .map(|slot| &mut slot.pcb)
     }
 
+    /// The addresses of endpoints are not what they were.
+    pub(super) fn endpoints_changed(&mut self) {
+        self.last_match = None;
+    }
+
     /// All endpoints, with their numbers.
     pub(super) fn pcbs(&self) -> impl Iterator<Item = (u16, &Pcb)> {
         (0..=u16::MAX)
-            .zip(self.slots.iter())
+            .zip(self.slots.iter().take(self.limit))
             .filter(|(_, slot)| slot.used)
             .map(|(index, slot)| (index, &slot.pcb))
     }
 
     /// Queues a datagram, unless its endpoint has its share of the table waiting already.
     pub(super) fn enqueue(&mut self, waiting: Waiting) {
-        // One endpoint never takes the whole table: a quarter is left to the others.
-        let capacity = self.queue.capacity();
-        let share = (capacity - capacity / 4).min(usize::from(self.config.max_queued));
-        let index = waiting.endpoint;
-        let queued = self.at_mut(index).map_or(u16::MAX, |pcb| pcb.queued);
-        if usize::from(queued) >= share || self.queue.push(waiting).is_err() {
+        // The caller has just found it.
+        let slot = self.slots.get_mut(usize::from(waiting.endpoint));
+        if let Some(slot) = slot
+            && usize::from(slot.pcb.queued) < self.share
+            && self.queue.push(waiting).is_ok()
+        {
+            slot.pcb.queued += 1;
+            count(&mut self.stats.datagrams_received);
+        } else {
             count(&mut self.stats.queue_full);
-            return;
-        }
-        count(&mut self.stats.datagrams_received);
-        if let Some(pcb) = self.at_mut(index) {
-            pcb.queued += 1;
         }
     }
 
@@ -189,7 +212,7 @@ impl Engine {
         let mut left = 0;
         self.queue.retain(|waiting| {
             let own = waiting.endpoint == index;
-            let keep = !own || waiting.datagram.from == peer.into();
+            let keep = !own || waiting.from == peer;
             left += u16::from(own && keep);
             keep
         });
@@ -206,24 +229,27 @@ impl Engine {
         }
     }
 
-    /// The next thing to tell an application: datagrams in order of arrival, then errors.
-    pub(crate) fn next_event(&mut self) -> Option<(Owner, UdpEvent)> {
-        while let Some(Waiting { endpoint, datagram }) = self.queue.pop() {
-            // What waits for a closed endpoint was removed with it: this one exists.
-            let Some(slot) = self.slots.get_mut(usize::from(endpoint)) else {
-                continue;
-            };
-            slot.pcb.queued = slot.pcb.queued.saturating_sub(1);
-            let (owner, pcb) = (slot.pcb.owner, slot.handle(endpoint));
-            return Some((owner, UdpEvent::Recv { pcb, datagram }));
-        }
-        if !self.errors {
-            return None;
-        }
+    /// The next datagram to deliver, in order of arrival.
+    #[inline]
+    pub(crate) fn next_datagram(&mut self) -> Option<(Owner, UdpPcb, Datagram)> {
+        let waiting = self.queue.pop()?;
+        // What waits for a closed endpoint was removed with it: this one exists.
+        let slot = self.slots.get_mut(usize::from(waiting.endpoint))?;
+        slot.pcb.queued = slot.pcb.queued.saturating_sub(1);
+        let (owner, pcb) = (slot.pcb.owner, slot.handle(waiting.endpoint));
+        Some((owner, pcb, waiting.into_datagram()))
+    }
+
+    /// The next error to report.
+    #[inline]
+    pub(crate) fn next_error(&mut self) -> Option<(Owner, UdpPcb, Error)> {
+        if self.errors { self.find_error() } else { None }
+    }
+
+    fn find_error(&mut self) -> Option<(Owner, UdpPcb, Error)> {
         for (index, slot) in (0..=u16::MAX).zip(self.slots.iter_mut()) {
             if let Some(error) = slot.pcb.error.take() {
-                let pcb = slot.handle(index);
-                return Some((slot.pcb.owner, UdpEvent::Err { pcb, error }));
+                return Some((slot.pcb.owner, slot.handle(index), error));
             }
         }
         self.errors = false;

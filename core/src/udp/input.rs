@@ -8,8 +8,7 @@ use crate::wire::Checksum;
 use crate::wire::ipv4::Protocol;
 use crate::wire::udp;
 
-use super::Datagram;
-use super::engine::{Engine, Pcb};
+use super::engine::{Engine, LastMatch, Pcb};
 use super::queue::Waiting;
 use super::stats::count;
 
@@ -28,6 +27,7 @@ impl Engine {
     /// A unicast datagram goes to the endpoint that matches best: connected to the sender, else
     /// bound to the destination address, else bound to all. A broadcast or multicast goes to
     /// every endpoint that matches.
+    #[inline]
     pub(crate) fn input(&mut self, ip: &mut Ip, now: Instant, mut received: Received) {
         let total = received.payload.tot_len();
         let (from, to, len, summed) = {
@@ -43,7 +43,9 @@ impl Engine {
             )
         };
         // RFC 768: the length field counts; what follows is not part of the datagram.
-        received.payload.truncate(len);
+        if len < total {
+            received.payload.truncate(len);
+        }
         // RFC 1122 §4.1.3.4: a wrong checksum is discarded silently; none at all is accepted.
         let verify = summed && received.checksum == ChecksumState::ToVerify;
         if verify && !checksum_is_valid(&received, len) {
@@ -86,7 +88,19 @@ impl Engine {
         }
     }
 
-    fn best_match(&self, from: SocketAddrV4, to: SocketAddrV4) -> Option<u16> {
+    #[inline]
+    fn best_match(&mut self, from: SocketAddrV4, to: SocketAddrV4) -> Option<u16> {
+        let last = self.last_match.as_ref();
+        if let Some(last) = last.filter(|last| last.from == from && last.to == to) {
+            return Some(last.endpoint);
+        }
+        let endpoint = self.find_best_match(from, to)?;
+        self.last_match = Some(LastMatch { from, to, endpoint });
+        Some(endpoint)
+    }
+
+    #[inline(never)]
+    fn find_best_match(&self, from: SocketAddrV4, to: SocketAddrV4) -> Option<u16> {
         self.pcbs()
             .filter_map(|(index, pcb)| Some((pcb.matches(from, to)?, index)))
             // Of equals the first.
@@ -95,6 +109,7 @@ impl Engine {
     }
 
     /// Gives a datagram to each endpoint that matches; all but the last get views of it.
+    #[inline(never)]
     fn receive_all(&mut self, received: Received, from: SocketAddrV4, to: SocketAddrV4) {
         let mut current = self.next_match(0, from, to);
         if current.is_none() {
@@ -129,17 +144,18 @@ impl Engine {
             .map(|(index, _)| index)
     }
 
+    #[inline(always)]
     fn receive(&mut self, endpoint: u16, received: Received, from: SocketAddrV4, to: SocketAddrV4) {
         let mut data = received.payload;
         data.advance(udp::HEADER_LEN);
-        let datagram = Datagram {
-            data,
-            from: from.into(),
-            to: to.into(),
+        self.enqueue(Waiting {
+            endpoint,
             netif: received.netif,
             tos: received.tos,
-        };
-        self.enqueue(Waiting { endpoint, datagram });
+            from,
+            to,
+            data,
+        });
     }
 }
 

@@ -41,13 +41,6 @@ pub struct Datagram {
     pub tos: u8,
 }
 
-/// Something the owner of a UDP endpoint has to be told.
-#[derive(Debug)]
-pub(crate) enum UdpEvent {
-    Recv { pcb: UdpPcb, datagram: Datagram },
-    Err { pcb: UdpPcb, error: Error },
-}
-
 /// A datagram that was not sent.
 #[derive(Debug)]
 pub struct SendError {

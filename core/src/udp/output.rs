@@ -3,7 +3,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use crate::error::Error;
 use crate::handle::UdpPcb;
-use crate::ip::{Fragmentation, Ip, Outgoing, Route};
+use crate::ip::{Destination, Fragmentation, Ip, Outgoing, Route};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::checksum::ComputedBy;
@@ -80,22 +80,24 @@ impl Engine {
         to: Option<SocketAddr>,
     ) -> Result<Envelope, Error> {
         let current = self.pcb(pcb)?;
-        let dst = match (to, current.remote) {
-            (Some(to), _) => current.destination(ip, to)?,
-            (None, Some(remote)) => current.destination(ip, remote.into())?,
+        let to = match (to, current.remote) {
+            (Some(to), _) => to,
+            (None, Some(remote)) => remote.into(),
             (None, None) => return Err(Error::NotConnected),
+        };
+        let (route, dst) = match current.last_way(ip, from, to) {
+            Some(found) => found,
+            None => current.find_way(ip, from, to)?,
         };
         let payload_len = u16::try_from(data.tot_len())
             .ok()
             .filter(|len| usize::from(*len) <= MAX_PAYLOAD)
             .ok_or(Error::TooLong)?;
-        let src = match from {
-            Some(from) => Some(own(ip, v4(from)?)?),
-            None => current.source(ip),
-        };
-        let route = ip.route(*dst.ip(), src)?;
         let out = current.outgoing(ip, route.src, dst);
-        let src_port = self.bound(pcb)?.port();
+        let src_port = match current.local.port() {
+            0 => self.bound(pcb)?.port(),
+            port => port,
+        };
         if !ip.can_transmit(route.netif) {
             return Err(Error::NoMemory);
         }
@@ -119,6 +121,38 @@ impl Engine {
 }
 
 impl Pcb {
+    /// The way to send and the destination, if it is the way that IP found last. Then it has been
+    /// seen that the destination can be one and that the source is an own address.
+    #[inline]
+    fn last_way(
+        &self,
+        ip: &Ip,
+        from: Option<IpAddr>,
+        to: SocketAddr,
+    ) -> Option<(Route, SocketAddrV4)> {
+        let (SocketAddr::V4(dst), None) = (to, from) else {
+            return None;
+        };
+        let local = *self.local.ip();
+        let route = ip.last_way(*dst.ip(), (!local.is_unspecified()).then_some(local))?;
+        (dst.port() != 0 && route.to == Destination::Unicast).then_some((route, dst))
+    }
+
+    #[inline(never)]
+    fn find_way(
+        &self,
+        ip: &Ip,
+        from: Option<IpAddr>,
+        to: SocketAddr,
+    ) -> Result<(Route, SocketAddrV4), Error> {
+        let dst = self.destination(ip, to)?;
+        let src = match from {
+            Some(from) => Some(own(ip, v4(from)?)?),
+            None => self.source(ip),
+        };
+        Ok((ip.route(*dst.ip(), src)?, dst))
+    }
+
     fn outgoing(&self, ip: &Ip, src: Ipv4Addr, dst: SocketAddrV4) -> Outgoing {
         let ttl = if dst.ip().is_multicast() {
             self.options.multicast_ttl
@@ -158,25 +192,34 @@ fn write_header(
     out: &Outgoing,
     checksum_by: ComputedBy,
 ) -> Result<Pbuf, NoRoom> {
-    let mut packet = match header {
-        Some(header) => data.prepend(header),
-        None => {
-            // Written below.
-            let _ = data.add_header(udp::HEADER_LEN).ok_or(NoRoom)?;
-            data
+    let checksum = match checksum_by {
+        ComputedBy::Device => 0,
+        ComputedBy::Software => {
+            let mut sum = Checksum::new();
+            let len = fields.payload_len.saturating_add(udp::HEADER_LEN as u16);
+            sum.pseudo_header(out.src, out.dst, out.protocol, len);
+            // The words of the header; its own checksum counts as zero.
+            for word in [fields.src_port, fields.dst_port, len] {
+                sum.add_u16(word);
+            }
+            data.parts().for_each(|part| sum.add(part));
+            sum.finish_udp()
         }
     };
-    fields.emit(packet.data_mut().ok_or(NoRoom)?)?;
-    if checksum_by == ComputedBy::Software {
-        let mut sum = Checksum::new();
-        let len = fields.payload_len.saturating_add(udp::HEADER_LEN as u16);
-        sum.pseudo_header(out.src, out.dst, out.protocol, len);
-        for part in packet.parts() {
-            sum.add(part);
+    let write = |room: &mut [u8]| {
+        fields.emit(room)?;
+        udp::set_checksum(room, checksum)
+    };
+    match header {
+        Some(mut header) => {
+            write(header.data_mut().ok_or(NoRoom)?)?;
+            Ok(data.prepend(header))
         }
-        udp::set_checksum(packet.data_mut().ok_or(NoRoom)?, sum.finish_udp())?;
+        None => {
+            write(data.add_header(udp::HEADER_LEN).ok_or(NoRoom)?)?;
+            Ok(data)
+        }
     }
-    Ok(packet)
 }
 
 #[cfg(test)]

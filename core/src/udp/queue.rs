@@ -1,5 +1,10 @@
 //! Datagrams that wait to be delivered, of all endpoints in order of arrival: a ring in the
 //! user's storage. How many each endpoint may have is the engine's business.
+use core::net::SocketAddrV4;
+
+use crate::ip::NetifId;
+use crate::pbuf::Pbuf;
+
 use super::Datagram;
 
 /// Storage of one received datagram that waits for its endpoint.
@@ -13,12 +18,29 @@ impl DatagramSlot {
     }
 }
 
-/// A datagram and the endpoint it is for.
+/// A datagram and the endpoint it is for; a third of the size of a [`Datagram`].
 #[derive(Debug)]
 pub(super) struct Waiting {
     /// Number of the endpoint; its datagrams are removed before the number is given away again.
     pub(super) endpoint: u16,
-    pub(super) datagram: Datagram,
+    pub(super) netif: NetifId,
+    pub(super) tos: u8,
+    pub(super) from: SocketAddrV4,
+    pub(super) to: SocketAddrV4,
+    pub(super) data: Pbuf,
+}
+
+impl Waiting {
+    #[inline]
+    pub(super) fn into_datagram(self) -> Datagram {
+        Datagram {
+            data: self.data,
+            from: self.from.into(),
+            to: self.to.into(),
+            netif: self.netif,
+            tos: self.tos,
+        }
+    }
 }
 
 /// A bounded FIFO. `len` slots from `head` on, around the end, are occupied.
@@ -38,15 +60,12 @@ impl Queue {
         }
     }
 
-    pub(super) fn capacity(&self) -> usize {
-        self.slots.len()
-    }
-
     pub(super) fn is_full(&self) -> bool {
         self.len == self.slots.len()
     }
 
     /// Appends; gives it back if the queue is full.
+    #[inline]
     pub(super) fn push(&mut self, waiting: Waiting) -> Result<(), Waiting> {
         if self.is_full() {
             return Err(waiting);
@@ -59,12 +78,13 @@ impl Queue {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Waiting> {
         if self.len == 0 {
             return None;
         }
         let first = self.at(0)?.take();
-        self.head = (self.head + 1) % self.slots.len();
+        self.head = self.wrapped(self.head + 1);
         self.len -= 1;
         first
     }
@@ -86,10 +106,14 @@ impl Queue {
         self.len = kept;
     }
 
-    /// The `n`-th slot from the front.
+    /// A number of at most twice the slots, around the end.
+    fn wrapped(&self, index: usize) -> usize {
+        index.checked_sub(self.slots.len()).unwrap_or(index)
+    }
+
+    /// The `n`-th slot from the front; `n` is not more than there are.
     fn at(&mut self, n: usize) -> Option<&mut Option<Waiting>> {
-        let capacity = self.slots.len();
-        let index = (self.head + n).checked_rem(capacity)?;
+        let index = self.wrapped(self.head + n);
         self.slots.get_mut(index).map(|slot| &mut slot.0)
     }
 }

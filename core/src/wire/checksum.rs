@@ -23,8 +23,8 @@ use super::ipv4::Protocol;
 #[must_use]
 #[doc(alias = "inet_chksum")]
 pub struct Checksum {
-    /// One's complement sum in native byte order, folded after each part: it can't overflow.
-    sum: u16,
+    /// One's complement sum in native byte order; [`fold`] makes 16 bits of it.
+    sum: u64,
     /// Whether an odd number of bytes was added, so that the next part starts inside a word.
     odd: bool,
 }
@@ -52,7 +52,7 @@ impl Checksum {
 
     /// Adds a 16 bit word, most significant byte first.
     pub fn add_u16(&mut self, word: u16) {
-        self.append(fold(u16::to_be(word).into()), 2);
+        self.append(u16::to_be(word).into(), 2);
     }
 
     /// Adds the pseudo header of an upper layer packet of `len` bytes (header and data).
@@ -63,7 +63,7 @@ impl Checksum {
             + u64::from(u32::from_ne_bytes(dst.octets()))
             + u64::from(u16::to_be(protocol.0.into()))
             + u64::from(len.to_be());
-        self.append(fold(sum), 12);
+        self.append(sum, 12);
     }
 
     /// Copies `src` to the front of `dst` and adds it in the same pass. Returns the number of
@@ -83,7 +83,7 @@ impl Checksum {
     /// [`Checksum::is_valid`].
     #[must_use]
     pub const fn finish(self) -> u16 {
-        !u16::from_be(self.sum)
+        !u16::from_be(fold(self.sum))
     }
 
     /// As [`Checksum::finish`], for UDP, where zero says that there is no checksum.
@@ -99,13 +99,17 @@ impl Checksum {
     /// Whether the bytes added, checksum field included, are intact.
     #[must_use]
     pub const fn is_valid(self) -> bool {
-        self.sum == 0xffff
+        fold(self.sum) == 0xffff
     }
 
-    fn append(&mut self, sum: u16, len: usize) {
-        // RFC 1071 §2 (B): a sum that starts at an odd byte has its halves swapped.
-        let sum = if self.odd { sum.swap_bytes() } else { sum };
-        self.sum = fold(u64::from(self.sum) + u64::from(sum));
+    /// Adds a sum of less than 2^40 over so many bytes.
+    #[inline]
+    fn append(&mut self, sum: u64, len: usize) {
+        // RFC 1071 §2 (B): a sum that starts at an odd byte has its halves swapped. That is a
+        // rotation by eight bits, and so, in arithmetic modulo 2^16 - 1, a shift.
+        let sum = if self.odd { sum << 8 } else { sum };
+        let sum = self.sum + sum; // less than 2^34 + 2^48
+        self.sum = (sum & 0xffff_ffff) + (sum >> 32); // less than 2^34
         self.odd ^= !len.is_multiple_of(2);
     }
 }
@@ -130,17 +134,32 @@ const WORD: usize = size_of::<usize>();
 /// Bytes of one turn of the inner loops: eight words, so that the carry is materialised once for
 /// all of them.
 const TURN: usize = 8 * WORD;
+/// As [`TURN`], for what is long.
+const LONG_TURN: usize = 32 * WORD;
 
-fn sum(bytes: &[u8]) -> u16 {
-    let (turns, rest) = bytes.as_chunks::<TURN>();
+/// The sum over a header of IPv4 without options: its five words cannot overflow 64 bits.
+#[inline(always)]
+pub(super) fn sum_of_header(header: &[u8; super::ipv4::HEADER_LEN]) -> u16 {
+    let words = header.as_chunks::<4>().0.iter();
+    fold(words.map(|word| u64::from(u32::from_ne_bytes(*word))).sum())
+}
+
+/// The sum over `bytes`, less than 2^35.
+#[inline]
+fn sum(bytes: &[u8]) -> u64 {
+    let (turns, rest) = bytes.as_chunks::<LONG_TURN>();
     let mut sum = 0;
     for turn in turns {
         sum = add_words(sum, turn);
     }
-    fold(add_rest(sum, rest))
+    let (turns, rest) = rest.as_chunks::<TURN>();
+    for turn in turns {
+        sum = add_words(sum, turn);
+    }
+    add_rest(sum, rest)
 }
 
-fn copy_and_sum(src: &[u8], dst: &mut [u8]) -> u16 {
+fn copy_and_sum(src: &[u8], dst: &mut [u8]) -> u64 {
     let (turns, rest) = src.as_chunks::<TURN>();
     let (dst_turns, dst_rest) = dst.as_chunks_mut::<TURN>();
     let mut sum = 0;
@@ -151,7 +170,7 @@ fn copy_and_sum(src: &[u8], dst: &mut [u8]) -> u16 {
     for (byte, dst) in rest.iter().zip(dst_rest) {
         *dst = *byte;
     }
-    fold(add_rest(sum, rest))
+    add_rest(sum, rest)
 }
 
 /// Adds whole words; what carries out of the last is added to the first bit (RFC 1071 §2 (C)).

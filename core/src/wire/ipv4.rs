@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 use zerocopy::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::checksum::{ComputedBy, checksum};
+use super::checksum::{ComputedBy, sum_of_header};
 use super::{Malformed, NoRoom, clip};
 
 /// The fixed part of an IPv4 header, exactly as on the wire.
@@ -229,6 +229,48 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// What there is to know of a packet that is whole and has no options, as nearly all are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain {
+    /// Source address.
+    pub src: Ipv4Addr,
+    /// Destination address.
+    pub dst: Ipv4Addr,
+    /// What the payload is.
+    pub protocol: Protocol,
+    /// Differentiated services and ECN, as on the wire.
+    pub tos: u8,
+    /// Length of header and payload in bytes: at least [`HEADER_LEN`].
+    pub total_len: usize,
+}
+
+impl Plain {
+    /// Reads the header at the front of `first`; `total` bytes have arrived. `None` for every
+    /// packet that is not plain or not right in all things [`Packet::parse`] looks at, and, if its
+    /// checksum has to be verified, for one whose checksum is wrong: what it is `Packet` says.
+    #[inline(always)]
+    pub fn parse(first: &[u8], total: usize, verified_by: ComputedBy) -> Option<Self> {
+        let bytes: &[u8; HEADER_LEN] = first.first_chunk()?;
+        let header: &Header = zerocopy::transmute_ref!(bytes);
+        let total_len = usize::from(header.total_len.get());
+        let fragment = header.flags_offset.get() & (MORE_FRAGMENTS | OFFSET) != 0;
+        let fits = (HEADER_LEN..=total).contains(&total_len);
+        if header.version_ihl != 0x45 || fragment || !fits {
+            return None;
+        }
+        if verified_by == ComputedBy::Software && sum_of_header(bytes) != 0xffff {
+            return None;
+        }
+        Some(Self {
+            src: header.src.into(),
+            dst: header.dst.into(),
+            protocol: Protocol(header.protocol),
+            tos: header.dscp_ecn,
+            total_len,
+        })
+    }
+}
+
 const LSRR: u8 = 131;
 const SSRR: u8 = 137;
 
@@ -302,6 +344,7 @@ impl Fields {
     /// # Errors
     /// [`NoRoom`] if `out` is shorter than [`HEADER_LEN`], or the payload longer than
     /// [`MAX_PAYLOAD`].
+    #[inline(always)]
     pub fn emit(&self, out: &mut [u8], checksum_by: ComputedBy) -> Result<(), NoRoom> {
         let total_len = self
             .payload_len
@@ -332,7 +375,8 @@ impl Fields {
             dst: self.dst.octets(),
         };
         if checksum_by == ComputedBy::Software {
-            header.checksum = checksum(header.as_bytes()).into();
+            let sum = sum_of_header(&zerocopy::transmute!(header));
+            header.checksum = U16::from_bytes((!sum).to_ne_bytes());
         }
         header.write_to_prefix(out).map_err(|_| NoRoom)
     }

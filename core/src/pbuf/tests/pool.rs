@@ -61,7 +61,9 @@ fn views_return_the_block_in_whatever_order_they_are_dropped() {
         views.push(pbuf);
         let mut order = order;
         for left in (1..=4).rev() {
-            assert_eq!(in_use(&POOL), (1, left));
+            // The block's own descriptor stays with it when the first view has gone.
+            let first = views.iter().any(|view| view.tot_len() == 4);
+            assert_eq!(in_use(&POOL), (1, left + usize::from(!first)));
             drop(views.remove(order % left));
             order /= left;
         }
@@ -79,7 +81,8 @@ fn parts_of_several_pools_go_home() {
     let rest = packet.split_off(8).expect("a descriptor").expect("a rest");
     assert_eq!((in_use(&A), in_use(&B)), ((1, 2), (1, 3)));
     drop(packet);
-    assert_eq!((in_use(&A), in_use(&B)), ((1, 1), (1, 2)));
+    // The blocks' own descriptors stay with them.
+    assert_eq!((in_use(&A), in_use(&B)), ((1, 2), (1, 3)));
     assert_eq!(middle.advance(3), 3);
     assert_at_rest(&A);
     assert_eq!(

@@ -9,6 +9,7 @@ fn route(tx_checksums: Checksums) -> Route {
         src: Ipv4Addr::LOCALHOST,
         next_hop: Ipv4Addr::LOCALHOST,
         mtu: 1500,
+        to: Destination::Unicast,
         tx_checksums,
     }
 }

@@ -3,8 +3,6 @@
 use core::net::Ipv4Addr;
 
 use super::*;
-use crate::ip::NetifId;
-use crate::pbuf::Pbuf;
 use crate::pbuf_pool;
 
 fn queue(capacity: usize) -> Queue {
@@ -14,20 +12,20 @@ fn queue(capacity: usize) -> Queue {
 
 fn waiting(endpoint: u16, port: u16) -> Waiting {
     pbuf_pool! { static POOL: [32; 1] + refs 64 }
-    let addr = (Ipv4Addr::LOCALHOST, port).into();
-    let datagram = Datagram {
-        data: Pbuf::from_static(&POOL, b"x").expect("a descriptor"),
-        from: addr,
-        to: addr,
+    let addr = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    Waiting {
+        endpoint,
         netif: NetifId(0),
         tos: 0,
-    };
-    Waiting { endpoint, datagram }
+        from: addr,
+        to: addr,
+        data: Pbuf::from_static(&POOL, b"x").expect("a descriptor"),
+    }
 }
 
 fn ports(queue: &mut Queue) -> Vec<u16> {
     core::iter::from_fn(|| queue.pop())
-        .map(|waiting| waiting.datagram.from.port())
+        .map(|waiting| waiting.from.port())
         .collect()
 }
 
@@ -47,7 +45,7 @@ fn a_full_queue_gives_back() {
     queue.push(waiting(1, 1)).expect("room");
     queue.push(waiting(1, 2)).expect("room");
     let back = queue.push(waiting(1, 3)).expect_err("full");
-    assert_eq!(back.datagram.from.port(), 3);
+    assert_eq!(back.from.port(), 3);
     assert_eq!(ports(&mut queue), [1, 2]);
 }
 
