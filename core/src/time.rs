@@ -46,10 +46,7 @@ impl Add<Duration> for Instant {
     type Output = Self;
     /// Saturates at [`Instant::MAX`]: a deadline that far off is no deadline.
     fn add(self, d: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(d.as_micros()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(micros(d)))
     }
 }
 
@@ -62,10 +59,7 @@ impl AddAssign<Duration> for Instant {
 impl Sub<Duration> for Instant {
     type Output = Self;
     fn sub(self, d: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(u64::try_from(d.as_micros()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_sub(micros(d)))
     }
 }
 
@@ -73,6 +67,14 @@ impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:06}s", self.0 / 1_000_000, self.0 % 1_000_000)
     }
+}
+
+/// Whole microseconds of `d`; [`u64::MAX`] if there are more. In 64 bits, where
+/// [`Duration::as_micros`] computes with 128: this is done for each timer that is set.
+pub(crate) const fn micros(d: Duration) -> u64 {
+    d.as_secs()
+        .saturating_mul(1_000_000)
+        .saturating_add(d.subsec_micros() as u64)
 }
 
 /// The earlier of two optional deadlines.
