@@ -71,12 +71,13 @@ impl fmt::Debug for Instant {
     }
 }
 
-/// Whole microseconds of `d`; `Duration` itself counts them in 128 bits, which is slow and long.
+/// Whole microseconds of `d`; [`u64::MAX`] if there are more. In 64 bits, where
+/// [`Duration::as_micros`] computes with 128: this is done for each timer that is set.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
-fn micros(d: Duration) -> u64 {
+pub(crate) const fn micros(d: Duration) -> u64 {
     d.as_secs()
         .saturating_mul(1_000_000)
-        .saturating_add(d.subsec_micros().into())
+        .saturating_add(d.subsec_micros() as u64)
 }
 
 /// The earlier of two optional deadlines.

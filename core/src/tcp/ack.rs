@@ -81,7 +81,7 @@ impl Pcb {
         if self.snd.in_flight() == 0 {
             self.timers.stop(Timer::Retransmit);
         } else {
-            let rto = self.rtt.rto(cx.config);
+            let rto = self.rtt.rto();
             self.timers.start(Timer::Retransmit, cx.now, rto);
         }
     }
@@ -110,8 +110,8 @@ impl Pcb {
     pub(super) fn measure(&mut self, segment: &Arrived, cx: &Context<'_>) -> Option<Duration> {
         let measured = self.measurement(segment, cx);
         match measured {
-            Some(rtt) => self.rtt.measured(rtt),
-            None => self.rtt.progress(),
+            Some(rtt) => self.rtt.measured(rtt, cx.config),
+            None => self.rtt.progress(cx.config),
         }
         measured
     }
@@ -131,7 +131,7 @@ impl Pcb {
     }
 
     /// RFC 9293 §3.10.7.4: the window counts if the segment is newer than the last that set it.
-    fn update_window(&mut self, ack: SeqNum, segment: &Arrived) -> bool {
+    pub(super) fn update_window(&mut self, ack: SeqNum, segment: &Arrived) -> bool {
         if ack.before(self.snd.una) {
             return false;
         }
@@ -148,12 +148,12 @@ impl Pcb {
     /// A closed window opened: a probe in flight was refused then, so it goes again now, and the
     /// back-off of the probes ends.
     fn window_opened(&mut self, cx: &Context<'_>) {
-        self.rtt.progress();
+        self.rtt.progress(cx.config);
         self.timers.stop(Timer::Persist);
         if self.snd.in_flight() > 0 {
             let until = self.lacking_until(cx.sends);
             self.recovery.resend_all(self.snd.una, until);
-            let rto = self.rtt.rto(cx.config);
+            let rto = self.rtt.rto();
             self.timers.start(Timer::Retransmit, cx.now, rto);
         }
     }

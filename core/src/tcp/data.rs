@@ -68,7 +68,8 @@ impl Pcb {
         self.rcv.acknowledge(AckDue::Now);
     }
 
-    fn take_in_order(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
+    /// Takes the data and the FIN of a segment that starts at RCV.NXT.
+    pub(super) fn take_in_order(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
         let mut fin = segment.fin();
         if segment.len > 0 {
             self.rcv.largest = self.rcv.largest.max(segment.len);

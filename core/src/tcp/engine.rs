@@ -19,6 +19,7 @@ use super::listen::ListenSlot;
 use super::out_of_order::{RunSlot, Runs};
 use super::pcb::{Attached, Life, Pcb};
 use super::ports::Secrets;
+use super::rtt::Rtt;
 use super::scoreboard::{SentSlot, SentStore};
 use super::stats::TcpStats;
 use super::syn_cookie::SynCookies;
@@ -174,6 +175,7 @@ impl Engine {
         // In two steps, so that it is copied from a constant and not made on the stack first.
         slot.pcb = Pcb::UNUSED;
         slot.pcb.owner = owner;
+        slot.pcb.rtt = Rtt::new(&self.config);
         slot.pcb.rcv.limit = slot.pcb.settings.first_window(&self.config);
         slot.pcb.snd.limit = slot.pcb.settings.send_buffer(&self.config);
         Ok(free)
@@ -276,18 +278,24 @@ impl Engine {
     /// To be called after anything was done to a control block: puts it on the lists it now
     /// belongs to and accounts for its timers.
     pub(super) fn settle(&mut self, index: u16) {
-        let Some(pcb) = self.at(index) else { return };
-        let (events, next) = (pcb.has_events(), pcb.timers.next());
-        let alive = pcb.life == Life::Alive;
-        let orphan = pcb.attached == Attached::Orphan;
-        self.earliest = self.earliest.min(next);
+        let slot = self.slots.get_mut(usize::from(index));
+        let Some(slot) = slot.filter(|slot| slot.used) else {
+            return;
+        };
+        self.earliest = self.earliest.min(slot.pcb.timers.take_lowered());
+        let alive = slot.pcb.life == Life::Alive;
+        let orphan = slot.pcb.attached == Attached::Orphan;
+        // Within a turn it usually is on the lists already.
+        let events = !slot.events.is_queued() && slot.pcb.has_events();
+        let output = alive && !slot.output.is_queued();
         if events {
             self.events.push(self.slots, index, |slot| &mut slot.events);
         }
-        if alive {
+        if output {
             // Also when nothing is to be sent: the timers are set after output.
             self.output.push(self.slots, index, |slot| &mut slot.output);
-        } else if orphan {
+        }
+        if !alive && orphan {
             self.free(index);
         }
     }
@@ -389,6 +397,10 @@ impl Engine {
                 return;
             };
             self.carry_out(ip, now, index, verdict);
+            // Also those of its timers that were not touched now.
+            if let Some(next) = self.at(index).map(|pcb| pcb.timers.next()) {
+                self.lower_deadline(next);
+            }
         }
     }
 

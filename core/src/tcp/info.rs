@@ -1,7 +1,6 @@
 //! A look into a connection, for diagnosis (`TCP_INFO`).
 use core::time::Duration;
 
-use crate::config::TcpConfig;
 use crate::time::Instant;
 
 use super::CongestionControl;
@@ -119,7 +118,7 @@ impl Counters {
 }
 
 impl TcpInfo {
-    pub(super) fn of(pcb: &Pcb, config: &TcpConfig, now: Instant) -> Self {
+    pub(super) fn of(pcb: &Pcb, now: Instant) -> Self {
         let since = |at: Instant| now.saturating_since(at);
         let counters = &pcb.counters;
         let synchronized = pcb.is_synchronized();
@@ -129,7 +128,7 @@ impl TcpInfo {
             congestion: pcb.congestion.which(),
             srtt: pcb.rtt.srtt(),
             rttvar: pcb.rtt.rttvar(),
-            rto: pcb.rtt.rto(config),
+            rto: pcb.rtt.rto(),
             rcv_rtt: pcb.tune.rtt(),
             snd_cwnd: pcb.congestion.cwnd(),
             snd_ssthresh: pcb.congestion.ssthresh(),

@@ -46,6 +46,9 @@ impl Pcb {
     /// Processes a segment for this connection.
     pub(crate) fn segment_arrives(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
         self.counters.segments_received = self.counters.segments_received.wrapping_add(1);
+        if let Some(ack) = self.predicted(&segment, cx) {
+            return self.take_predicted(ack, segment, cx);
+        }
         match self.state {
             // A block that was only bound has no peer to hear from.
             State::Closed | State::TimeWait => Verdict::Done,
@@ -108,7 +111,11 @@ impl Pcb {
     }
 
     /// RFC 9293 §3.10.7.4.
-    fn arrives_otherwise(&mut self, mut segment: Arrived, cx: &mut Context<'_>) -> Verdict {
+    pub(super) fn arrives_otherwise(
+        &mut self,
+        mut segment: Arrived,
+        cx: &mut Context<'_>,
+    ) -> Verdict {
         if self.state == State::SynReceived
             && segment.syn()
             && segment.seq + 1 == self.rcv.nxt
@@ -204,7 +211,7 @@ impl Pcb {
     }
 
     /// RFC 7323 §5.3: PAWS. Resets are exempt (§5.2).
-    fn is_from_the_past(&self, segment: &Arrived, cx: &Context<'_>) -> bool {
+    pub(super) fn is_from_the_past(&self, segment: &Arrived, cx: &Context<'_>) -> bool {
         if self.negotiated.timestamps.is_none() || segment.rst() {
             return false;
         }
@@ -288,7 +295,7 @@ impl Pcb {
     }
 
     /// The segment is acceptable: the peer lives.
-    fn heard(&mut self, segment: &Arrived, cx: &Context<'_>) {
+    pub(super) fn heard(&mut self, segment: &Arrived, cx: &Context<'_>) {
         self.last_heard = cx.now;
         if self.timers.is_running(Timer::Keepalive) {
             self.start_keepalive_timer(cx.now);

@@ -16,7 +16,6 @@ impl Link {
         queued: false,
     };
 
-    #[cfg(feature = "invariants")]
     pub(crate) fn is_queued(self) -> bool {
         self.queued
     }

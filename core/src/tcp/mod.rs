@@ -15,6 +15,7 @@ mod demux;
 mod ecn;
 mod engine;
 mod expire;
+mod fast_path;
 #[cfg(feature = "sack")]
 mod frto;
 mod half_open;

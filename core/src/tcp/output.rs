@@ -121,6 +121,9 @@ impl Pcb {
         let nxt = self.snd.nxt;
         let unsent = self.snd.unsent();
         let fin = self.snd.fin == Fin::Queued;
+        if unsent == 0 && !fin {
+            return None;
+        }
         if unsent == 0 {
             let bare_fin = Plan {
                 seq: nxt,
@@ -130,7 +133,7 @@ impl Pcb {
             };
             // Into a closed window only when nothing else is out: it then is the probe.
             let may = (self.usable() > 0 || self.snd.in_flight() == 0) && self.record_room() > 0;
-            return (fin && may).then_some(bare_fin);
+            return may.then_some(bare_fin);
         }
         let mss = self
             .path_probe_room()
@@ -310,7 +313,7 @@ impl Pcb {
             self.timers.stop(Timer::Persist);
             self.last_sent = now;
             if !self.timers.is_running(Timer::Retransmit) {
-                let rto = self.rtt.rto(config);
+                let rto = self.rtt.rto();
                 self.timers.start(Timer::Retransmit, now, rto);
             }
         }
@@ -322,14 +325,14 @@ impl Pcb {
     }
 
     /// Prepares for output at `now`: a window that was idle is not trusted (RFC 5681 §4.1).
-    pub(crate) fn before_output(&mut self, now: Instant, config: &TcpConfig, sends: &SentStore) {
+    pub(crate) fn before_output(&mut self, now: Instant, sends: &SentStore) {
         self.ask_path_again(now);
         self.refresh_records(sends);
         self.refresh_pacing(now);
         let idle = now.saturating_since(self.last_sent);
         if self.snd.in_flight() == 0
             && self.snd.unsent() > 0
-            && idle > self.rtt.rto(config)
+            && idle > self.rtt.rto()
             && self.is_synchronized()
         {
             let mss = self.effective_mss();
@@ -351,7 +354,7 @@ impl Pcb {
             && self.snd.in_flight() == 0
             && (self.snd.unsent() > 0 || self.snd.fin == Fin::Queued);
         if waits && !self.timers.is_running(Timer::Persist) {
-            let rto = self.rtt.rto(config);
+            let rto = self.rtt.rto();
             self.timers.start(Timer::Persist, now, rto);
         }
         self.run_user_timer(now);

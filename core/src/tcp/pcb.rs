@@ -147,7 +147,7 @@ impl Pcb {
         state: State::Closed,
         snd: Sender::UNUSED,
         rcv: Receiver::UNUSED,
-        rtt: Rtt::NEW,
+        rtt: Rtt::UNUSED,
         timed: None,
         congestion: Congestion::UNUSED,
         recovery: Recovery::NONE,

@@ -2,7 +2,7 @@
 //! (RFC 6056) and timestamp offsets (RFC 7323 §5.4), each from a key of its own.
 use core::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::random::{Entropy, Keyed};
+use crate::random::{Entropy, Keyed, TableHash};
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
@@ -14,7 +14,7 @@ pub(crate) struct Secrets {
     isn: Keyed,
     ports: Keyed,
     timestamps: Keyed,
-    table: Keyed,
+    table: TableHash,
     next_port: u16,
 }
 
@@ -24,7 +24,7 @@ impl Secrets {
             isn: Keyed::new(entropy),
             ports: Keyed::new(entropy),
             timestamps: Keyed::new(entropy),
-            table: Keyed::new(entropy),
+            table: TableHash::new(entropy),
             next_port: 0,
         }
     }
@@ -43,7 +43,9 @@ impl Secrets {
 
     /// Where a connection is filed in look-up tables; keyed, so that nobody can crowd a chain.
     pub(crate) fn table_hash(&self, local: SocketAddrV4, remote: SocketAddrV4) -> u32 {
-        pair(&self.table, local, remote) as u32
+        let ports = u32::from(local.port()) << 16 | u32::from(remote.port());
+        self.table
+            .hash([local.ip().to_bits(), remote.ip().to_bits(), ports])
     }
 
     /// The first ephemeral port from a secret offset on that `free` accepts (RFC 6056 §3.3.3,

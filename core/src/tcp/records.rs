@@ -102,7 +102,7 @@ impl Pcb {
         }
         if plan.seq == self.snd.una && plan.kind == Kind::Again && self.recovery.attempts == 0 {
             // The timer guards what is first in flight, from when it was sent.
-            let rto = self.rtt.rto(config);
+            let rto = self.rtt.rto();
             self.timers.start(Timer::Retransmit, now, rto);
         }
         // RFC 8985 §7.2: after each transmission of new data.

@@ -205,9 +205,9 @@ impl Pcb {
     pub(crate) fn on_retransmit_timeout(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         let (now, config) = (cx.now, cx.config);
         self.recovery.attempts = self.recovery.attempts.saturating_add(1);
-        self.rtt.timed_out();
+        self.rtt.timed_out(config);
         self.timed = None;
-        let rto = self.rtt.rto(config);
+        let rto = self.rtt.rto();
         if matches!(self.state, State::SynSent | State::SynReceived) {
             if self.retransmits_exhausted(config) {
                 return Err(Error::TimedOut);

@@ -139,7 +139,10 @@ impl Pcb {
             let bytes = self.snd.acknowledge(ack);
             self.pending.acked = self.pending.acked.saturating_add(bytes as usize);
         }
-        let cumulative = delivery.clone();
+        if advanced {
+            // Of what is acknowledged cumulatively only.
+            self.measure_selective(&delivery, segment, cx);
+        }
         self.take_blocks(&segment.options.sack, cx.sends, &mut delivery);
         let news = advanced || self.selective.board.sacked() != sacked_before;
         if !news && segment.len == 0 && flight > 0 {
@@ -151,7 +154,6 @@ impl Pcb {
         if advanced {
             self.recovery.attempts = 0;
             self.recovery.trim(ack);
-            self.measure_selective(&cumulative, segment, cx);
         }
         let srtt = self.srtt();
         self.selective.rack.update(&delivery);
@@ -231,14 +233,16 @@ impl Pcb {
             // tell how long the path is; what caused this one does.
             (Some(rtt), None, echo) => {
                 self.timed = None;
-                self.rtt
-                    .measured(echo.map_or(rtt, |echo| rtt.min(echo.saturating_add(TICK))));
+                self.rtt.measured(
+                    echo.map_or(rtt, |echo| rtt.min(echo.saturating_add(TICK))),
+                    cx.config,
+                );
             }
             // An echo older than the last copy: of the first one, or of what came before it, if
             // an acknowledgement was lost. Karn's rule: no measurement, and the back-off stays.
             (_, Some(copy), Some(echo)) if echo > copy.saturating_add(TICK) => {}
-            (_, Some(copy), Some(_)) => self.rtt.measured(copy),
-            (_, Some(_), None) => self.rtt.progress(),
+            (_, Some(copy), Some(_)) => self.rtt.measured(copy, cx.config),
+            (_, Some(_), None) => self.rtt.progress(cx.config),
             (None, None, _) => {
                 self.measure(segment, cx);
             }
@@ -463,7 +467,7 @@ impl Pcb {
             return;
         }
         if advanced {
-            let rto = self.rtt.rto(cx.config);
+            let rto = self.rtt.rto();
             self.timers.start(Timer::Retransmit, cx.now, rto);
         }
         if delivered > 0 {

@@ -220,12 +220,7 @@ impl Tcp<'_> {
     /// How the connection is doing.
     #[doc(alias = "TCP_INFO")]
     pub fn info(&self, pcb: TcpPcb) -> Result<TcpInfo, Error> {
-        let engine = self.engine();
-        Ok(TcpInfo::of(
-            engine.pcb(pcb)?,
-            &engine.config,
-            self.stack.now(),
-        ))
+        Ok(TcpInfo::of(self.engine().pcb(pcb)?, self.stack.now()))
     }
 }
 

@@ -107,7 +107,7 @@ impl Pcb {
             return;
         }
         self.selective.tail = TailProbe::Due;
-        let rto = self.rtt.rto(cx.config);
+        let rto = self.rtt.rto();
         self.timers.start(Timer::Retransmit, cx.now, rto);
     }
 

@@ -50,39 +50,47 @@ impl Timer {
 
 /// The deadlines of one connection.
 #[derive(Clone, Debug)]
-pub(crate) struct TimerTable([Instant; COUNT]);
+pub(crate) struct TimerTable {
+    deadlines: [Instant; COUNT],
+    /// The earliest deadline that was set since [`TimerTable::take_lowered`].
+    lowered: Instant,
+}
 
 impl TimerTable {
     /// No timer runs.
-    pub(crate) const STOPPED: Self = Self([Instant::MAX; COUNT]);
+    pub(crate) const STOPPED: Self = Self {
+        deadlines: [Instant::MAX; COUNT],
+        lowered: Instant::MAX,
+    };
 
     pub(crate) fn start(&mut self, timer: Timer, now: Instant, after: Duration) {
-        self.0[timer as usize] = now + after;
+        self.start_at(timer, now + after);
     }
 
     /// `timer` expires at `at`.
-    #[cfg(feature = "bbr")]
     pub(crate) fn start_at(&mut self, timer: Timer, at: Instant) {
-        self.0[timer as usize] = at;
+        self.deadlines[timer as usize] = at;
+        self.lowered = self.lowered.min(at);
     }
 
     /// `timer` expires no later than `other`.
     #[cfg(feature = "sack")]
     pub(crate) fn limit(&mut self, timer: Timer, other: Timer) {
-        self.0[timer as usize] = self.0[timer as usize].min(self.0[other as usize]);
+        let at = self.deadlines[timer as usize].min(self.deadlines[other as usize]);
+        self.start_at(timer, at);
     }
 
     pub(crate) fn stop(&mut self, timer: Timer) {
-        self.0[timer as usize] = Instant::MAX;
+        self.deadlines[timer as usize] = Instant::MAX;
     }
 
     pub(crate) fn is_running(&self, timer: Timer) -> bool {
-        self.0[timer as usize] != Instant::MAX
+        self.deadlines[timer as usize] != Instant::MAX
     }
 
     /// Stops `timer` if it is due, and says whether it was.
     pub(crate) fn expired(&mut self, timer: Timer, now: Instant) -> bool {
-        let due = self.0[timer as usize] <= now;
+        let due = self.deadlines[timer as usize] <= now;
         if due {
             self.stop(timer);
         }
@@ -91,6 +99,13 @@ impl TimerTable {
 
     /// The earliest deadline; [`Instant::MAX`] when no timer runs.
     pub(crate) fn next(&self) -> Instant {
-        self.0.iter().copied().fold(Instant::MAX, Ord::min)
+        self.deadlines.iter().copied().fold(Instant::MAX, Ord::min)
+    }
+
+    /// No timer started since the last call expires before this. Who has taken all these into
+    /// account knows a moment before which nothing expires, without a look at each timer: stopping
+    /// one makes nothing earlier.
+    pub(crate) fn take_lowered(&mut self) -> Instant {
+        core::mem::replace(&mut self.lowered, Instant::MAX)
     }
 }

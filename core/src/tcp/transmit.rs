@@ -59,8 +59,9 @@ impl Engine {
             return Turn::Done;
         };
         let pcb = &mut slot.pcb;
-        pcb.before_output(now, &self.config, &self.sends);
-        if pcb.plan().is_none() {
+        pcb.before_output(now, &self.sends);
+        let mut planned = pcb.plan();
+        if planned.is_none() {
             pcb.after_output(now, &self.config);
             self.note_deadline(index);
             return Turn::Done;
@@ -71,13 +72,7 @@ impl Engine {
         };
         let mut turn = Turn::More;
         for _ in 0..BURST {
-            let Some(pcb) = self.at_mut(index) else {
-                return Turn::Done;
-            };
-            let Some(plan) = pcb.plan() else {
-                turn = Turn::Done;
-                break;
-            };
+            let Some(plan) = planned else { break };
             if !ip.can_transmit(route.netif) {
                 turn = Turn::Held;
                 break;
@@ -92,6 +87,10 @@ impl Engine {
                 // Whatever else keeps the packet here is a loss to TCP.
                 Err(_) => return self.lose(now, index),
             }
+            planned = self.at(index).and_then(Pcb::plan);
+        }
+        if planned.is_none() {
+            turn = Turn::Done;
         }
         if let Some(slot) = self.slots.get_mut(usize::from(index)) {
             slot.pcb.after_output(now, &self.config);
@@ -249,9 +248,8 @@ impl Engine {
     }
 
     fn note_deadline(&mut self, index: u16) {
-        if let Some(next) = self.at(index).map(|pcb| pcb.timers.next()) {
-            self.lower_deadline(next);
-        }
+        let lowered = self.at_mut(index).map(|pcb| pcb.timers.take_lowered());
+        self.lower_deadline(lowered.unwrap_or(Instant::MAX));
     }
 }
 
