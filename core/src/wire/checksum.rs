@@ -150,7 +150,7 @@ fn sum(bytes: &[u8]) -> u64 {
     let (turns, rest) = bytes.as_chunks::<LONG_TURN>();
     let mut sum = 0;
     for turn in turns {
-        sum = add_words(sum, turn);
+        sum = add_turn(sum, turn);
     }
     let (turns, rest) = rest.as_chunks::<TURN>();
     for turn in turns {
@@ -164,13 +164,32 @@ fn copy_and_sum(src: &[u8], dst: &mut [u8]) -> u64 {
     let (dst_turns, dst_rest) = dst.as_chunks_mut::<TURN>();
     let mut sum = 0;
     for (turn, dst) in turns.iter().zip(dst_turns) {
-        sum = add_words(sum, turn);
+        sum = add_turn(sum, turn);
         *dst = *turn;
     }
     for (byte, dst) in rest.iter().zip(dst_rest) {
         *dst = *byte;
     }
     add_rest(sum, rest)
+}
+
+/// Adds eight words. Written out, because a compiler that is asked for small code would keep the
+/// loop, and with it take the carry out of its flag and put it back for each word.
+#[inline(always)]
+fn add_turn(sum: usize, turn: &[u8; TURN]) -> usize {
+    let words = turn.as_chunks::<WORD>().0;
+    let &[a, b, c, d, e, f, g, h] = words else {
+        return add_words(sum, turn); // not reached: a turn is eight words
+    };
+    let (sum, carry) = sum.carrying_add(usize::from_ne_bytes(a), false);
+    let (sum, carry) = sum.carrying_add(usize::from_ne_bytes(b), carry);
+    let (sum, carry) = sum.carrying_add(usize::from_ne_bytes(c), carry);
+    let (sum, carry) = sum.carrying_add(usize::from_ne_bytes(d), carry);
+    let (sum, carry) = sum.carrying_add(usize::from_ne_bytes(e), carry);
+    let (sum, carry) = sum.carrying_add(usize::from_ne_bytes(f), carry);
+    let (sum, carry) = sum.carrying_add(usize::from_ne_bytes(g), carry);
+    let (sum, carry) = sum.carrying_add(usize::from_ne_bytes(h), carry);
+    add_carry(sum, carry)
 }
 
 /// Adds whole words; what carries out of the last is added to the first bit (RFC 1071 §2 (C)).
@@ -180,6 +199,11 @@ fn add_words(mut sum: usize, bytes: &[u8]) -> usize {
     for word in bytes.as_chunks::<WORD>().0 {
         (sum, carry) = sum.carrying_add(usize::from_ne_bytes(*word), carry);
     }
+    add_carry(sum, carry)
+}
+
+#[inline(always)]
+fn add_carry(sum: usize, carry: bool) -> usize {
     let (sum, carry) = sum.overflowing_add(carry.into());
     // The second carry leaves zero behind: this one cannot overflow.
     sum.wrapping_add(carry.into())

@@ -91,12 +91,8 @@ fn tcpip() {
         tcpip: Task::current(),
     };
     let storage = STORAGE.take(&TX, &HEADERS).expect("taken here only");
-    // As large as the board needs them: the stack stays where it is made.
-    let stack = Box::leak(Box::new(Stack::new(
-        storage,
-        config(),
-        &mut random::fill,
-    )));
+    // On the heap: both live as long as the board does.
+    let stack = Box::leak(Box::new(Stack::new(storage, config(), &mut random::fill)));
     let driver: &'static mut dyn Driver = Box::leak(Box::new(device));
     stack
         .add_netif(driver, Some(SUBNET))

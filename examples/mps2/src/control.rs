@@ -11,8 +11,8 @@ use gannet_netconn::Patience;
 use gannet_port_freertos::{Priority, Task, delay, now, spawn};
 use gannet_sockets::{Error, UdpSocket};
 
-use crate::board::{Board, NET, pools};
 use crate::HEAP;
+use crate::board::{Board, NET, pools};
 
 const CONTROL: u16 = 9_999;
 /// A test that takes longer has lost its way.

@@ -1,7 +1,7 @@
 //! Discard (RFC 863) and character generator (RFC 864) on the raw API, in the tcpip task: they need
 //! neither task nor buffer for a connection.
 use gannet_core::tcp::{Data, More};
-use gannet_core::{Error, Handler, Owner, PcbMap, Pbuf, Refused, Stack, Tcp, TcpListener, TcpPcb};
+use gannet_core::{Error, Handler, Owner, Pbuf, PcbMap, Refused, Stack, Tcp, TcpListener, TcpPcb};
 
 use crate::board::CONNECTIONS;
 

@@ -27,7 +27,9 @@ static DEVICE: ConstStaticCell<Device> = ConstStaticCell::new(Device);
 
 pub(crate) fn run() -> ! {
     let storage = STORAGE.take(&TX, &HEADERS).expect("taken here only");
-    let mut stack = Stack::new(storage, Config::default(), &mut |bytes| bytes.fill(register() as u8));
+    let mut stack = Stack::new(storage, Config::default(), &mut |bytes| {
+        bytes.fill(register() as u8)
+    });
     let subnet = Subnet::new(Ipv4Addr::new(10, 0, 0, 2), 24).expect("24 bits are a prefix");
     stack
         .add_netif(DEVICE.take(), Some(subnet))
