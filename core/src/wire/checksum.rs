@@ -150,11 +150,11 @@ fn sum(bytes: &[u8]) -> u64 {
     let (turns, rest) = bytes.as_chunks::<LONG_TURN>();
     let mut sum = 0;
     for turn in turns {
-        sum = add_turn(sum, turn);
+        sum = add_words(sum, turn);
     }
     let (turns, rest) = rest.as_chunks::<TURN>();
     for turn in turns {
-        sum = add_words(sum, turn);
+        sum = add_turn(sum, turn);
     }
     add_rest(sum, rest)
 }
