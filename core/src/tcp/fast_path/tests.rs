@@ -202,6 +202,13 @@ impl Host {
     }
 }
 
+impl Drop for Host {
+    /// The slots are never given back, but the buffers in them are.
+    fn drop(&mut self) {
+        self.runs.clear(&mut self.pcb.rcv.runs);
+    }
+}
+
 fn flags(bits: u8) -> Flags {
     [
         (0x01, Flags::FIN),
