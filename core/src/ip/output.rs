@@ -25,6 +25,7 @@ impl Ip {
     /// # Errors
     /// [`Error::NoMemory`]: no buffer, or the device or loopback is full: worth trying again.
     /// [`Error::LinkDown`], [`Error::TooLong`].
+    #[inline(always)]
     pub(crate) fn send(
         &mut self,
         now: Instant,
@@ -48,7 +49,7 @@ impl Ip {
 
     /// The straight way of most packets: whole, to a known neighbour on Ethernet, with room for
     /// both headers in front, which are written at once. `Err` gives back what is not like that.
-    #[inline]
+    #[inline(always)]
     fn send_plain(
         &mut self,
         now: Instant,

@@ -30,6 +30,7 @@ struct Envelope {
 
 impl Engine {
     /// Sends from `from`, else from where the endpoint is bound, to `to`, else to its peer.
+    #[inline(never)]
     pub(super) fn send(
         &mut self,
         ip: &mut Ip,

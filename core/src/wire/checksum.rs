@@ -231,11 +231,10 @@ fn add_rest(sum: usize, rest: &[u8]) -> u64 {
 
 /// Adds the carries until 16 bits are left; zero stays zero, and nothing else becomes zero.
 const fn fold(sum: u64) -> u16 {
-    let sum = (sum & 0xffff_ffff) + (sum >> 32); // at most 2^33 - 2
-    let sum = (sum & 0xffff) + (sum >> 16); // at most 2^17 + 2^16
-    let sum = (sum & 0xffff) + (sum >> 16); // at most 2^16 + 1
-    let sum = (sum & 0xffff) + (sum >> 16);
-    sum as u16
+    // The upper half of a number and itself with its halves swapped: the sum of the halves, with
+    // the carry out of the lower ones, which is that of the upper ones, added at the end.
+    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 #[cfg(test)]
