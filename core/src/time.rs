@@ -36,6 +36,11 @@ impl Instant {
         self.0 / 1_000
     }
 
+    /// The moment `micros` microseconds after this; saturates as `+` does.
+    pub(crate) const fn plus_micros(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
     /// Time passed since `earlier`; zero if `earlier` lies ahead.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

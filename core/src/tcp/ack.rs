@@ -73,8 +73,8 @@ impl Pcb {
         if self.snd.in_flight() == 0 {
             self.timers.stop(Timer::Retransmit);
         } else {
-            let rto = self.rtt.rto();
-            self.timers.start(Timer::Retransmit, cx.now, rto);
+            let deadline = self.rtt.deadline(cx.now);
+            self.timers.start_at(Timer::Retransmit, deadline);
         }
     }
 
@@ -144,8 +144,8 @@ impl Pcb {
         self.timers.stop(Timer::Persist);
         if self.snd.in_flight() > 0 {
             self.recovery.resend_all(self.snd.una, self.snd.nxt);
-            let rto = self.rtt.rto();
-            self.timers.start(Timer::Retransmit, cx.now, rto);
+            let deadline = self.rtt.deadline(cx.now);
+            self.timers.start_at(Timer::Retransmit, deadline);
         }
     }
 }
