@@ -36,6 +36,11 @@ impl Instant {
         self.0 / 1_000
     }
 
+    /// The moment `micros` microseconds after this; saturates as `+` does.
+    pub(crate) const fn plus_micros(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
     /// Time passed since `earlier`; zero if `earlier` lies ahead.
     // Two divisions, which on 32 bits are calls: not in each of the many places that ask.
     #[cfg_attr(target_pointer_width = "32", inline(never))]

@@ -81,8 +81,8 @@ impl Pcb {
         if self.snd.in_flight() == 0 {
             self.timers.stop(Timer::Retransmit);
         } else {
-            let rto = self.rtt.rto();
-            self.timers.start(Timer::Retransmit, cx.now, rto);
+            let deadline = self.rtt.deadline(cx.now);
+            self.timers.start_at(Timer::Retransmit, deadline);
         }
     }
 
@@ -153,8 +153,8 @@ impl Pcb {
         if self.snd.in_flight() > 0 {
             let until = self.lacking_until(cx.sends);
             self.recovery.resend_all(self.snd.una, until);
-            let rto = self.rtt.rto();
-            self.timers.start(Timer::Retransmit, cx.now, rto);
+            let deadline = self.rtt.deadline(cx.now);
+            self.timers.start_at(Timer::Retransmit, deadline);
         }
     }
 }

@@ -223,13 +223,13 @@ impl Engine {
         if more == More::No {
             pcb.snd.push = Some(pcb.snd.queue_end());
         }
-        self.settle(index);
+        self.settle_output(index);
         Ok(())
     }
 
     fn check_write(&self, handle: TcpPcb, data: &Data<'_>) -> Result<u16, Error> {
         let index = self.index(handle)?;
-        let pcb = self.pcb(handle)?;
+        let pcb = self.at(index).ok_or(Error::Closed)?;
         pcb.can_write()?;
         let (len, parts) = match data {
             Data::Copy(bytes) => (bytes.len(), bytes.len().div_ceil(self.tx_pool.block_size())),
@@ -250,7 +250,7 @@ impl Engine {
         if pcb.force == Force::No && pcb.snd.unsent() > 0 {
             pcb.force = Force::Flush;
         }
-        self.settle(index);
+        self.settle_output(index);
         Ok(())
     }
 
@@ -268,7 +268,7 @@ impl Engine {
         if pcb.is_synchronized() && pcb.rcv.fin == PeerFin::Open && pcb.rcv.update_is_due(mss) {
             pcb.rcv.acknowledge(AckDue::Now);
         }
-        self.settle(index);
+        self.settle_output(index);
         Ok(())
     }
 

@@ -300,6 +300,15 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::settle`], after something was done that set no timer and left nothing new to
+    /// tell: all calls with which the application sends or makes room.
+    pub(super) fn settle_output(&mut self, index: u16) {
+        let slot = self.slots.get(usize::from(index));
+        if slot.is_some_and(|s| s.used && s.pcb.life == Life::Alive && !s.output.is_queued()) {
+            self.output.push(self.slots, index, |slot| &mut slot.output);
+        }
+    }
+
     /// The next control block that may have something to send.
     pub(super) fn next_output(&mut self) -> Option<u16> {
         self.output.pop(self.slots, |slot| &mut slot.output)
@@ -345,8 +354,11 @@ impl Engine {
             }
             let owner = pcb.owner;
             if let Some(event) = take_event(pcb, handle) {
-                // There may be more; and taking data may have changed the window.
-                self.settle(index);
+                if pcb.has_events() {
+                    self.events.push(self.slots, index, |slot| &mut slot.events);
+                }
+                // Taking data may have changed the window.
+                self.settle_output(index);
                 return Some((owner, event));
             }
             // Nothing left to tell: an ended connection's block is free now.

@@ -59,8 +59,13 @@ impl Pcb {
             Some((from, until)) => self.plan_again(from, until),
             None => self.plan_new(),
         };
-        data.or_else(|| self.plan_keepalive())
-            .or_else(|| self.plan_ack())
+        if data.is_some() {
+            return data;
+        }
+        if self.keepalive_due {
+            return Some(self.plan_keepalive());
+        }
+        self.plan_ack()
     }
 
     /// The first range to be sent again, unless new data goes first.
@@ -173,26 +178,26 @@ impl Pcb {
         }))
     }
 
-    fn plan_keepalive(&self) -> Option<Plan> {
+    fn plan_keepalive(&self) -> Plan {
         // RFC 9293 §3.8.4: a number already acknowledged, no data.
-        let seq = self.snd.nxt - 1;
-        let plan = Plan {
-            seq,
+        Plan {
+            seq: self.snd.nxt - 1,
             len: 0,
             flags: Flags::NONE,
             kind: Kind::Keepalive,
-        };
-        self.keepalive_due.then_some(plan)
+        }
     }
 
     fn plan_ack(&self) -> Option<Plan> {
-        let plan = Plan {
+        if self.rcv.ack != AckDue::Now {
+            return None;
+        }
+        Some(Plan {
             seq: self.snd.nxt,
             len: 0,
             flags: Flags::NONE,
             kind: Kind::Ack,
-        };
-        (self.rcv.ack == AckDue::Now).then_some(plan)
+        })
     }
 
     /// PSH on the segment that holds the last byte of a write (RFC 9293 §3.9.1.2).
@@ -313,8 +318,8 @@ impl Pcb {
             self.timers.stop(Timer::Persist);
             self.last_sent = now;
             if !self.timers.is_running(Timer::Retransmit) {
-                let rto = self.rtt.rto();
-                self.timers.start(Timer::Retransmit, now, rto);
+                let deadline = self.rtt.deadline(now);
+                self.timers.start_at(Timer::Retransmit, deadline);
             }
         }
         self.record(plan, end, now, config, sends);
@@ -354,8 +359,8 @@ impl Pcb {
             && self.snd.in_flight() == 0
             && (self.snd.unsent() > 0 || self.snd.fin == Fin::Queued);
         if waits && !self.timers.is_running(Timer::Persist) {
-            let rto = self.rtt.rto();
-            self.timers.start(Timer::Persist, now, rto);
+            let deadline = self.rtt.deadline(now);
+            self.timers.start_at(Timer::Persist, deadline);
         }
         self.run_user_timer(now);
         if self.pending.refused && !self.timers.is_running(Timer::Refused) {

@@ -6,7 +6,6 @@ use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
 use super::min_rtt::MinRtt;
-use super::rtt::sum;
 use super::scoreboard::{Record, Scoreboard, Sent, SentStore};
 use super::stamp::Stamp;
 
@@ -275,4 +274,15 @@ impl Rack {
             start == una || record.at.age(now) >= patience
         });
     }
+}
+
+/// As a plain number; the operators of `Duration` can panic. 584 years fit, more counts as that.
+fn nanos(d: Duration) -> u64 {
+    u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// `a + b * numerator / denominator`, as large as it can be.
+fn sum(a: Duration, b: Duration, numerator: u32, denominator: u32) -> Duration {
+    let part = nanos(b).saturating_mul(numerator.into()) / u64::from(denominator.max(1));
+    Duration::from_nanos(nanos(a).saturating_add(part))
 }

@@ -102,8 +102,8 @@ impl Pcb {
         }
         if plan.seq == self.snd.una && plan.kind == Kind::Again && self.recovery.attempts == 0 {
             // The timer guards what is first in flight, from when it was sent.
-            let rto = self.rtt.rto();
-            self.timers.start(Timer::Retransmit, now, rto);
+            let deadline = self.rtt.deadline(now);
+            self.timers.start_at(Timer::Retransmit, deadline);
         }
         // RFC 8985 §7.2: after each transmission of new data.
         self.schedule_tail_probe(now, config);
@@ -144,6 +144,9 @@ impl Pcb {
             Some(deadline) => self.timers.start_at(Timer::Pacing, deadline),
             None => {
                 self.timers.stop(Timer::Pacing);
+                if !self.congestion.is_model_based() {
+                    return;
+                }
                 let pipe = self.pipe();
                 let idle = self.snd.unsent() == 0 || self.usable() == 0;
                 if idle && self.selective.board.missing() == 0 && pipe < self.congestion.cwnd() {

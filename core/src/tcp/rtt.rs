@@ -2,7 +2,7 @@
 use core::time::Duration;
 
 use crate::config::TcpConfig;
-use crate::time::micros;
+use crate::time::{Instant, micros};
 
 /// The longest round trip that is told apart from longer ones: what fits eightfold in 32 bits.
 const LONGEST: u32 = u32::MAX / 8;
@@ -14,8 +14,8 @@ pub(crate) struct Rtt {
     /// Timeouts since the last measurement; each doubles the timeout (RFC 6298 §5.5).
     backoff: u8,
     /// What follows from the two above and the configuration, which never changes: computed when
-    /// they change, because it is asked for several times as often.
-    rto: Duration,
+    /// they change, because it is asked for several times as often. In microseconds.
+    rto: u64,
 }
 
 /// In microseconds, scaled so that the smoothing is shifts and loses nothing by rounding.
@@ -30,7 +30,7 @@ impl Rtt {
     pub(crate) const UNUSED: Self = Self {
         smoothed: None,
         backoff: 0,
-        rto: Duration::ZERO,
+        rto: 0,
     };
 
     /// Before the first measurement.
@@ -83,7 +83,12 @@ impl Rtt {
 
     /// The current timeout, between `rto_min` and `rto_max`.
     pub(crate) const fn rto(&self) -> Duration {
-        self.rto
+        Duration::from_micros(self.rto)
+    }
+
+    /// When what is sent at `now` times out.
+    pub(crate) const fn deadline(&self, now: Instant) -> Instant {
+        now.plus_micros(self.rto)
     }
 
     fn compute_rto(&mut self, config: &TcpConfig) {
@@ -99,7 +104,7 @@ impl Rtt {
         };
         let doubled = base.saturating_mul(1 << self.backoff.min(16));
         let most = micros(config.rto_max).max(least);
-        self.rto = Duration::from_micros(doubled.clamp(least, most));
+        self.rto = doubled.clamp(least, most);
     }
 
     /// Mean deviation of the round-trip time, if measured.
@@ -110,20 +115,13 @@ impl Rtt {
 
     /// Smoothed round-trip time, if measured.
     pub(crate) fn srtt(&self) -> Option<Duration> {
-        self.smoothed
-            .map(|s| Duration::from_micros(u64::from(s.srtt_times_8 / 8)))
+        self.srtt_micros().map(Duration::from_micros)
     }
-}
 
-/// As a plain number; the operators of `Duration` can panic. 584 years fit, more counts as that.
-fn nanos(d: Duration) -> u64 {
-    u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// `a + b * numerator / denominator`, as large as it can be.
-pub(super) fn sum(a: Duration, b: Duration, numerator: u32, denominator: u32) -> Duration {
-    let part = nanos(b).saturating_mul(numerator.into()) / u64::from(denominator.max(1));
-    Duration::from_nanos(nanos(a).saturating_add(part))
+    /// The same in microseconds.
+    pub(crate) fn srtt_micros(&self) -> Option<u64> {
+        self.smoothed.map(|s| u64::from(s.srtt_times_8 / 8))
+    }
 }
 
 #[cfg(test)]

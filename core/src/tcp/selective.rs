@@ -138,12 +138,12 @@ impl Pcb {
                 .acknowledge(cx.sends, ack, |start, record| delivery.add(start, record));
             let bytes = self.snd.acknowledge(ack);
             self.pending.acked = self.pending.acked.saturating_add(bytes as usize);
-        }
-        if advanced {
             // Of what is acknowledged cumulatively only.
             self.measure_selective(&delivery, segment, cx);
         }
-        self.take_blocks(&segment.options.sack, cx.sends, &mut delivery);
+        if !segment.options.sack.is_empty() {
+            self.take_blocks(&segment.options.sack, cx.sends, &mut delivery);
+        }
         let news = advanced || self.selective.board.sacked() != sacked_before;
         if !news && segment.len == 0 && flight > 0 {
             cx.stats.duplicate_acks += 1;
@@ -172,7 +172,7 @@ impl Pcb {
         }
         self.judge_timeout(advanced, &delivery, cx);
         let missing_before = self.selective.board.missing();
-        self.detect_losses(cx);
+        self.detect_losses(srtt, cx);
         let lost = self.selective.board.missing() > missing_before;
         #[cfg(feature = "bbr")]
         self.take_sample(&delivery, missing_before, cx.now);
@@ -285,12 +285,11 @@ impl Pcb {
     }
 
     /// Marks what is lost by now, and sets the timer for what may be late.
-    fn detect_losses(&mut self, cx: &mut Context<'_>) {
+    fn detect_losses(&mut self, srtt: Duration, cx: &mut Context<'_>) {
         let repair = match self.recovery.phase {
             Phase::Open => Repair::Idle,
             Phase::Fast { .. } | Phase::Timeout { .. } => Repair::Busy,
         };
-        let srtt = self.srtt();
         let sel = &mut self.selective;
         let wait = sel
             .rack
@@ -308,7 +307,7 @@ impl Pcb {
     /// The reordering timer expired: what was late is lost now (RFC 8985 §6.2.5).
     pub(super) fn on_reorder_timeout(&mut self, cx: &mut Context<'_>) {
         let before = self.selective.board.missing();
-        self.detect_losses(cx);
+        self.detect_losses(self.srtt(), cx);
         if self.selective.board.missing() == before {
             return;
         }
@@ -402,6 +401,12 @@ impl Pcb {
     /// Shows what was delivered and lost to an algorithm that models the path.
     #[cfg(feature = "bbr")]
     fn take_sample(&mut self, delivery: &Delivery, missing_before: u32, now: Instant) {
+        if !self.congestion.is_model_based() {
+            // Nobody asks. Should the algorithm be changed, the intervals of what is in flight then
+            // began too early: samples of one round trip are too low, and the model takes the
+            // highest.
+            return;
+        }
         let (mss, pipe) = (self.effective_mss(), self.pipe());
         let sel = &mut self.selective;
         let newly_lost = sel.board.missing().saturating_sub(missing_before);
@@ -467,8 +472,8 @@ impl Pcb {
             return;
         }
         if advanced {
-            let rto = self.rtt.rto();
-            self.timers.start(Timer::Retransmit, cx.now, rto);
+            let deadline = self.rtt.deadline(cx.now);
+            self.timers.start_at(Timer::Retransmit, deadline);
         }
         if delivered > 0 {
             self.selective.repair_probes = 0;
