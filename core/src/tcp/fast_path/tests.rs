@@ -202,6 +202,13 @@ impl Host {
     }
 }
 
+/// The slots are leaked, the buffers in them must not be.
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.runs.clear(&mut self.pcb.rcv.runs);
+    }
+}
+
 fn flags(bits: u8) -> Flags {
     [
         (0x01, Flags::FIN),
