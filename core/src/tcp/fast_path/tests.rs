@@ -80,8 +80,8 @@ impl Host {
         (pcb.snd.nxt, pcb.snd.mss) = (pcb.snd.iss + 1, 1000);
         pcb.snd.acknowledge(pcb.snd.nxt);
         (pcb.snd.limit, pcb.snd.wnd, pcb.snd.max_wnd) = (60_000, 20_000, 20_000);
-        (pcb.rcv.limit, pcb.rcv.nxt) = (20_000, SeqNum(u32::MAX - 9_000));
-        pcb.rcv.edge = pcb.rcv.nxt + 20_000;
+        (pcb.rcv.limit, pcb.rcv.nxt) = (4_000, SeqNum(u32::MAX - 9_000));
+        pcb.rcv.edge = pcb.rcv.nxt + 4_000;
         pcb.rcv.last_ack_sent = pcb.rcv.nxt;
         pcb.negotiated.sack = sack;
         pcb.negotiated.timestamps = stamped.then_some(OFFSET);
@@ -202,8 +202,8 @@ impl Host {
     }
 }
 
+/// The slots are leaked, the buffers in them must not be.
 impl Drop for Host {
-    /// The slots are never given back, but the buffers in them are.
     fn drop(&mut self) {
         self.runs.clear(&mut self.pcb.rcv.runs);
     }

@@ -176,3 +176,30 @@ fn a_port_that_is_taken_is_skipped_and_none_is_an_answer() {
     assert_eq!(only, Some(50_000));
     assert_eq!(s.ephemeral_port(HERE, peer(1), |_| false), None);
 }
+
+/// What is promised of the table's hash: over the keys, two connections meet in a chain no more
+/// often than by chance, however little they differ.
+#[test]
+fn neighbours_do_not_crowd_a_chain_of_the_table() {
+    const CHAINS: usize = 256;
+    const PEERS: u32 = 1024;
+    let local = SocketAddrV4::new(HERE, 80);
+    let keys = 0..200u8;
+    let meetings: usize = keys
+        .clone()
+        .map(|key| {
+            let s = secrets(key);
+            let mut chains = [0usize; CHAINS];
+            for n in 0..PEERS {
+                chains[s.table_hash(local, peer(n)) as usize % CHAINS] += 1;
+            }
+            chains
+                .iter()
+                .map(|len| len * len.saturating_sub(1) / 2)
+                .sum::<usize>()
+        })
+        .sum();
+    let peers = PEERS as usize;
+    let by_chance = keys.len() * peers * (peers - 1) / 2 / CHAINS;
+    assert!(meetings < by_chance * 3 / 2, "{meetings}, not {by_chance}");
+}
