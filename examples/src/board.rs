@@ -126,6 +126,40 @@ pub(crate) fn run(
     })
 }
 
+/// Runs `main` on a board with the device on the link in standard input, but without a stack. It
+/// runs at the priority of the tcpip task, and is handed an event that the device's interrupt
+/// signals.
+pub(crate) fn run_bare(network: &Network, main: Bare) -> Result<(), String> {
+    let subnet = network.subnet()?;
+    let link = io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|error| format!("no link to the host: {error}"))?;
+    end_with_parent().map_err(|error| format!("signals can't be caught: {error}"))?;
+    run_simulator(move || {
+        listen_for_stop()?;
+        static FRAMES: OnceLock<Event> = OnceLock::new();
+        let frames = FRAMES.get_or_init(|| Event::new().expect("memory for an event"));
+        let mut device = FramePair::from_fd(link, Setup::new(HW, &RX))
+            .map_err(|error| format!("the link doesn't work: {error}"))?;
+        spawn("bare", Priority::TCPIP, STACK_WORDS, move || {
+            main(&mut device, subnet.addr(), HW, frames);
+        })
+        .map_err(|error| error.to_string())?;
+        interrupt::on_interrupt(|| {
+            if let Some(frames) = FRAMES.get() {
+                frames.signal_from_isr();
+            }
+        });
+        Board(()).serve_until_stopped();
+        Ok(())
+    })
+}
+
+/// A program that does without the stack: the device, the board's addresses, and the event that
+/// its interrupt signals.
+pub type Bare = fn(&mut dyn Driver, Ipv4Addr, HwAddr, &Event);
+
 /// Runs `main` on a board without a device.
 pub(crate) fn run_alone(seed: Option<u64>, main: fn() -> Result<(), String>) -> Result<(), String> {
     run_simulator(move || {

@@ -62,6 +62,15 @@ pub fn run(mut network: Network, program: Program) -> ExitCode {
     finish(outcome)
 }
 
+/// Runs a program that does without the stack, for comparison.
+pub fn run_bare(network: Network, main: board::Bare) -> ExitCode {
+    finish(if env::var_os(host::BOARD_VARIABLE).is_some() {
+        board::run_bare(&network, main).map(|()| ExitCode::SUCCESS)
+    } else {
+        host::run(&network, Role::Server)
+    })
+}
+
 /// Runs `main` on a board without network devices.
 pub fn run_alone(seed: Option<u64>, main: fn() -> Result<(), String>) -> ExitCode {
     finish(board::run_alone(seed, main).map(|()| ExitCode::SUCCESS))

@@ -16,8 +16,8 @@ use common::client::{
     ask, assert_comes_to_rest, connect, datagrams, download, exchange, get, stats, upload,
 };
 use common::{
-    HTTPD, LIMIT, Outcome, PASSED, Running, SERVICES, is_alive, run_tests, skipped, transfer,
-    wait_until,
+    HTTPD, LIMIT, Outcome, PASSED, RESPONDER, Running, SERVICES, is_alive, run_tests, skipped,
+    transfer, wait_until,
 };
 use gannet_core::wire::icmpv4::{Echo, Kind};
 use gannet_port_freertos::device::namespace;
@@ -147,15 +147,30 @@ fn thirty_two_connections_at_once_leave_nothing_behind() -> Outcome {
     PASSED
 }
 
-/// As `ping -c 1000 -i 0.002`.
+/// As `ping -c 1000 -i 0.002`: nothing is lost, and the stack takes no more than three times as
+/// long as a task that answers pings and knows nothing else, on a device of the same kind.
 fn pings_are_all_answered() -> Outcome {
-    const COUNT: u16 = 1_000;
     let httpd = board!(start(HTTPD, &[]));
+    let bare = board!(start(RESPONDER, &[]));
     let socket = match ping_socket() {
         Ok(socket) => socket,
         Err(error) => return skipped(&format!("raw sockets need CAP_NET_RAW: {error}")),
     };
-    let to = SocketAddr::from((httpd.board, 0));
+    // The machine may be busy with something else for a while; one of a few rounds has to do.
+    let in_time = (0..5).any(|_| {
+        let (stack, bare) = (median(&socket, &httpd), median(&socket, &bare));
+        println!("pings: median {stack:?}, a bare responder's {bare:?}");
+        stack < 3 * bare
+    });
+    assert!(in_time, "more than three times as long as a bare responder");
+    PASSED
+}
+
+/// The median round trip of a thousand pings, 2 ms apart.
+fn median(socket: &OwnedFd, to: &Tapped) -> Duration {
+    const COUNT: u16 = 1_000;
+    let board = to.board;
+    let to = SocketAddr::from((board, 0));
     let mut times = Vec::new();
     let start = Instant::now();
     for seq in 0..COUNT {
@@ -163,17 +178,12 @@ fn pings_are_all_answered() -> Outcome {
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let request = icmp(Kind::EchoRequest(Echo { ident: 7, seq }), &[0x55; 56]);
         let sent = Instant::now();
-        rustix::net::sendto(&socket, &request, SendFlags::empty(), &to).expect("sent");
-        assert!(answered(&socket, httpd.board, seq), "number {seq} was lost");
+        rustix::net::sendto(socket, &request, SendFlags::empty(), &to).expect("sent");
+        assert!(answered(socket, board, seq), "number {seq} was lost");
         times.push(sent.elapsed());
     }
     times.sort_unstable();
-    println!(
-        "pings: median {:?}, longest {:?}",
-        times[times.len() / 2],
-        times[times.len() - 1]
-    );
-    PASSED
+    times[times.len() / 2]
 }
 
 fn ping_socket() -> rustix::io::Result<OwnedFd> {

@@ -14,6 +14,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) const HTTPD: &str = env!("CARGO_BIN_EXE_httpd");
+pub(crate) const RESPONDER: &str = env!("CARGO_BIN_EXE_responder");
 pub(crate) const SERVICES: &str = env!("CARGO_BIN_EXE_services");
 pub(crate) const SERVICES_RAW: &str = env!("CARGO_BIN_EXE_services_raw");
 pub(crate) const FETCH: &str = env!("CARGO_BIN_EXE_fetch");
