@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,15 +93,10 @@ pub(crate) fn run(
     main: fn(&Board) -> Result<(), String>,
 ) -> Result<(), String> {
     let subnet = network.subnet()?;
-    let link = io::stdin()
-        .as_fd()
-        .try_clone_to_owned()
-        .map_err(|error| format!("no link to the host: {error}"))?;
-    end_with_parent().map_err(|error| format!("signals can't be caught: {error}"))?;
+    let link = link_to_host()?;
     run_simulator(move || {
         listen_for_stop()?;
-        let device = FramePair::from_fd(link, Setup::new(HW, &RX))
-            .map_err(|error| format!("the link doesn't work: {error}"))?;
+        let device = device_on(link)?;
         let (device, capture): (Box<dyn Driver>, _) = match &network.pcap {
             None => (Box::new(device), None),
             Some(path) => {
@@ -126,22 +121,32 @@ pub(crate) fn run(
     })
 }
 
-/// Runs `main` on a board with the device on the link in standard input, but without a stack. It
-/// runs at the priority of the tcpip task, and is handed an event that the device's interrupt
-/// signals.
-pub(crate) fn run_bare(network: &Network, main: Bare) -> Result<(), String> {
-    let subnet = network.subnet()?;
+/// The link in standard input, for a board that ends when the host's side does.
+fn link_to_host() -> Result<OwnedFd, String> {
     let link = io::stdin()
         .as_fd()
         .try_clone_to_owned()
         .map_err(|error| format!("no link to the host: {error}"))?;
     end_with_parent().map_err(|error| format!("signals can't be caught: {error}"))?;
+    Ok(link)
+}
+
+fn device_on(link: OwnedFd) -> Result<FramePair, String> {
+    FramePair::from_fd(link, Setup::new(HW, &RX))
+        .map_err(|error| format!("the link doesn't work: {error}"))
+}
+
+/// Runs `main` on a board with the device on the link in standard input, but without a stack. It
+/// runs at the priority of the tcpip task, and is handed an event that the device's interrupt
+/// signals.
+pub(crate) fn run_bare(network: &Network, main: Bare) -> Result<(), String> {
+    let subnet = network.subnet()?;
+    let link = link_to_host()?;
     run_simulator(move || {
         listen_for_stop()?;
         static FRAMES: OnceLock<Event> = OnceLock::new();
         let frames = FRAMES.get_or_init(|| Event::new().expect("memory for an event"));
-        let mut device = FramePair::from_fd(link, Setup::new(HW, &RX))
-            .map_err(|error| format!("the link doesn't work: {error}"))?;
+        let mut device = device_on(link)?;
         spawn("bare", Priority::TCPIP, STACK_WORDS, move || {
             main(&mut device, subnet.addr(), HW, frames);
         })

@@ -91,7 +91,7 @@ impl TcpStream {
 
     /// As [`TcpStream::read`], leaving the bytes to be read again.
     pub fn peek(&self, buf: &mut [u8]) -> Result<usize, Error> {
-        self.0.recv_within(buf, Peek::Keep, self.read_patience()?)
+        self.0.recv_within(buf, Peek::Keep, self.0.recv_patience()?)
     }
 
     /// Writes; sleeps while the send buffer is full. Returns how much was queued: all of it,
@@ -137,7 +137,7 @@ impl TcpStream {
 
     /// Reads up to `max` bytes without copying; `None`: the end of the stream.
     pub fn read_pbuf(&self, max: usize) -> Result<Option<Pbuf>, Error> {
-        self.0.recv_pbuf(max, self.read_patience()?)
+        self.0.recv_pbuf(max, self.0.recv_patience()?)
     }
 
     /// Sends a buffer without copying.
@@ -145,7 +145,7 @@ impl TcpStream {
     /// # Errors
     /// As [`TcpStream::write`], with the buffer.
     pub fn write_pbuf(&self, data: Pbuf) -> Result<(), gannet_netconn::PbufError> {
-        match self.write_patience() {
+        match self.0.send_patience() {
             Ok(patience) => self.0.send_pbuf(data, Flow::Ends, patience),
             Err(error) => Err(gannet_netconn::PbufError {
                 error,
@@ -156,7 +156,8 @@ impl TcpStream {
 
     /// Sends constant data without copying.
     pub fn write_static(&self, data: &'static [u8]) -> Result<(), Error> {
-        self.0.send_static(data, Flow::Ends, self.write_patience()?)
+        self.0
+            .send_static(data, Flow::Ends, self.0.send_patience()?)
     }
 
     /// Closes one direction or both, for all tasks that use the stream.
@@ -244,14 +245,6 @@ impl TcpStream {
     /// Takes the error that waits to be told (`SO_ERROR`).
     pub fn take_error(&self) -> Result<Option<Error>, Error> {
         self.0.take_error()
-    }
-
-    fn read_patience(&self) -> Result<Patience, Error> {
-        self.0.recv_patience()
-    }
-
-    fn write_patience(&self) -> Result<Patience, Error> {
-        self.0.send_patience()
     }
 }
 

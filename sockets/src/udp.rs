@@ -53,13 +53,13 @@ impl UdpSocket {
     /// [`Error::WouldBlock`] after the read time-out; [`Error::Closed`]; [`Error::Refused`] and
     /// others: an ICMP error from the connected peer, told once.
     pub fn recv_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
-        let received = self.0.recv_from(buf, Peek::Take, self.read_patience()?)?;
+        let received = self.0.recv_from(buf, Peek::Take, self.0.recv_patience()?)?;
         Ok((received.len, received.from))
     }
 
     /// As [`UdpSocket::recv_from`], leaving the datagram to be received again.
     pub fn peek_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
-        let received = self.0.recv_from(buf, Peek::Keep, self.read_patience()?)?;
+        let received = self.0.recv_from(buf, Peek::Keep, self.0.recv_patience()?)?;
         Ok((received.len, received.from))
     }
 
@@ -77,7 +77,7 @@ impl UdpSocket {
     /// # Errors
     /// As [`UdpSocket::recv_from`]; [`Error::BrokenPipe`] after a shutdown.
     pub fn recv_pbuf_from(&self) -> Result<(Pbuf, SocketAddr), Error> {
-        let (data, from, _) = self.0.recv_pbuf_from(self.read_patience()?)?;
+        let (data, from, _) = self.0.recv_pbuf_from(self.0.recv_patience()?)?;
         Ok((data.ok_or(Error::BrokenPipe)?, from))
     }
 
@@ -151,10 +151,6 @@ impl UdpSocket {
     /// Takes the error that waits to be told (`SO_ERROR`).
     pub fn take_error(&self) -> Result<Option<Error>, Error> {
         self.0.take_error()
-    }
-
-    fn read_patience(&self) -> Result<Patience, Error> {
-        self.0.recv_patience()
     }
 }
 
