@@ -2,6 +2,8 @@
 //! sent is found out here.
 use gannet_core::Error;
 
+use super::dialogue::Dialogue;
+
 /// How a side of a connection fared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -44,6 +46,25 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// A connection of flow `flow` begins; its number.
+    pub fn open(&mut self, flow: usize) -> u32 {
+        self.records.push(Record {
+            flow,
+            sent: [0; 2],
+            got: [0; 2],
+            fate: [Fate::Open; 2],
+        });
+        self.records.len() as u32 - 1
+    }
+
+    /// A side of a connection ended.
+    pub fn conclude(&mut self, talk: &Dialogue, fate: Fate) {
+        let record = talk.id.and_then(|id| self.records.get_mut(id as usize));
+        if let Some(record) = record {
+            record.fate[talk.side] = fate;
+        }
+    }
+
     /// Something is wrong.
     pub fn violate(&mut self, what: String) {
         self.violation.get_or_insert(what);

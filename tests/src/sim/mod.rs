@@ -5,6 +5,7 @@
 //! `cargo run --release -p gannet-tests --bin sim -- --from SEED` runs one again.
 pub mod app;
 pub mod capture;
+pub mod dialogue;
 pub mod echo;
 pub mod forge;
 pub mod host;
