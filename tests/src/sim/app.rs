@@ -13,13 +13,13 @@ use gannet_core::{
     UdpPcb,
 };
 
-use super::echo::Echo;
 use super::dialogue::{Dialogue, Next, Sender};
+use super::echo::Echo;
 use super::ledger::{Fate, Ledger};
 use super::plan::{End, Expect, Flow, Kind, Options, Plan, Read, TcpFlow, Writes};
 
 /// How long an application waits for a silent peer.
-const PATIENCE: Duration = Duration::from_secs(45 * 60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(45 * 60);
 /// How often it tries again what failed for want of memory.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -329,7 +329,10 @@ impl App {
         if let Ok(info) = tcp.info(conn.pcb)
             && (info.in_flight > 0 || info.unsent > 0)
         {
-            let what = format!("connection {:?} hangs with data to send: {info:?}", conn.talk.id);
+            let what = format!(
+                "connection {:?} hangs with data to send: {info:?}",
+                conn.talk.id
+            );
             self.ledger.borrow_mut().violate(what);
         }
         let _ = tcp.abort(conn.pcb);
@@ -345,14 +348,6 @@ impl Conn {
                 Read::Prompt | Read::Refuse(_) => Duration::ZERO,
             },
             Kind::Udp(_) => Duration::ZERO,
-        }
-    }
-}
-
-impl Writes {
-    fn size(self) -> usize {
-        match self {
-            Self::Copy(size) | Self::Pbuf(size) => size,
         }
     }
 }
