@@ -130,6 +130,18 @@ impl Runs {
             data.advance(cut as usize);
             (seq, len) = (seq + cut, len - cut);
         }
+        // Refused as a whole or not at all: what was acknowledged selectively stays (RFC 2018 §8).
+        let mut covered = 0;
+        let mut at = after;
+        while let Some(run) = self.at(at)
+            && (seq + len).after(run.end())
+        {
+            covered += run.data.parts();
+            at = run.next;
+        }
+        if buffers - covered + data.clen() > usize::from(config.max_out_of_order_buffers) {
+            return Stored::Dropped;
+        }
         // Fill the gap up to each following run; what lies behind a run goes on to the next gap.
         let mut fin = fin;
         while let Some(next) = self.at(after) {
@@ -160,9 +172,6 @@ impl Runs {
         }
         if len == 0 && !fin {
             return Stored::Kept;
-        }
-        if buffers + data.clen() > usize::from(config.max_out_of_order_buffers) {
-            return Stored::Dropped;
         }
         let touches = self.at(before).is_some_and(|run| run.end() == seq);
         let index = if touches {
@@ -252,3 +261,6 @@ impl Runs {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -378,4 +378,6 @@ impl Sub for SeqNum {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
