@@ -2,7 +2,7 @@
 //! it, on the raw API. Datagrams are in `echo`.
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,11 +22,6 @@ use super::plan::{End, Expect, Flow, Kind, Options, Plan, Read, TcpFlow, Writes}
 pub(super) const PATIENCE: Duration = Duration::from_secs(45 * 60);
 /// How often it tries again what failed for want of memory.
 const RETRY: Duration = Duration::from_millis(50);
-
-/// The address of host `n`.
-pub fn addr(n: usize) -> Ipv4Addr {
-    Ipv4Addr::new(10, 0, 0, n as u8 + 1)
-}
 
 #[derive(Debug)]
 struct Conn {
@@ -212,7 +207,7 @@ impl App {
         client.tries += 1;
         let tries = client.tries;
         let plan = self.tcp_flow(n);
-        match start(tcp, &flow, &plan) {
+        match start(tcp, &plan, (self.plan.addr(flow.server), flow.port).into()) {
             Ok(pcb) => {
                 let id = self.ledger.borrow_mut().open(n);
                 self.clients[at].opened += 1;
@@ -380,10 +375,10 @@ fn set_options(tcp: &mut Tcp<'_>, pcb: TcpPcb, options: &Options) {
         .expect("not zero");
 }
 
-fn start(tcp: &mut Tcp<'_>, flow: &Flow, plan: &TcpFlow) -> Result<TcpPcb, Error> {
+fn start(tcp: &mut Tcp<'_>, plan: &TcpFlow, to: SocketAddr) -> Result<TcpPcb, Error> {
     let pcb = tcp.new(Owner(0))?;
     set_options(tcp, pcb, &plan.client_side.options);
-    match tcp.connect(pcb, (addr(flow.server), flow.port).into()) {
+    match tcp.connect(pcb, to) {
         Ok(()) => Ok(pcb),
         Err(error) => {
             let _ = tcp.abort(pcb);

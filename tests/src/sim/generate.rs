@@ -44,6 +44,7 @@ impl Plan {
         let mut plan = Self {
             seed,
             hosts,
+            network: [10, 0, 0],
             medium: pick(rng, &[Medium::Hub, Medium::Switch, Medium::Switch]),
             flows,
             faults: Vec::new(),
@@ -82,6 +83,58 @@ impl Plan {
             }
         }
         plan
+    }
+
+    /// A scenario of host 0 with gannet and host 1 with a real Linux, in real time: no application
+    /// takes long, and what goes wrong on the way is somebody else's plan. All has to succeed, but
+    /// for what is aborted.
+    pub fn against_linux(seed: u64, network: [u8; 3]) -> Self {
+        let rng = &mut Rng::with_seed(seed);
+        let mut hosts: Vec<_> = (0..2).map(|_| host(rng, true)).collect();
+        for HostPlan { config, .. } in &mut hosts {
+            config.tcp.rcv_wnd = config.tcp.rcv_wnd.max(4_096);
+            config.tcp.rcv_wnd_max = config.tcp.rcv_wnd_max.max(config.tcp.rcv_wnd);
+            config.tcp.time_wait = Duration::from_secs(1);
+        }
+        let mut flows: Vec<_> = (0..rng.u16(2..=4))
+            .map(|n| flow(rng, 2, n, true, &hosts))
+            .collect();
+        for flow in &mut flows {
+            flow.client = rng.usize(..2);
+            flow.server = 1 - flow.client;
+            flow.start /= 10;
+            match &mut flow.kind {
+                Kind::Tcp(tcp) => {
+                    tcp.connections = tcp.connections.min(4);
+                    tcp.rounds = tcp.rounds.min(20);
+                    for side in [&mut tcp.client_side, &mut tcp.server_side] {
+                        side.bytes = side.bytes.min(100_000);
+                        if let Read::Slow(interval) = &mut side.read {
+                            *interval /= 20;
+                        }
+                        if chance(rng, 0.1) {
+                            side.end = End::Abort(rng.u64(0..side.bytes * tcp.rounds + 10));
+                        }
+                    }
+                }
+                // Linux sends back.
+                Kind::Udp(udp) => {
+                    (flow.client, flow.server) = (0, 1);
+                    udp.interval /= 10;
+                }
+            }
+        }
+        Self {
+            seed,
+            hosts,
+            network,
+            medium: Medium::Switch,
+            flows,
+            faults: Vec::new(),
+            calm: Duration::ZERO,
+            expect: Expect::Success,
+            forged: false,
+        }
     }
 
     fn add_faults(&mut self, rng: &mut Rng) {

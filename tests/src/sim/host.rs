@@ -10,9 +10,9 @@ use crate::arena::Arena;
 use crate::storage::{Pools, storage_in};
 use crate::wire::{Wire, WireDriver};
 
-use super::app::{App, addr};
+use super::app::App;
 use super::node::{Node, Place};
-use super::plan::{HostPlan, Which};
+use super::plan::{Plan, Which};
 
 /// Turns in a row a stack may ask for without a frame to receive.
 const REPEATS: u32 = 200;
@@ -56,7 +56,7 @@ impl Host {
         let of = &plan.hosts[*n];
         let wire = Wire::default();
         wire.set_part(of.part);
-        let stack = stack(*n, of, &mut arena, pools, &wire, seed);
+        let stack = stack(*n, plan, &mut arena, pools, &wire, seed);
         let app = App::new(*n, plan, ledger, pools.tx, now);
         let loops = plan.flows.iter().any(|f| f.client == *n && f.server == *n);
         let mut host = Self {
@@ -220,14 +220,8 @@ impl Node for Host {
     }
 }
 
-fn stack(
-    n: usize,
-    of: &HostPlan,
-    arena: &mut Arena,
-    pools: Pools,
-    wire: &Wire,
-    seed: u64,
-) -> Stack {
+fn stack(n: usize, plan: &Plan, arena: &mut Arena, pools: Pools, wire: &Wire, seed: u64) -> Stack {
+    let of = &plan.hosts[n];
     let mut random = fastrand::Rng::with_seed(seed);
     let storage = storage_in(arena, of.sizes, pools);
     let mut stack = Stack::new(storage, of.config.clone(), &mut |bytes| random.fill(bytes));
@@ -238,7 +232,7 @@ fn stack(
         rx_checksums: Checksums::NONE,
     };
     let driver = arena.one(WireDriver::new(wire.clone(), pools.rx, capabilities));
-    let subnet = Subnet::new(addr(n), 24).expect("a valid prefix");
+    let subnet = Subnet::new(plan.addr(n), 24).expect("a valid prefix");
     stack
         .add_netif(driver, Some(subnet))
         .expect("room for an interface");

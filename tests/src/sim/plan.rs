@@ -1,5 +1,6 @@
 //! A scenario: hosts, the network between them, what their applications do, and what goes wrong
 //! when. How a seed becomes one is in `generate`.
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use gannet_core::Config;
@@ -17,8 +18,10 @@ pub type Rng = fastrand::Rng;
 pub struct Plan {
     /// Where it comes from.
     pub seed: u64,
-    /// The hosts; host `n` has the address 10.0.0.`n + 1`.
+    /// The hosts.
     pub hosts: Vec<HostPlan>,
+    /// The network they are in; see [`Plan::addr`].
+    pub network: [u8; 3],
     /// Whether frames for others are seen.
     pub medium: Medium,
     /// What the applications do.
@@ -31,6 +34,14 @@ pub struct Plan {
     pub expect: Expect,
     /// Frames are altered with their checksums put right: what arrives may be wrong.
     pub forged: bool,
+}
+
+impl Plan {
+    /// The address of host `n`.
+    pub fn addr(&self, n: usize) -> Ipv4Addr {
+        let [a, b, c] = self.network;
+        Ipv4Addr::new(a, b, c, n as u8 + 1)
+    }
 }
 
 /// How the hosts are joined.

@@ -8,7 +8,7 @@ use gannet_core::{Error, Instant};
 use smoltcp::iface::{Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{CongestionControl, RecvError, Socket, SocketBuffer, State};
 use smoltcp::time::Duration as SmolDuration;
-use smoltcp::wire::{IpAddress, IpEndpoint};
+use smoltcp::wire::IpEndpoint;
 
 use super::super::app::PATIENCE;
 use super::super::dialogue::{Dialogue, Next, Sender};
@@ -219,8 +219,8 @@ impl App {
         let id = self.place.ledger.borrow_mut().open(n);
         self.local_port = 49_152 + (self.local_port - 49_151) % 16_000;
         let mut socket = socket(&self.place, &plan.client_side.options);
-        let to = IpAddress::v4(10, 0, 0, flow.server as u8 + 1);
-        let to = IpEndpoint::new(to, flow.port);
+        let to = self.place.plan.addr(flow.server);
+        let to = IpEndpoint::new(to.into(), flow.port);
         socket
             .connect(iface.context(), to, self.local_port)
             .expect("a fresh socket and a valid address");

@@ -2,7 +2,7 @@
 use gannet_core::Instant;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::udp::{PacketBuffer, PacketMetadata, Socket};
-use smoltcp::wire::{IpAddress, IpEndpoint};
+use smoltcp::wire::IpEndpoint;
 
 use super::super::ledger::{Ledger, content};
 use super::super::node::Place;
@@ -42,11 +42,10 @@ impl Echo {
                 servers.push(bound(sockets, of.port));
             }
             if of.client == place.n {
-                let station = of.server as u8 + 1;
                 clients.push(Client {
                     flow,
                     plan,
-                    to: (IpAddress::v4(10, 0, 0, station), of.port).into(),
+                    to: IpEndpoint::new(place.plan.addr(of.server).into(), of.port),
                     sent: 0,
                     next: Some(start + of.start),
                     socket: bound(sockets, 40_000 + flow as u16),

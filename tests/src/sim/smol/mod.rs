@@ -14,7 +14,7 @@ use gannet_core::Instant;
 use gannet_core::netif::Link;
 use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketSet};
 use smoltcp::time::Instant as SmolInstant;
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+use smoltcp::wire::{EthernetAddress, IpCidr};
 
 use super::node::{Node, Place};
 use super::plan::Which;
@@ -90,7 +90,7 @@ impl Smol {
         config.random_seed = seed;
         let mut iface = Interface::new(config, &mut port, instant(now));
         iface.update_ip_addrs(|addrs| {
-            let ours = IpCidr::new(IpAddress::v4(10, 0, 0, station), 24);
+            let ours = IpCidr::new(place.plan.addr(place.n).into(), 24);
             addrs.push(ours).expect("room for one");
         });
         let mut sockets = SocketSet::new(Vec::new());
