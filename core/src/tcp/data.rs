@@ -48,11 +48,7 @@ impl Pcb {
         let (seq, fin) = (segment.seq, segment.fin());
         let end = seq + segment.len;
         // RFC 2883 §4.2: the part that is stored already.
-        let known = cx
-            .runs
-            .ranges(self.rcv.runs)
-            .map(|(left, right)| (left.max(seq), right.min(end)))
-            .find(|(left, right)| left.before(*right));
+        let known = cx.runs.overlap(&self.rcv.runs, seq, end);
         if let Some((left, right)) = known {
             self.rcv.arrived_twice(left, right);
         }
@@ -63,7 +59,6 @@ impl Pcb {
             super::out_of_order::Stored::Kept => cx.stats.out_of_order += 1,
             super::out_of_order::Stored::Dropped => cx.stats.out_of_order_dropped += 1,
         }
-        self.rcv.newest_run = seq;
         // RFC 5681 §4.2: at once, to tell the sender which segment is missing.
         self.rcv.acknowledge(AckDue::Now);
     }
@@ -80,7 +75,7 @@ impl Pcb {
             self.rcv.append(&mut data);
             self.pending.refused = false;
         }
-        let had_gap = self.rcv.runs != super::list::NONE;
+        let had_gap = !self.rcv.runs.is_empty();
         while !fin {
             let Some((mut data, last)) = cx.runs.take_ready(&mut self.rcv.runs, self.rcv.nxt)
             else {

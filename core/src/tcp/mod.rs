@@ -12,6 +12,7 @@ mod data;
 #[cfg(feature = "bbr")]
 mod delivery_rate;
 mod demux;
+mod due;
 mod ecn;
 mod engine;
 mod expire;
