@@ -282,6 +282,44 @@ proptest! {
     }
 }
 
+/// Nor if every acknowledgement were of the calm kind, or none.
+#[cfg(feature = "sack")]
+#[test]
+fn acknowledgements_in_order_are_calm_until_something_is_lost() {
+    let mut host = Host::new(true, false);
+    let mut arrives = |ack: u32, sack: Option<(u32, u32)>| {
+        for step in [Step::Write(4_000), Step::Send(4), Step::Wait(5)] {
+            assert_eq!(host.step(&step, Way::Fast), Verdict::Done);
+        }
+        let of = Incoming {
+            seq: 0,
+            len: 0,
+            ack,
+            flags: 0x10,
+            window: 20_000,
+            sack,
+            stamp: None,
+        };
+        let segment = host.segment(&of);
+        let ack = segment.ack.expect("the flag is set");
+        let cx = Context {
+            now: host.now,
+            config: &host.config,
+            runs: &mut host.runs,
+            sends: &mut host.sends,
+            stats: &mut host.stats,
+        };
+        let calm = host.pcb.is_calm(ack, &segment, &cx);
+        host.step(&Step::Arrive(of), Way::Fast);
+        calm
+    };
+    // All of it, half of it, the rest with half of what follows.
+    assert!(arrives(8, None) && arrives(4, None) && arrives(6, None));
+    assert!(!arrives(0, None), "a repetition");
+    assert!(!arrives(1, Some((3_000, 1_000))), "a gap");
+    assert!(!arrives(1, None), "what is known of the gap stays");
+}
+
 /// The comparison above would show nothing if the fast path were never taken.
 #[test]
 fn the_common_case_is_predicted_and_others_are_not() {
