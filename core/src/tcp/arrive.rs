@@ -20,7 +20,7 @@ impl Engine {
             self.stats.malformed += 1;
             return;
         }
-        let segment = match Arrived::parse(received) {
+        let mut segment = match Arrived::parse(received) {
             Ok(segment) => segment,
             Err(Unfit::Malformed) => {
                 self.stats.malformed += 1;
@@ -41,10 +41,10 @@ impl Engine {
             self.stats.malformed += 1;
             return;
         }
-        self.dispatch_segment(ip, now, segment);
+        self.dispatch_segment(ip, now, &mut segment);
     }
 
-    fn dispatch_segment(&mut self, ip: &mut Ip, now: Instant, segment: Arrived) {
+    fn dispatch_segment(&mut self, ip: &mut Ip, now: Instant, segment: &mut Arrived) {
         let hash = self.secrets.table_hash(segment.local, segment.remote);
         let found = self
             .demux
@@ -58,13 +58,13 @@ impl Engine {
             self.carry_out(ip, now, index, verdict);
             return;
         }
-        if let Some(record) = self.syns.find(&segment) {
+        if let Some(record) = self.syns.find(segment) {
             self.arrives_half_open(ip, now, record, segment);
             return;
         }
         match self
             .time_waits
-            .arrives(&segment, now, self.config.time_wait)
+            .arrives(segment, now, self.config.time_wait)
         {
             None => self.arrives_at_listener(ip, now, segment, None),
             Some(Reply::Reuse { beyond }) => {

@@ -39,15 +39,15 @@ impl Pcb {
     pub(super) fn take_predicted(
         &mut self,
         ack: SeqNum,
-        segment: Arrived,
+        segment: &mut Arrived,
         cx: &mut Context<'_>,
     ) -> Verdict {
-        self.heard(&segment, cx);
-        self.take_ecn(ack, &segment);
-        if self.says_nothing_new(ack, &segment) {
-            self.update_window(ack, &segment);
+        self.heard(segment, cx);
+        self.take_ecn(ack, segment);
+        if self.says_nothing_new(ack, segment) {
+            self.update_window(ack, segment);
         } else {
-            self.take_predicted_ack(ack, &segment, cx);
+            self.take_predicted_ack(ack, segment, cx);
         }
         if segment.len == 0 {
             return Verdict::Done;

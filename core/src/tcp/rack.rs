@@ -169,12 +169,12 @@ impl Rack {
         }
     }
 
-    /// [`Rack::update`] for segments sent once and in order, none before what arrived earlier.
+    /// [`Rack::update`] for segments sent once and in order, all of them behind RACK.fack: nothing
+    /// behind SND.UNA is known to have arrived.
     pub(crate) fn update_calm(&mut self, front: &Front, rtt: Span, now: Instant) {
         self.min_rtt.measured(rtt, now);
         self.newest = Some((front.newest, front.end));
         self.rtt = rtt;
-        self.reordering_seen |= self.fack.is_some_and(|fack| front.first_end.before(fack));
         self.fack = Some(later(self.fack, front.end));
     }
 

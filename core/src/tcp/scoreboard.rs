@@ -147,8 +147,7 @@ pub(crate) struct Front {
     /// When the first of them was sent, and the last.
     pub(crate) oldest: Stamp,
     pub(crate) newest: Stamp,
-    /// Where the first of them ends, and the last, as far as they are acknowledged.
-    pub(crate) first_end: SeqNum,
+    /// Where the last of them ends, as far as it is acknowledged.
     pub(crate) end: SeqNum,
 }
 
@@ -380,7 +379,6 @@ impl Scoreboard {
         let mut front = Front {
             oldest: first.at,
             newest: first.at,
-            first_end: first.end.min(ack),
             end: ack,
         };
         self.start = ack;

@@ -128,7 +128,7 @@ impl Host {
             flags: flags(of.flags),
             window: of.window,
             options,
-            payload,
+            payload: Some(payload),
             len: of.len as u32,
             tos: of.flags & 3,
         }
@@ -175,7 +175,7 @@ impl Host {
                 return pcb.expire(&mut cx);
             }
             Step::Arrive(_) => {
-                let segment = segment.expect("made above");
+                let segment = &mut segment.expect("made above");
                 return match way {
                     Way::Fast => pcb.segment_arrives(segment, &mut cx),
                     Way::Rfc => {
