@@ -75,14 +75,7 @@ impl Pcb {
     pub(super) fn take_in_order(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) -> Verdict {
         let mut fin = segment.fin();
         if segment.len > 0 {
-            self.rcv.largest = self.rcv.largest.max(segment.len);
-            self.rcv.unacked_bytes = self.rcv.unacked_bytes.saturating_add(segment.len);
-            self.counters.received(segment.len, cx.now);
-            self.measure_as_receiver(segment, cx.now);
-            if let Some(data) = segment.payload.take() {
-                self.rcv.append(&mut Chain::from(data));
-            }
-            self.pending.refused = false;
+            self.take_next(segment, cx);
         }
         let had_gap = self.rcv.runs != super::list::NONE;
         while had_gap && !fin {
@@ -94,20 +87,36 @@ impl Pcb {
             self.counters.received(len, cx.now);
             fin = last;
         }
-        // RFC 9293 §3.8.6.3 and RFC 5681 §4.2: every second full segment at once, a filled gap at
-        // once, the rest may wait for data to ride on.
-        let quick = self.settings.quick_ack == QuickAck::On;
-        let due = if fin || had_gap || quick || self.rcv.unacked_bytes > self.rcv.largest {
-            AckDue::Now
-        } else {
-            AckDue::Delayed
-        };
-        self.rcv.acknowledge(due);
+        // RFC 5681 §4.2: a filled gap at once.
+        if fin || had_gap {
+            self.rcv.acknowledge(AckDue::Now);
+        }
         if fin {
             self.take_fin(cx)
         } else {
             Verdict::Done
         }
+    }
+
+    /// Takes the data of a segment that starts at RCV.NXT.
+    pub(super) fn take_next(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) {
+        self.rcv.largest = self.rcv.largest.max(segment.len);
+        self.rcv.unacked_bytes = self.rcv.unacked_bytes.saturating_add(segment.len);
+        self.counters.received(segment.len, cx.now);
+        self.measure_as_receiver(segment, cx.now);
+        if let Some(data) = segment.payload.take() {
+            self.rcv.append(&mut Chain::from(data));
+        }
+        self.pending.refused = false;
+        // RFC 9293 §3.8.6.3 and RFC 5681 §4.2: every second full segment at once, the rest may wait
+        // for data to ride on.
+        let quick = self.settings.quick_ack == QuickAck::On;
+        let due = if quick || self.rcv.unacked_bytes > self.rcv.largest {
+            AckDue::Now
+        } else {
+            AckDue::Delayed
+        };
+        self.rcv.acknowledge(due);
     }
 
     fn take_fin(&mut self, cx: &mut Context<'_>) -> Verdict {

@@ -5,7 +5,7 @@
 use crate::wire::tcp::{Flags, SeqNum};
 
 use super::State;
-use super::input::{Context, Verdict};
+use super::input::Context;
 use super::list::NONE;
 use super::pcb::{Attached, Pcb};
 use super::receive::PeerFin;
@@ -41,19 +41,21 @@ impl Pcb {
         ack: SeqNum,
         segment: &mut Arrived,
         cx: &mut Context<'_>,
-    ) -> Verdict {
+    ) {
+        self.counters.segments_received = self.counters.segments_received.wrapping_add(1);
         self.heard(segment, cx);
-        self.take_ecn(ack, segment);
+        if self.ecn.agreed {
+            self.take_ecn(ack, segment);
+        }
         if self.says_nothing_new(ack, segment) {
             self.update_window(ack, segment);
         } else {
             self.take_predicted_ack(ack, segment, cx);
         }
-        if segment.len == 0 {
-            return Verdict::Done;
+        if segment.len > 0 {
+            cx.stats.bytes_received = cx.stats.bytes_received.wrapping_add(u64::from(segment.len));
+            self.take_next(segment, cx);
         }
-        cx.stats.bytes_received = cx.stats.bytes_received.wrapping_add(u64::from(segment.len));
-        self.take_in_order(segment, cx)
     }
 
     fn take_predicted_ack(&mut self, ack: SeqNum, segment: &Arrived, cx: &mut Context<'_>) {

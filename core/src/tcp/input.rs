@@ -44,11 +44,12 @@ const PAWS_IDLE: core::time::Duration = core::time::Duration::from_secs(24 * 86_
 
 impl Pcb {
     /// Processes a segment for this connection.
-    pub(crate) fn segment_arrives(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) -> Verdict {
+    pub(crate) fn segment_arrives(
+        &mut self,
+        segment: &mut Arrived,
+        cx: &mut Context<'_>,
+    ) -> Verdict {
         self.counters.segments_received = self.counters.segments_received.wrapping_add(1);
-        if let Some(ack) = self.predicted(segment, cx) {
-            return self.take_predicted(ack, segment, cx);
-        }
         match self.state {
             // A block that was only bound has no peer to hear from.
             State::Closed | State::TimeWait => Verdict::Done,

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::TcpConfig;
 use crate::pbuf::Pbuf;
+use crate::tcp::input::Verdict;
 use crate::tcp::out_of_order::{RunSlot, Runs};
 use crate::tcp::rtt::Rtt;
 use crate::tcp::scoreboard::{SentSlot, SentStore};
@@ -177,7 +178,13 @@ impl Host {
             Step::Arrive(_) => {
                 let segment = &mut segment.expect("made above");
                 return match way {
-                    Way::Fast => pcb.segment_arrives(segment, &mut cx),
+                    Way::Fast => match pcb.predicted(segment, &cx) {
+                        Some(ack) => {
+                            pcb.take_predicted(ack, segment, &mut cx);
+                            Verdict::Done
+                        }
+                        None => pcb.segment_arrives(segment, &mut cx),
+                    },
                     Way::Rfc => {
                         pcb.counters.segments_received += 1;
                         pcb.arrives_otherwise(segment, &mut cx)

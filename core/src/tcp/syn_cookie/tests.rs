@@ -6,8 +6,6 @@ use super::*;
 use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::Options;
 
-
-
 fn cookies() -> SynCookies {
     SynCookies::new(Keyed::new(&mut |key| key.fill(7)))
 }
