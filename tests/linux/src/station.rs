@@ -201,6 +201,7 @@ impl Driver for Cable {
             mtu: MTU,
             tx_checksums: Checksums::NONE,
             rx_checksums: Checksums::NONE,
+            tso: 0,
         }
     }
 

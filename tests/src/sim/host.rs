@@ -230,6 +230,7 @@ fn stack(n: usize, plan: &Plan, arena: &mut Arena, pools: Pools, wire: &Wire, se
         mtu: of.mtu,
         tx_checksums: Checksums::NONE,
         rx_checksums: Checksums::NONE,
+        tso: 0,
     };
     let driver = arena.one(WireDriver::new(wire.clone(), pools.rx, capabilities));
     let subnet = Subnet::new(plan.addr(n), 24).expect("a valid prefix");

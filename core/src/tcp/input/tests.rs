@@ -31,7 +31,7 @@ fn segment(nxt: SeqNum, seq: i8, len: u8, fin: bool) -> Arrived {
         flags,
         window: 0,
         options: Options::default(),
-        payload,
+        payload: Some(payload),
         len: len.into(),
         tos: 0,
     }
@@ -74,7 +74,8 @@ fn cutting_leaves_what_is_in_both(nxt: u32, window: u8, seq: i8, len: u8, fin: b
         .filter(inside)
         .map(|n| (n - i32::from(seq)) as u8)
         .collect();
-    let left: Vec<u8> = arrived.payload.parts().flatten().copied().collect();
+    let parts = arrived.payload.iter().flat_map(Pbuf::parts);
+    let left: Vec<u8> = parts.flatten().copied().collect();
     assert_eq!(left, expected);
     assert_eq!(arrived.len as usize, left.len());
     assert_eq!(arrived.seq, nxt + u32::from(seq.max(0).cast_unsigned()));

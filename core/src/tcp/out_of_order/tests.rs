@@ -34,7 +34,7 @@ fn config(runs: u8, buffers: u16) -> TcpConfig {
 /// The queue of one connection whose stream begins at `base`.
 struct Queue<'a> {
     runs: &'a mut Runs,
-    head: u16,
+    list: RunList,
     base: SeqNum,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Queue<'a> {
     fn new(runs: &'a mut Runs, base: u32) -> Self {
         Self {
             runs,
-            head: NONE,
+            list: RunList::EMPTY,
             base: SeqNum(base),
         }
     }
@@ -51,12 +51,12 @@ impl<'a> Queue<'a> {
         let (start, len) = (u32::from(start), u32::from(len));
         let data = pbuf(start, len);
         let seq = self.base + start;
-        self.runs.insert(&mut self.head, seq, data, fin, config)
+        self.runs.insert(&mut self.list, seq, data, fin, config)
     }
 
     /// The runs, as places in the stream.
     fn ranges(&self) -> Vec<(u32, u32)> {
-        let ranges = self.runs.ranges(self.head);
+        let ranges = self.runs.ranges(&self.list);
         ranges
             .map(|(start, end)| (start.since(self.base), end.since(self.base)))
             .collect()
@@ -64,14 +64,14 @@ impl<'a> Queue<'a> {
 
     /// All bytes that are there have their right values; how many buffers they are in.
     fn check_bytes(&self) -> usize {
-        let (mut at, mut parts) = (self.head, 0);
-        while let Some(run) = self.runs.at(at) {
+        let mut parts = 0;
+        for run in self.runs.runs_from(self.list.head) {
             let start = run.seq.since(self.base);
             let bytes = bytes_of(&run.data);
             assert!(bytes.iter().zip(start..).all(|(is, n)| *is == byte(n)));
             parts += run.data.parts();
-            at = run.next;
         }
+        assert_eq!(parts, self.list.parts);
         parts
     }
 }
@@ -128,14 +128,14 @@ fn it_has_what_arrived(runs: &mut Runs, base: u32, len: u8, segments: &[Segment]
     // The first byte comes, and with it what adjoins.
     let ready = bytes[1..].iter().take_while(|is_there| **is_there).count();
     let last = fin && ready + 1 == usize::from(len);
-    match queue.runs.take_ready(&mut queue.head, queue.base + 1) {
+    match queue.runs.take_ready(&mut queue.list, queue.base + 1) {
         Some((data, fin)) => {
             let expected: Vec<u8> = (1..1 + ready as u32).map(byte).collect();
             assert_eq!((bytes_of(&data), fin), (expected, last));
         }
         None => assert!(ready == 0 && !last),
     }
-    queue.runs.clear(&mut queue.head);
+    queue.runs.clear(&mut queue.list);
     assert_eq!(POOL.available(), POOL.blocks());
 }
 
@@ -169,7 +169,7 @@ fn caps_hold_and_what_is_kept_stays(
         }
         kept = now;
     }
-    queue.runs.clear(&mut queue.head);
+    queue.runs.clear(&mut queue.list);
 }
 
 /// Both use all of the pool.
