@@ -44,7 +44,8 @@ impl Pcb {
     ) {
         self.counters.segments_received = self.counters.segments_received.wrapping_add(1);
         self.heard(segment, cx);
-        if self.ecn.agreed {
+        // Of the flags there is none, see above.
+        if !self.ecn.is_quiet(segment.tos) {
             self.take_ecn(ack, segment);
         }
         if self.says_nothing_new(ack, segment) {

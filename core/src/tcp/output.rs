@@ -277,13 +277,7 @@ impl Pcb {
     }
 
     /// Records that `plan` was handed to IP at `now`.
-    pub(crate) fn sent(
-        &mut self,
-        plan: Plan,
-        now: Instant,
-        config: &TcpConfig,
-        sends: &mut SentStore,
-    ) {
+    pub(crate) fn sent(&mut self, plan: Plan, now: Instant, sends: &mut SentStore) {
         let takes = plan.len
             + u32::from(plan.flags.contains(Flags::SYN))
             + u32::from(plan.flags.contains(Flags::FIN));
@@ -322,7 +316,7 @@ impl Pcb {
                 self.timers.start_at(Timer::Retransmit, deadline);
             }
         }
-        self.record(plan, end, now, config, sends);
+        self.record(plan, end, now, sends);
         if plan.kind != Kind::Syn || self.state == State::SynReceived {
             self.rcv.acknowledged();
             self.timers.stop(Timer::DelayedAck);

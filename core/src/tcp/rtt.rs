@@ -18,6 +18,8 @@ pub(crate) struct Rtt {
     initial: Span,
     least: Span,
     most: Span,
+    /// As configured: how long the peer may hold an acknowledgement back.
+    ack_delay: Span,
 }
 
 /// In microseconds, scaled so that the smoothing is shifts and loses nothing by rounding.
@@ -36,6 +38,7 @@ impl Rtt {
         initial: Span::ZERO,
         least: Span::ZERO,
         most: Span::ZERO,
+        ack_delay: Span::ZERO,
     };
 
     /// Before the first measurement.
@@ -46,6 +49,7 @@ impl Rtt {
             initial: Span::of(config.rto_initial),
             least,
             most,
+            ack_delay: Span::of(config.max_ack_delay),
             ..Self::UNUSED
         };
         rtt.compute_rto();
@@ -101,6 +105,12 @@ impl Rtt {
     /// The longest timeout.
     pub(crate) const fn most(&self) -> Span {
         self.most
+    }
+
+    /// How long the peer may hold an acknowledgement back.
+    #[cfg(feature = "sack")]
+    pub(crate) const fn ack_delay(&self) -> Span {
+        self.ack_delay
     }
 
     /// When what is sent at `now` times out.

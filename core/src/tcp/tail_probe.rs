@@ -1,6 +1,5 @@
 //! TLP: when the last segments of a flight are lost nothing that follows can tell; a probe after
 //! two round trips makes the peer say what it has (RFC 8985 §7).
-use crate::config::TcpConfig;
 use crate::time::{Instant, Span};
 use crate::wire::tcp::SeqNum;
 use crate::wire::tcp_options::SackBlock;
@@ -55,7 +54,7 @@ impl TailProbe {
 
 impl Pcb {
     /// RFC 8985 §7.2: sets the timer, if a probe makes sense.
-    pub(super) fn schedule_tail_probe(&mut self, now: Instant, config: &TcpConfig) {
+    pub(super) fn schedule_tail_probe(&mut self, now: Instant) {
         self.timers.stop(Timer::TailProbe);
         let sel = &self.selective;
         // After a timeout without an answer only the backed-off timer tries again.
@@ -75,14 +74,14 @@ impl Pcb {
             _ if !quiet || !free => return,
             // RFC 8985 §7.2 "TLP_calc_PTO": a lone segment may be acknowledged late.
             Some(srtt) if self.snd.in_flight() <= self.effective_mss() => {
-                srtt.times(2).saturating_add(Span::of(config.max_ack_delay))
+                srtt.times(2).saturating_add(self.rtt.ack_delay())
             }
             Some(srtt) => srtt.times(2).max(LEAST),
             None => FIRST,
         };
-        self.timers.start_at(Timer::TailProbe, now + wait);
         // Not later than the retransmission timer, which starts anew after the probe.
-        self.timers.limit(Timer::TailProbe, Timer::Retransmit);
+        let at = (now + wait).min(self.timers.deadline(Timer::Retransmit));
+        self.timers.start_at(Timer::TailProbe, at);
     }
 
     /// How long to wait for news of what was sent again. A retransmission that is lost with
@@ -119,7 +118,7 @@ impl Pcb {
         }
         let room = self.pipe() + self.effective_mss();
         self.congestion.set_cwnd(self.congestion.cwnd().max(room));
-        self.schedule_tail_probe(cx.now, cx.config);
+        self.schedule_tail_probe(cx.now);
     }
 
     /// RFC 8985 §7.4 "TLP_process_ack". Returns bytes in flight to answer for if the probe

@@ -105,7 +105,7 @@ impl Engine {
             return Turn::Done;
         };
         if let Some(plan) = slot.pcb.plan() {
-            slot.pcb.sent(plan, now, &self.config, &mut self.sends);
+            slot.pcb.sent(plan, now, &mut self.sends);
         }
         slot.pcb.after_output(now, &self.config);
         self.note_deadline(index);
@@ -158,7 +158,7 @@ impl Engine {
         };
         emit.send(ip, now, route, payload)?;
         pcb.ecn_sent(ecn_flags);
-        pcb.sent(plan, now, &self.config, &mut self.sends);
+        pcb.sent(plan, now, &mut self.sends);
         self.stats.segments_sent += 1;
         self.stats.bytes_sent = self.stats.bytes_sent.wrapping_add(u64::from(plan.len));
         let again =

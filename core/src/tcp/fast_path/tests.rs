@@ -86,6 +86,7 @@ impl Host {
         pcb.rcv.last_ack_sent = pcb.rcv.nxt;
         pcb.negotiated.sack = sack;
         pcb.negotiated.timestamps = stamped.then_some(OFFSET);
+        pcb.fit_segments();
         pcb.ecn.agreed = true;
         pcb.congestion = crate::tcp::congestion::Congestion::new(Default::default(), 1000);
         let sends: Vec<_> = (0..64).map(|_| SentSlot::new()).collect();
@@ -166,7 +167,7 @@ impl Host {
                     let Some(plan) = pcb.plan() else { break };
                     let mss = pcb.effective_mss();
                     pcb.rcv.advertise(mss);
-                    pcb.sent(plan, cx.now, cx.config, cx.sends);
+                    pcb.sent(plan, cx.now, cx.sends);
                 }
                 pcb.after_output(cx.now, cx.config);
             }
