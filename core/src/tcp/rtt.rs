@@ -19,6 +19,7 @@ pub(crate) struct Rtt {
     least: Span,
     most: Span,
     /// As configured: how long the peer may hold an acknowledgement back.
+    #[cfg_attr(not(feature = "sack"), allow(dead_code, reason = "for probes"))]
     ack_delay: Span,
 }
 
