@@ -62,7 +62,7 @@ impl Pcb {
     }
 
     /// `plan`, which ends at `end`, was sent.
-    pub(super) fn record(&mut self, plan: Plan, end: SeqNum, now: Instant, sends: &mut SentStore) {
+    pub(super) fn record(&mut self, plan: &Plan, end: SeqNum, now: Instant, sends: &mut SentStore) {
         use super::tail_probe::Probe;
         if !self.selective.is_on() || end == plan.seq {
             return;
@@ -204,5 +204,5 @@ impl Pcb {
 
     pub(super) fn refresh_records(&mut self, _: &SentStore) {}
 
-    pub(super) fn record(&mut self, _: Plan, _: SeqNum, _: Instant, _: &mut SentStore) {}
+    pub(super) fn record(&mut self, _: &Plan, _: SeqNum, _: Instant, _: &mut SentStore) {}
 }
