@@ -70,7 +70,7 @@ impl Engine {
             return false;
         };
         slot.pcb.take_predicted(ack, segment, &mut cx);
-        self.settle(index);
+        self.settle_before_output(index);
         true
     }
 

@@ -85,7 +85,7 @@ impl Pcb {
     /// receives.
     fn says_nothing_new(&self, ack: SeqNum, segment: &Arrived) -> bool {
         #[cfg(feature = "sack")]
-        let settled = self.selective.tail == super::tail_probe::TailProbe::NONE;
+        let settled = self.selective.tail.is_idle();
         #[cfg(not(feature = "sack"))]
         let settled = true;
         settled

@@ -172,7 +172,8 @@ impl Pcb {
         let options = u32::from(self.snd.mss).saturating_sub(self.effective_mss());
         // As large as others that arrived: nothing is to be found out.
         if plan.len == 0
-            || (self.path.probe == Probe::No && plan.len + options <= self.path.acked.into())
+            || (matches!(self.path.probe, Probe::No)
+                && plan.len + options <= self.path.acked.into())
         {
             return;
         }

@@ -74,9 +74,10 @@ impl Rtt {
                 rttvar_times_4,
             }) => {
                 let deviation = (srtt_times_8 / 8).abs_diff(r);
+                // At most 8 LONGEST, and half of that.
                 Smoothed {
-                    rttvar_times_4: (rttvar_times_4 - rttvar_times_4 / 4).saturating_add(deviation),
-                    srtt_times_8: (srtt_times_8 - srtt_times_8 / 8).saturating_add(r),
+                    rttvar_times_4: (rttvar_times_4 - rttvar_times_4 / 4).wrapping_add(deviation),
+                    srtt_times_8: (srtt_times_8 - srtt_times_8 / 8).wrapping_add(r),
                 }
             }
         });

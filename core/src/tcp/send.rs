@@ -120,6 +120,15 @@ impl Sender {
         self.limit.saturating_sub(self.queued())
     }
 
+    /// As [`Sender::acknowledge`], after the handshake and before a FIN is sent.
+    #[cfg(feature = "sack")]
+    pub(crate) fn acknowledge_data(&mut self, ack: SeqNum) -> u32 {
+        let bytes = ack.since(self.una);
+        self.queue.consume(bytes as usize);
+        self.una = ack;
+        bytes
+    }
+
     /// Takes `ack`, which lies in (una, nxt]: removes what it covers from the queue and returns
     /// how many bytes that were.
     pub(crate) fn acknowledge(&mut self, ack: SeqNum) -> u32 {
