@@ -318,7 +318,7 @@ impl Pcb {
                 self.timers.start_at(Timer::Retransmit, deadline);
             }
         }
-        self.record(plan, end, now, cx.config, cx.sends);
+        self.record(plan, end, now, cx.sends);
         if plan.kind != Kind::Syn || self.state == State::SynReceived {
             self.rcv.acknowledged();
             self.timers.stop(Timer::DelayedAck);

@@ -193,13 +193,18 @@ impl Pcb {
 
     /// Payload bytes of a full segment, with the options every segment of the connection carries.
     pub(crate) fn effective_mss(&self) -> u32 {
+        self.snd.full
+    }
+
+    /// The segment size or the options of all segments have changed.
+    pub(crate) fn fit_segments(&mut self) {
         // RFC 6691 §2: the MSS option does not count options.
         let options = if self.negotiated.timestamps.is_some() {
             12
         } else {
             0
         };
-        u32::from(self.snd.mss).saturating_sub(options).max(1)
+        self.snd.full = u32::from(self.snd.mss).saturating_sub(options).max(1);
     }
 
     /// Whether both sides have synchronized (RFC 9293 §3.4).
@@ -366,5 +371,6 @@ impl Pcb {
         if options.timestamps.is_none() {
             self.negotiated.timestamps = None;
         }
+        self.fit_segments();
     }
 }

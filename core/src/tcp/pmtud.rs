@@ -142,6 +142,7 @@ impl Pcb {
         (self.path.mark, self.path.claim, self.path.probe) = (None, None, Probe::No);
         self.path.acked = self.path.acked.min(size);
         self.snd.mss = size;
+        self.fit_segments();
         self.timed = None;
         // RFC 1191 §6.4: resent at once in smaller pieces, and no sign of congestion.
         self.recovery.resend_all(self.snd.una, self.snd.nxt);
@@ -168,7 +169,12 @@ impl Pcb {
 
     /// `plan` was sent; it ends before `end`.
     pub(super) fn path_sent(&mut self, plan: &Plan, end: SeqNum) {
-        if plan.len == 0 {
+        let options = u32::from(self.snd.mss).saturating_sub(self.effective_mss());
+        // As large as others that arrived: nothing is to be found out.
+        if plan.len == 0
+            || (matches!(self.path.probe, Probe::No)
+                && plan.len + options <= self.path.acked.into())
+        {
             return;
         }
         match (plan.kind, self.path.probe) {
@@ -179,7 +185,6 @@ impl Pcb {
             }
             _ => {}
         }
-        let options = u32::from(self.snd.mss).saturating_sub(self.effective_mss());
         let size = u16::try_from(plan.len + options).unwrap_or(u16::MAX);
         self.path.sent = self.path.sent.max(size);
         if size > self.path.acked && self.path.mark.is_none() {
@@ -198,6 +203,7 @@ impl Pcb {
             self.path.probe = Probe::No;
             self.path.ask_again = Instant::MAX;
             self.snd.mss = full;
+            self.fit_segments();
         }
         if let Some((_, size)) = self.path.mark.take_if(|(end, _)| una.after_eq(*end)) {
             self.path.acked = self.path.acked.max(size);

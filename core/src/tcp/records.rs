@@ -1,6 +1,5 @@
 //! Where the connection meets the sender's half of SACK and pacing, which may be left out (features
 //! `sack` and `bbr`).
-use crate::config::TcpConfig;
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
@@ -63,14 +62,7 @@ impl Pcb {
     }
 
     /// `plan`, which ends at `end`, was sent.
-    pub(super) fn record(
-        &mut self,
-        plan: &Plan,
-        end: SeqNum,
-        now: Instant,
-        config: &TcpConfig,
-        sends: &mut SentStore,
-    ) {
+    pub(super) fn record(&mut self, plan: &Plan, end: SeqNum, now: Instant, sends: &mut SentStore) {
         use super::tail_probe::Probe;
         if !self.selective.is_on() || end == plan.seq {
             return;
@@ -106,7 +98,7 @@ impl Pcb {
             self.timers.start_at(Timer::Retransmit, deadline);
         }
         // RFC 8985 §7.2: after each transmission of new data.
-        self.schedule_tail_probe(now, config);
+        self.schedule_tail_probe(now);
     }
 
     /// The last segment in flight.
@@ -127,6 +119,7 @@ impl Pcb {
                 false => algorithm,
             });
         self.pacing.set_rate(None);
+        self.selective.rate.measures = self.congestion.is_model_based();
     }
 
     /// Whether congestion control models the path.
@@ -211,13 +204,5 @@ impl Pcb {
 
     pub(super) fn refresh_records(&mut self, _: &SentStore) {}
 
-    pub(super) fn record(
-        &mut self,
-        _: &Plan,
-        _: SeqNum,
-        _: Instant,
-        _: &TcpConfig,
-        _: &mut SentStore,
-    ) {
-    }
+    pub(super) fn record(&mut self, _: &Plan, _: SeqNum, _: Instant, _: &mut SentStore) {}
 }

@@ -394,9 +394,7 @@ impl Pcb {
     #[cfg(feature = "bbr")]
     fn take_sample(&mut self, delivery: &Delivery, missing_before: u32, now: Instant) {
         if !self.congestion.is_model_based() {
-            // Nobody asks. Should the algorithm be changed, the intervals of what is in flight then
-            // began too early: samples of one round trip are too low, and the model takes the
-            // highest.
+            // Nobody asks.
             return;
         }
         let (mss, pipe) = (self.effective_mss(), self.pipe());
@@ -469,7 +467,7 @@ impl Pcb {
         }
         if delivered > 0 {
             self.selective.repair_probes = 0;
-            self.schedule_tail_probe(cx.now, cx.config);
+            self.schedule_tail_probe(cx.now);
         }
     }
 }

@@ -122,7 +122,11 @@ impl<'a> Segment<'a> {
 
     /// The options, parsed anew by each call.
     pub fn options(&self) -> Options {
-        Options::parse(self.options)
+        match self.options {
+            // Most segments have none.
+            [] => Options::default(),
+            bytes => Options::parse(bytes),
+        }
     }
 }
 
