@@ -38,7 +38,18 @@ pub(crate) enum Kind {
 
 impl Pcb {
     /// The next segment to send. `None`: nothing (more) may be sent now.
+    #[inline]
     pub(crate) fn plan(&self) -> Option<Plan> {
+        let unsent = self.snd.unsent() > 0 || self.snd.fin == Fin::Queued;
+        let other = self.syn_due || self.keepalive_due || self.rcv.ack == AckDue::Now;
+        match unsent || other || !self.sends_new_only() {
+            true => self.plan_something(),
+            false => None,
+        }
+    }
+
+    #[inline(never)]
+    fn plan_something(&self) -> Option<Plan> {
         if !self.is_synchronized() || self.state == State::TimeWait {
             return self.plan_handshake();
         }
