@@ -160,7 +160,7 @@ impl Pcb {
     pub(super) fn path_probe_room(&self) -> Option<u32> {
         let full = self.path.full.filter(|_| self.path.probe == Probe::Due)?;
         let room = u32::from(full).saturating_sub(self.options_len());
-        let quiet = !self.recovery.in_recovery() && self.rcv.runs == super::list::NONE;
+        let quiet = !self.recovery.in_recovery() && self.rcv.runs.is_empty();
         // RFC 4821 §7.2 "delaying or disabling": only if it is sent whole.
         (quiet && self.snd.unsent() >= room && self.usable() >= room).then_some(room)
     }
