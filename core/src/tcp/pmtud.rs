@@ -160,8 +160,7 @@ impl Pcb {
     /// The payload of a probe, if one is due and everything goes well.
     pub(super) fn path_probe_room(&self) -> Option<u32> {
         let full = self.path.full.filter(|_| self.path.probe == Probe::Due)?;
-        let options = u32::from(self.snd.mss).saturating_sub(self.effective_mss());
-        let room = u32::from(full).saturating_sub(options);
+        let room = u32::from(full).saturating_sub(self.options_len());
         let quiet = !self.recovery.in_recovery() && self.rcv.runs.is_empty();
         // RFC 4821 §7.2 "delaying or disabling": only if it is sent whole.
         (quiet && self.snd.unsent() >= room && self.usable() >= room).then_some(room)
@@ -169,12 +168,12 @@ impl Pcb {
 
     /// `plan` was sent; it ends before `end`.
     pub(super) fn path_sent(&mut self, plan: &Plan, end: SeqNum) {
-        let options = u32::from(self.snd.mss).saturating_sub(self.effective_mss());
+        if plan.len == 0 {
+            return;
+        }
+        let size = u16::try_from(plan.len + self.options_len()).unwrap_or(u16::MAX);
         // As large as others that arrived: nothing is to be found out.
-        if plan.len == 0
-            || (matches!(self.path.probe, Probe::No)
-                && plan.len + options <= self.path.acked.into())
-        {
+        if self.path.probe == Probe::No && size <= self.path.acked {
             return;
         }
         match (plan.kind, self.path.probe) {
@@ -185,7 +184,6 @@ impl Pcb {
             }
             _ => {}
         }
-        let size = u16::try_from(plan.len + options).unwrap_or(u16::MAX);
         self.path.sent = self.path.sent.max(size);
         if size > self.path.acked && self.path.mark.is_none() {
             self.path.mark = Some((end, size));

@@ -105,14 +105,11 @@ impl Sender {
 
     /// Bytes queued and never sent.
     pub(crate) fn unsent(&self) -> u32 {
-        let (start, end) = (self.queue_start(), self.queue_end());
-        // Before the SYN is out, `nxt` lies before the queue.
-        let from = if self.nxt.before(start) {
-            start
-        } else {
-            self.nxt
-        };
-        if end.after(from) { end.since(from) } else { 0 }
+        // The FIN, behind the queue, is no byte of it; nor is the SYN before it, which may not be
+        // out yet.
+        let syn = u32::from(!self.syn_acked);
+        self.queued()
+            .saturating_sub(self.in_flight().saturating_sub(syn))
     }
 
     /// Bytes that may still be queued.
