@@ -14,7 +14,7 @@ use crate::wire::ethernet::{EtherType, Header};
 use crate::wire::ipv4::{self, Ecn, Fields, HEADER_LEN, MAX_PAYLOAD, Protocol};
 
 use super::stats::count;
-use super::{Destination, Fragmentation, Ip, Outgoing, Route};
+use super::{Destination, Fragmentation, Ip, Outgoing, OwnCopy, Route};
 
 /// Room in front of a transport's header for those of IP and the link.
 pub(super) const HEADROOM: usize = ethernet::HEADROOM + HEADER_LEN;
@@ -107,6 +107,9 @@ impl Ip {
         if len > MAX_PAYLOAD {
             return Err(Error::TooLong);
         }
+        if route.own_copy == OwnCopy::Yes && self.groups.is_member(route.netif, out.dst) {
+            self.loop_back(route, out, &packet);
+        }
         if route.netif == NetifId::LOOPBACK {
             let whole = ipv4::Fragmentation::Forbidden;
             let packet = self.with_ip_header(packet, route, out, whole, 0)?;
@@ -123,6 +126,24 @@ impl Ip {
         }
         let ident = self.idents.next(out);
         self.send_fragments(now, route, out, ident, packet)
+    }
+
+    /// RFC 1112 §6.1: members on this host get a copy, a view of the same buffers. Without room for
+    /// it they don't, as if it was lost on the way.
+    fn loop_back(&mut self, route: &Route, out: &Outgoing, packet: &Pbuf) {
+        let copy = packet
+            .slice(0, packet.tot_len())
+            .map_err(Error::from)
+            .and_then(|copy| {
+                self.with_ip_header(copy, route, out, ipv4::Fragmentation::Forbidden, 0)
+            })
+            .and_then(|copy| {
+                let pushed = self.loopback.push_via(route.netif, copy);
+                pushed.map_err(|_| Error::NoMemory)
+            });
+        if copy.is_err() {
+            count(&mut self.stats.out_copies_lost);
+        }
     }
 
     /// `packet` with an IP header in front, in place if there is room.
