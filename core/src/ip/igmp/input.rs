@@ -106,8 +106,10 @@ impl Ip {
             return; // nothing to say
         }
         let at = now + self.groups.delay(range);
+        // What is due within the shortest range stays: or the smallest of many delays would count.
+        let soon = now + SHORTEST_RANGE;
         // RFC 3376 §5.2 rule 1: an answer that is due sooner and says all is enough.
-        if netif.querier.respond_at <= at {
+        if netif.querier.respond_at <= at.max(soon) {
             return;
         }
         match query.group {
@@ -119,6 +121,7 @@ impl Ip {
                 .groups
                 .iter_mut()
                 .filter(|group| group.netif == id && group.addr == addr && group.is_member())
+                .filter(|group| group.respond_at > soon)
                 .for_each(|group| group.respond_at = group.respond_at.min(at)),
         }
     }

@@ -150,6 +150,9 @@ impl Ip {
 
     /// The interface can't be used: nothing is to be said.
     pub(super) fn igmp_stop(&mut self, id: NetifId) {
+        if let Some(netif) = self.netifs.at_mut(id) {
+            netif.querier = Querier::default();
+        }
         self.groups.silence(id);
         self.igmp_settle();
     }

@@ -1,4 +1,5 @@
 //! Messages against the bytes in the RFCs, and what is none.
+#![allow(clippy::indexing_slicing, reason = "of bytes the test wrote")]
 use super::*;
 use crate::wire::Checksum;
 
