@@ -139,7 +139,7 @@ impl Engine {
         let Some(index) = found else { return };
         let Some(pcb) = self.at(index) else { return };
         // RFC 5927 §4.1: the quoted number has to be in flight.
-        let in_flight = |seq: &SeqNum| seq.after_eq(pcb.snd.una) && seq.before(pcb.snd.nxt);
+        let in_flight = |seq: &SeqNum| seq.in_window(pcb.snd.una, pcb.snd.in_flight());
         let Some(quoted) = error.quoted_seq.filter(in_flight) else {
             self.stats.icmp_ignored += 1;
             return;

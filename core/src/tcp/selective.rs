@@ -213,9 +213,8 @@ impl Pcb {
         for block in blocks.as_slice() {
             // RFC 2018 §4, RFC 2883 §4: only what lies behind the acknowledgement; what was never
             // sent was not received.
-            let believable = block.left.after_eq(una)
-                && block.left.before(block.right)
-                && block.right.before_eq(nxt);
+            let right = block.right.since(una);
+            let believable = block.left.since(una) < right && right <= nxt.since(una);
             if believable {
                 self.selective
                     .board

@@ -320,6 +320,9 @@ impl core::fmt::Debug for Flags {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SeqNum(pub u32);
 
+/// Comparisons hold for numbers less than 2^31 apart, as those of one connection are; of two that
+/// are exactly so far apart each is before the other. What came from outside is therefore checked
+/// by its distance ([`SeqNum::in_window`], [`SeqNum::since`]).
 impl SeqNum {
     /// `self < other`.
     #[doc(alias = "TCP_SEQ_LT")]
@@ -400,5 +403,7 @@ impl Sub for SeqNum {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;
