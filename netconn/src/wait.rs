@@ -271,6 +271,12 @@ impl Borrowed<'_> {
             patience.left().map(drop)
         }
     }
+
+    /// Signals the waiter; kept for too long, it disturbs a later borrower at worst.
+    #[cfg(feature = "async")]
+    pub(crate) fn waker(&self) -> core::task::Waker {
+        sys::waker(self.event)
+    }
 }
 
 impl Drop for Borrowed<'_> {

@@ -69,6 +69,10 @@ impl Sys for FreeRtos {
             }
         }
     }
+
+    fn in_interrupt(&self) -> bool {
+        ffi::in_interrupt()
+    }
 }
 
 /// An event of its own, outside the stack: for tasks of an application or a driver to wait for one
@@ -103,6 +107,12 @@ impl Event {
     /// Waits for a signal and consumes it; `false` after `timeout` (`None`: for ever).
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
         FreeRtos.event_wait(self.0, timeout)
+    }
+
+    /// Whether the run of the scheduler goes on that made it.
+    #[cfg(feature = "embassy-time")]
+    pub(crate) fn is_alive(&self) -> bool {
+        id::is_alive(self.0)
     }
 }
 

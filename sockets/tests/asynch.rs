@@ -1,11 +1,11 @@
-//! Sockets of tasks, over loopback: each future in a thread with the smallest of executors.
+//! Sockets of tasks, over loopback: each future in a thread of its own.
 #![cfg(feature = "async")]
 mod common;
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::Poll;
 use std::thread;
 
 use common::{assert_at_rest, local, net, pattern, within_limit};
@@ -16,24 +16,8 @@ use gannet_sockets::Error;
 use gannet_sockets::asynch::{Stack, TcpListener, TcpStream};
 use gannet_sockets::io::IoError;
 
-struct Unpark(thread::Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut cx = Context::from_waker(&waker);
-    loop {
-        match future.as_mut().poll(&mut cx) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
+    gannet_sockets::asynch::block_on(future).expect("a waiter")
 }
 
 /// Both at once in one task.
