@@ -20,7 +20,7 @@ impl Net {
     /// [`Error::NoBuffers`]: no waiter is free; the future was not started.
     pub fn block_on<F: Future>(&'static self, future: F) -> Result<F::Output, Error> {
         let waiter = self.waiters.borrow()?;
-        let waker = waiter.waker();
+        let waker = self.waiters.waker_of(&waiter).ok_or(Error::NoBuffers)?;
         let mut cx = Context::from_waker(&waker);
         let mut future = pin!(future);
         loop {

@@ -14,7 +14,7 @@ use core::time::Duration;
 use gannet_core::Instant;
 
 #[cfg(feature = "async")]
-pub(crate) use waker::waker;
+pub(crate) use waker::{waiter_of, waker};
 
 /// A binary semaphore of the port: one pointer, as every RTOS has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
