@@ -1,0 +1,236 @@
+//! `https_get` (embedded-tls) against OpenSSL's server: whom it trusts, and what arrives.
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use common::{
+    Outcome, PASSED, Peer, find, output, pattern, run, run_tests, seen_by_board, skipped,
+};
+use tempfile::TempDir;
+
+fn main() -> ExitCode {
+    run_tests(tests![
+        a_page_arrives_whole,
+        a_server_with_another_certificate_is_refused,
+        a_server_with_another_name_is_refused,
+        an_expired_certificate_is_refused,
+        a_server_without_tls_1_3_is_refused,
+        a_server_that_hangs_up_is_refused,
+    ])
+}
+
+const HTTPS_GET: &str = env!("CARGO_BIN_EXE_https_get");
+const NAME: &str = "board.test";
+
+/// When a certificate is valid.
+#[derive(Clone, Copy)]
+enum Validity {
+    Now,
+    Over,
+}
+
+/// Settings of `openssl ca`.
+const AUTHORITY: &str = "[ca]\ndefault_ca=own\n[own]\nnew_certs_dir=.\ndatabase=index\nserial=serial\n\
+    default_md=sha256\npolicy=any\ncopy_extensions=copy\n[any]\ncommonName=supplied\n";
+
+/// A directory with a page, and certificates with their keys.
+struct Files {
+    dir: TempDir,
+    openssl: String,
+}
+
+impl Files {
+    /// `Err`: this machine has no OpenSSL.
+    fn new() -> Result<Self, &'static str> {
+        let openssl = find("openssl").ok_or("there is no openssl")?;
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("page"), page()).expect("room");
+        Ok(Self { dir, openssl })
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A certificate of P-256, signed with its own key and valid from 2020 to the end of `until`:
+    /// the files of it in DER, of it in PEM, and of the key.
+    fn certificate(&self, name: &str, until: Validity) -> [PathBuf; 3] {
+        let file = |kind| self.path().join(format!("{name}.{kind}"));
+        let [der, pem, key, request] = ["der", "pem", "key", "csr"].map(file);
+        let subject = format!("/CN={NAME}");
+        let openssl = |args: &[&str], files: [(&str, &Path); 2]| {
+            let mut command = Command::new(&self.openssl);
+            command.current_dir(self.path()).args(args);
+            for (option, file) in files {
+                command.arg(option).arg(file);
+            }
+            output(&mut command, b"");
+        };
+        let name = format!("subjectAltName=DNS:{NAME}");
+        let curve = "ec_paramgen_curve:prime256v1";
+        openssl(
+            &[
+                "req", "-newkey", "ec", "-pkeyopt", curve, "-nodes", "-subj", &subject, "-addext",
+                &name,
+            ],
+            [("-keyout", &key), ("-out", &request)],
+        );
+        // `req -x509` makes no certificate that is over.
+        fs::write(self.path().join("ca.cnf"), AUTHORITY).expect("room");
+        fs::write(self.path().join("index"), "").expect("room");
+        let key_file = key.to_str().expect("text");
+        let end = match until {
+            Validity::Now => "20491231235959Z",
+            Validity::Over => "20200131235959Z",
+        };
+        openssl(
+            &[
+                "ca",
+                "-batch",
+                "-config",
+                "ca.cnf",
+                "-selfsign",
+                "-create_serial",
+                "-notext",
+                "-startdate",
+                "20200101000000Z",
+                "-enddate",
+                end,
+                "-keyfile",
+                key_file,
+            ],
+            [("-in", &request), ("-out", &pem)],
+        );
+        openssl(
+            &["x509", "-outform", "DER"],
+            [("-in", &pem), ("-out", &der)],
+        );
+        [der, pem, key]
+    }
+
+    /// A server of the directory's files; its port.
+    fn serve(&self, pem: &Path, key: &Path, version: &str) -> (Peer, u16) {
+        let mut server = Peer::start(
+            Command::new(&self.openssl)
+                .current_dir(self.path())
+                .args(["s_server", "-accept", "127.0.0.1:0", "-WWW", version])
+                .args(["-cert".as_ref(), pem.as_os_str()])
+                .args(["-key".as_ref(), key.as_os_str()])
+                .stdout(Stdio::piped()),
+        );
+        let line = server.lines().wait_for("ACCEPT 127.0.0.1:");
+        let port = line
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.trim().parse().ok());
+        (server, port.expect("a port"))
+    }
+}
+
+/// Many records of TLS.
+fn page() -> Vec<u8> {
+    pattern(300_000)
+}
+
+/// Runs the program: what it has written, or what it complains of.
+fn https_get(port: u16, name: &str, trust: &Path) -> Result<Vec<u8>, String> {
+    let trust = trust.to_str().expect("text");
+    let args = [
+        &seen_by_board(port),
+        "/page",
+        "--name",
+        name,
+        "--trust",
+        trust,
+    ];
+    let (status, page, errors) = run(HTTPS_GET, &args);
+    if status.success() {
+        Ok(page)
+    } else {
+        Err(errors)
+    }
+}
+
+fn a_page_arrives_whole() -> Outcome {
+    let files = match Files::new() {
+        Ok(files) => files,
+        Err(why) => return skipped(why),
+    };
+    let [der, pem, key] = files.certificate("own", Validity::Now);
+    let (_server, port) = files.serve(&pem, &key, "-tls1_3");
+    // One connection after another.
+    for _ in 0..2 {
+        let answer = https_get(port, NAME, &der).expect("the page");
+        assert!(answer.starts_with(b"HTTP/1.0 200"), "{answer:?}");
+        assert!(answer.ends_with(&page()));
+    }
+    PASSED
+}
+
+fn a_server_with_another_certificate_is_refused() -> Outcome {
+    let files = match Files::new() {
+        Ok(files) => files,
+        Err(why) => return skipped(why),
+    };
+    // The same name, another key.
+    let [trusted, ..] = files.certificate("trusted", Validity::Now);
+    let [_, pem, key] = files.certificate("other", Validity::Now);
+    let (_server, port) = files.serve(&pem, &key, "-tls1_3");
+    let error = https_get(port, NAME, &trusted).expect_err("no trust");
+    assert!(error.contains("InvalidCertificate"), "{error}");
+    PASSED
+}
+
+fn a_server_with_another_name_is_refused() -> Outcome {
+    let files = match Files::new() {
+        Ok(files) => files,
+        Err(why) => return skipped(why),
+    };
+    let [der, pem, key] = files.certificate("own", Validity::Now);
+    let (_server, port) = files.serve(&pem, &key, "-tls1_3");
+    let error = https_get(port, "other.test", &der).expect_err("another name");
+    assert!(error.contains("InvalidCertificate"), "{error}");
+    PASSED
+}
+
+fn an_expired_certificate_is_refused() -> Outcome {
+    let files = match Files::new() {
+        Ok(files) => files,
+        Err(why) => return skipped(why),
+    };
+    let [der, pem, key] = files.certificate("own", Validity::Over);
+    let (_server, port) = files.serve(&pem, &key, "-tls1_3");
+    let error = https_get(port, NAME, &der).expect_err("expired");
+    assert!(error.contains("InvalidCertificate"), "{error}");
+    PASSED
+}
+
+fn a_server_without_tls_1_3_is_refused() -> Outcome {
+    let files = match Files::new() {
+        Ok(files) => files,
+        Err(why) => return skipped(why),
+    };
+    let [der, pem, key] = files.certificate("own", Validity::Now);
+    let (_server, port) = files.serve(&pem, &key, "-tls1_2");
+    let error = https_get(port, NAME, &der).expect_err("an old version");
+    assert!(error.contains("HandshakeAborted"), "{error}");
+    PASSED
+}
+
+fn a_server_that_hangs_up_is_refused() -> Outcome {
+    // A server that says nothing of TLS at all, and ends.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let files = match Files::new() {
+        Ok(files) => files,
+        Err(why) => return skipped(why),
+    };
+    let [der, ..] = files.certificate("own", Validity::Now);
+    let server = std::thread::spawn(move || drop(listener.accept().expect("it comes")));
+    let error = https_get(port, NAME, &der).expect_err("no server of TLS");
+    server.join().expect("no panic");
+    assert!(error.contains("TLS"), "{error}");
+    PASSED
+}
