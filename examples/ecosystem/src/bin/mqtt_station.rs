@@ -9,7 +9,7 @@ use clap::Parser;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use gannet_ecosystem::{run_client, say};
-use gannet_examples::board::{Board, STACK_WORDS};
+use gannet_examples::board::STACK_WORDS;
 use gannet_examples::options::Network;
 use gannet_port_freertos::{Priority, spawn};
 use gannet_sockets::asynch::{TcpStream, block_on};
