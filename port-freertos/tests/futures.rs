@@ -1,10 +1,11 @@
 //! Futures in tasks of FreeRTOS: `block_on`, wakers in interrupt handlers, and (feature
 //! `embassy-time`) the timers of embassy.
+use std::cell::RefCell;
 use std::future::poll_fn;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::task::{Poll, Waker};
 
+use critical_section::Mutex;
 use gannet_netconn::net;
 use gannet_port_freertos::interrupt::{self, Line};
 use gannet_port_freertos::run;
@@ -23,26 +24,22 @@ macro_rules! own_net {
 
 #[test]
 fn a_task_sleeps_until_an_interrupt_wakes_its_future() {
-    static WAKER: Mutex<Option<Waker>> = Mutex::new(None);
+    static WAKER: Mutex<RefCell<Option<Waker>>> = Mutex::new(RefCell::new(None));
     static RAISED: AtomicBool = AtomicBool::new(false);
     static POLLS: AtomicU32 = AtomicU32::new(0);
     run(|| {
         let line = Line::new(9).unwrap();
         interrupt::install(line, || {
             RAISED.store(true, Relaxed);
-            // Stored before the interrupt was raised, so nobody holds the lock.
-            if let Ok(waker) = WAKER.lock()
-                && let Some(waker) = waker.as_ref()
-            {
-                waker.wake_by_ref();
-            }
+            let waker = critical_section::with(|cs| WAKER.borrow_ref(cs).clone());
+            waker.expect("left before the interrupt was raised").wake();
         });
         let interrupted = poll_fn(|cx| {
             POLLS.fetch_add(1, Relaxed);
             if RAISED.load(Relaxed) {
                 return Poll::Ready(7);
             }
-            *WAKER.lock().unwrap() = Some(cx.waker().clone());
+            critical_section::with(|cs| WAKER.replace(cs, Some(cx.waker().clone())));
             interrupt::raise(line);
             Poll::Pending
         });
