@@ -218,11 +218,11 @@ impl Pcb {
 
     /// Payload bytes of a segment sent now: less while SACK blocks ride along.
     fn segment_room(&self) -> u32 {
-        let blocks = match self.rcv.runs {
+        let blocks = match self.rcv.runs.is_empty() {
             _ if !self.negotiated.sack => 0,
-            super::list::NONE if self.rcv.duplicate.is_none() => 0,
-            super::list::NONE => 12,
-            _ => 36,
+            true if self.rcv.duplicate.is_none() => 0,
+            true => 12,
+            false => 36,
         };
         self.effective_mss().saturating_sub(blocks).max(1)
     }
@@ -334,13 +334,13 @@ impl Pcb {
         self.ask_path_again(now);
         self.refresh_records(sends);
         self.refresh_pacing(now);
-        let idle = now.saturating_since(self.last_sent);
         if self.snd.in_flight() == 0
             && self.snd.unsent() > 0
-            && idle > self.rtt.rto()
+            && now > self.rtt.deadline(self.last_sent)
             && self.is_synchronized()
         {
             let mss = self.effective_mss();
+            let idle = now.saturating_since(self.last_sent);
             self.congestion.restart_after_idle(mss, idle);
         }
     }

@@ -249,7 +249,7 @@ impl Engine {
 
     fn note_deadline(&mut self, index: u16) {
         let lowered = self.at_mut(index).map(|pcb| pcb.timers.take_lowered());
-        self.lower_deadline(lowered.unwrap_or(Instant::MAX));
+        self.lower_deadline(index, lowered.unwrap_or(Instant::MAX));
     }
 }
 
