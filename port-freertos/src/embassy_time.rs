@@ -7,12 +7,12 @@ use core::cell::RefCell;
 use core::task::Waker;
 use core::time::Duration;
 
-use alloc::sync::Arc;
 use critical_section::{CriticalSection, Mutex};
 use embassy_time_driver::{Driver, TICK_HZ, time_driver_impl};
 use gannet_core::Instant;
+use gannet_netconn::sys::{EventId, Sys};
 
-use crate::event::Event;
+use crate::event::{Event, FreeRtos, is_alive};
 use crate::task::{Priority, spawn};
 use crate::{OutOfMemory, clock};
 
@@ -30,7 +30,7 @@ struct Time(Mutex<RefCell<State>>);
 
 struct State {
     /// Signalled when a timer is due earlier than all others.
-    changed: Option<Arc<Event>>,
+    changed: Option<EventId>,
     timers: [Option<Timer>; TIMERS],
 }
 
@@ -60,7 +60,7 @@ impl Driver for Time {
             evicted.wake();
         }
         if outcome.is_next {
-            changed.signal();
+            FreeRtos.event_signal(changed);
         }
     }
 }
@@ -72,40 +72,44 @@ impl Time {
 
     /// The event of the task that keeps the timers, which is started if need be: first of all, and
     /// on the simulator in each run.
-    fn keeper(&self) -> Result<Arc<Event>, OutOfMemory> {
-        let current = |state: &State| state.changed.clone().filter(|event| event.is_alive());
+    fn keeper(&self) -> Result<EventId, OutOfMemory> {
+        let current = |state: &State| state.changed.filter(|event| is_alive(*event));
         if let Some(changed) = self.with(|state| current(state)) {
             return Ok(changed);
         }
-        let mine = Arc::new(Event::new()?);
-        // Others may do the same at the same time.
-        let (changed, old) = self.with(|state| match current(state) {
-            Some(changed) => (changed, None),
+        let event = Event::new()?;
+        let mine = event.id();
+        // Others may do the same at the same time. What an earlier run left is dropped out here.
+        let old = self.with(|state| match current(state) {
+            Some(changed) => Err(changed),
             None => {
                 let old = core::mem::replace(state, State::NEW);
-                state.changed = Some(Arc::clone(&mine));
-                (Arc::clone(&mine), Some(old))
+                state.changed = Some(mine);
+                Ok(old)
             }
         });
-        if old.is_some() {
-            spawn("timers", Priority::TCPIP, STACK_WORDS, move || {
-                TIME.keep(&mine);
-            })
-            .inspect_err(|_| drop(self.with(|state| state.changed.take())))?;
+        if let Err(others) = old {
+            return Ok(others);
         }
-        Ok(changed)
+        // From here on the task's.
+        core::mem::forget(event);
+        spawn("timers", Priority::TCPIP, STACK_WORDS, move || {
+            TIME.keep(mine);
+        })
+        .inspect_err(|_| self.with(|state| state.changed = None))?;
+        Ok(mine)
     }
 
-    fn keep(&self, changed: &Event) {
+    fn keep(&self, changed: EventId) {
         loop {
             let now = clock::now();
             match self.with(|state| state.look(ticks(now))) {
                 Look::Due(waker) => waker.wake(),
                 Look::Next(at) => {
-                    changed.wait(Some(until(at, now)));
+                    FreeRtos.event_wait(changed, Some(until(at, now)));
                 }
                 Look::Nothing => {
-                    changed.wait(None);
+                    FreeRtos.event_wait(changed, None);
                 }
             }
         }

@@ -109,11 +109,16 @@ impl Event {
         FreeRtos.event_wait(self.0, timeout)
     }
 
-    /// Whether the run of the scheduler goes on that made it.
     #[cfg(feature = "embassy-time")]
-    pub(crate) fn is_alive(&self) -> bool {
-        id::is_alive(self.0)
+    pub(crate) fn id(&self) -> EventId {
+        self.0
     }
+}
+
+/// Whether the run of the scheduler goes on that made `event`.
+#[cfg(feature = "embassy-time")]
+pub(crate) fn is_alive(event: EventId) -> bool {
+    id::is_alive(event)
 }
 
 impl Drop for Event {

@@ -86,7 +86,8 @@ pub(crate) fn seen_by_board(port: u16) -> String {
     SocketAddr::from((GATEWAY, port)).to_string()
 }
 
-/// Bytes that a shifted copy of is not equal to.
+/// The first `n` bytes of the examples' pattern.
 pub(crate) fn pattern(n: usize) -> Vec<u8> {
-    (0..n).map(|i| (i * 7 + i / 251) as u8).collect()
+    let period = gannet_examples::pattern::at(0, 251);
+    period.iter().copied().cycle().take(n).collect()
 }
