@@ -2,6 +2,8 @@
 mod common;
 
 use std::fs;
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -18,6 +20,7 @@ fn main() -> ExitCode {
         an_expired_certificate_is_refused,
         a_server_without_tls_1_3_is_refused,
         a_server_that_hangs_up_is_refused,
+        a_page_cut_off_is_an_error,
     ])
 }
 
@@ -118,7 +121,8 @@ impl Files {
                 .args(["s_server", "-accept", "127.0.0.1:0", "-WWW", version])
                 .args(["-cert".as_ref(), pem.as_os_str()])
                 .args(["-key".as_ref(), key.as_os_str()])
-                .stdout(Stdio::piped()),
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null()),
         );
         let line = server.lines().wait_for("ACCEPT 127.0.0.1:");
         let port = line
@@ -221,7 +225,7 @@ fn a_server_without_tls_1_3_is_refused() -> Outcome {
 
 fn a_server_that_hangs_up_is_refused() -> Outcome {
     // A server that says nothing of TLS at all, and ends.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let files = match Files::new() {
         Ok(files) => files,
@@ -231,6 +235,37 @@ fn a_server_that_hangs_up_is_refused() -> Outcome {
     let server = std::thread::spawn(move || drop(listener.accept().expect("it comes")));
     let error = https_get(port, NAME, &der).expect_err("no server of TLS");
     server.join().expect("no panic");
+    assert!(error.contains("TLS"), "{error}");
+    PASSED
+}
+
+/// TLS says where a page ends; an end of the connection does not.
+fn a_page_cut_off_is_an_error() -> Outcome {
+    let files = match Files::new() {
+        Ok(files) => files,
+        Err(why) => return skipped(why),
+    };
+    let [der, pem, key] = files.certificate("own", Validity::Now);
+    let (_server, port) = files.serve(&pem, &key, "-tls1_3");
+    // Somebody on the way, who ends the connection in order after 100,000 bytes.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let between = listener.local_addr().expect("bound").port();
+    let relay = std::thread::spawn(move || {
+        let (mut board, _) = listener.accept().expect("it comes");
+        let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+        let (mut from_board, mut to_server) = (
+            board.try_clone().expect("a descriptor"),
+            server.try_clone().expect("a descriptor"),
+        );
+        let asks = std::thread::spawn(move || io::copy(&mut from_board, &mut to_server));
+        let part = io::copy(&mut (&mut server).take(100_000), &mut board);
+        board.shutdown(Shutdown::Write).expect("it is open");
+        assert_eq!(part.expect("the server sends"), 100_000);
+        // Until the board has given up too.
+        let _ = asks.join().expect("no panic");
+    });
+    let error = https_get(between, NAME, &der).expect_err("not the whole page");
+    relay.join().expect("no panic");
     assert!(error.contains("TLS"), "{error}");
     PASSED
 }

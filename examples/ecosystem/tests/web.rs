@@ -193,7 +193,8 @@ fn reqwless_fetches_and_posts() -> Outcome {
     let mut server = Peer::start(
         Command::new(python)
             .args(["-c", SERVER])
-            .stdout(Stdio::piped()),
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null()),
     );
     let port = server.lines().wait_for("").parse().expect("a port");
     let url = |path| format!("http://{}{path}", seen_by_board(port));
