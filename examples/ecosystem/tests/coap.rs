@@ -4,10 +4,10 @@ mod common;
 use std::net::SocketAddr;
 use std::process::{Command, ExitCode};
 
-use common::{Outcome, PASSED, Port, Running, find, output, run_tests, skipped};
+use common::{Outcome, PASSED, Port, Wire, find, output, run_on_links, skipped};
 
 fn main() -> ExitCode {
-    run_tests(tests![
+    run_on_links(link_tests![
         requests_are_answered,
         requests_are_answered_over_a_bad_path
     ])
@@ -28,9 +28,9 @@ fn client(server: SocketAddr) -> Result<impl Fn(&[&str], &str) -> String, &'stat
     })
 }
 
-fn requests_are_answered() -> Outcome {
-    let server = Running::start(SERVER, &[COAP], &[]);
-    let ask = match client(server.addr(COAP)) {
+fn requests_are_answered(wire: &Wire) -> Outcome {
+    let (running, server) = wire.serve(SERVER, COAP, &[]);
+    let ask = match client(server) {
         Ok(ask) => ask,
         Err(why) => return skipped(why),
     };
@@ -47,15 +47,15 @@ fn requests_are_answered() -> Outcome {
     for path in ["/nothing", "/"] {
         assert_eq!(ask(&["-m", "get"], path), "", "4.04 has no body");
     }
-    assert!(server.stop().success());
+    assert!(running.stop().success());
     PASSED
 }
 
 /// CoAP sends confirmable messages again.
-fn requests_are_answered_over_a_bad_path() -> Outcome {
+fn requests_are_answered_over_a_bad_path(wire: &Wire) -> Outcome {
     let faults = ["--loss", "15", "--duplicate", "15", "--seed", "3"];
-    let server = Running::start(SERVER, &[COAP], &faults);
-    let ask = match client(server.addr(COAP)) {
+    let (_running, server) = wire.serve(SERVER, COAP, &faults);
+    let ask = match client(server) {
         Ok(ask) => ask,
         Err(why) => return skipped(why),
     };

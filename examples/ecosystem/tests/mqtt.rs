@@ -6,13 +6,13 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, ExitCode, Stdio};
 
 use common::{
-    Lines, Outcome, PASSED, Peer, Running, find, free_port, output, run_tests, seen_by_board,
-    skipped, wait_until,
+    Lines, Outcome, PASSED, Peer, Running, Wire, find, free_port, output, run_on_links, skipped,
+    wait_until,
 };
 use tempfile::TempDir;
 
 fn main() -> ExitCode {
-    run_tests(tests![
+    run_on_links(link_tests![
         messages_go_both_ways,
         the_station_survives_its_broker,
         a_station_waits_for_its_broker,
@@ -22,18 +22,20 @@ fn main() -> ExitCode {
 const STATION: &str = env!("CARGO_BIN_EXE_mqtt_station");
 
 /// A broker's port and directory; it runs or not.
-struct Broker {
+struct Broker<'a> {
+    wire: &'a Wire,
     program: String,
     dir: TempDir,
     port: u16,
 }
 
-impl Broker {
+impl<'a> Broker<'a> {
     /// `Err`: this machine has none.
-    fn new() -> Result<Self, &'static str> {
+    fn new(wire: &'a Wire) -> Result<Self, &'static str> {
         let program = find("mosquitto").ok_or("there is no mosquitto")?;
         find("mosquitto_pub").ok_or("there are no clients of mosquitto")?;
         Ok(Self {
+            wire,
             program,
             dir: tempfile::tempdir().expect("a directory"),
             port: free_port(),
@@ -42,11 +44,10 @@ impl Broker {
 
     fn start(&self) -> Peer {
         let file = self.dir.path().join("mosquitto.conf");
-        let port = self.port;
+        let (host, port) = (self.wire.host(), self.port);
         // As root it would change to a user who may not read the file.
-        let settings = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
-        );
+        let settings =
+            format!("listener {port} {host}\nallow_anonymous true\npersistence false\nuser root\n");
         fs::write(&file, settings).expect("room");
         let mut command = Command::new(&self.program);
         let mut broker = Peer::start(command.arg("-c").arg(&file).stderr(Stdio::null()));
@@ -58,7 +59,8 @@ impl Broker {
     }
 
     fn station(&self) -> (Running, Lines) {
-        Running::client(STATION, &[&seen_by_board(self.port)])
+        self.wire
+            .client(STATION, &[&self.wire.seen_by_board(self.port)])
     }
 
     /// A client of the host's.
@@ -81,8 +83,8 @@ fn expect_online(lines: &Lines) {
     lines.wait_for("gannet/state QoS 1: online");
 }
 
-fn messages_go_both_ways() -> Outcome {
-    let broker = match Broker::new() {
+fn messages_go_both_ways(wire: &Wire) -> Outcome {
+    let broker = match Broker::new(wire) {
         Ok(broker) => broker,
         Err(why) => return skipped(why),
     };
@@ -110,8 +112,8 @@ fn messages_go_both_ways() -> Outcome {
     PASSED
 }
 
-fn the_station_survives_its_broker() -> Outcome {
-    let broker = match Broker::new() {
+fn the_station_survives_its_broker(wire: &Wire) -> Outcome {
+    let broker = match Broker::new(wire) {
         Ok(broker) => broker,
         Err(why) => return skipped(why),
     };
@@ -129,8 +131,8 @@ fn the_station_survives_its_broker() -> Outcome {
     PASSED
 }
 
-fn a_station_waits_for_its_broker() -> Outcome {
-    let broker = match Broker::new() {
+fn a_station_waits_for_its_broker(wire: &Wire) -> Outcome {
+    let broker = match Broker::new(wire) {
         Ok(broker) => broker,
         Err(why) => return skipped(why),
     };

@@ -7,13 +7,11 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use common::{
-    Outcome, PASSED, Peer, find, output, pattern, run, run_tests, seen_by_board, skipped,
-};
+use common::{Outcome, PASSED, Peer, Wire, find, output, pattern, run_on_links, skipped};
 use tempfile::TempDir;
 
 fn main() -> ExitCode {
-    run_tests(tests![
+    run_on_links(link_tests![
         a_page_arrives_whole,
         a_server_with_another_certificate_is_refused,
         a_server_with_another_name_is_refused,
@@ -114,17 +112,18 @@ impl Files {
     }
 
     /// A server of the directory's files; its port.
-    fn serve(&self, pem: &Path, key: &Path, version: &str) -> (Peer, u16) {
+    fn serve(&self, wire: &Wire, pem: &Path, key: &Path, version: &str) -> (Peer, u16) {
+        let accept = format!("{}:0", wire.host());
         let mut server = Peer::start(
             Command::new(&self.openssl)
                 .current_dir(self.path())
-                .args(["s_server", "-accept", "127.0.0.1:0", "-WWW", version])
+                .args(["s_server", "-accept", &accept, "-WWW", version])
                 .args(["-cert".as_ref(), pem.as_os_str()])
                 .args(["-key".as_ref(), key.as_os_str()])
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null()),
         );
-        let line = server.lines().wait_for("ACCEPT 127.0.0.1:");
+        let line = server.lines().wait_for("ACCEPT ");
         let port = line
             .rsplit(':')
             .next()
@@ -139,17 +138,17 @@ fn page() -> Vec<u8> {
 }
 
 /// Runs the program: what it has written, or what it complains of.
-fn https_get(port: u16, name: &str, trust: &Path) -> Result<Vec<u8>, String> {
+fn https_get(wire: &Wire, port: u16, name: &str, trust: &Path) -> Result<Vec<u8>, String> {
     let trust = trust.to_str().expect("text");
     let args = [
-        &seen_by_board(port),
+        &wire.seen_by_board(port),
         "/page",
         "--name",
         name,
         "--trust",
         trust,
     ];
-    let (status, page, errors) = run(HTTPS_GET, &args);
+    let (status, page, errors) = wire.run(HTTPS_GET, &args);
     if status.success() {
         Ok(page)
     } else {
@@ -157,23 +156,23 @@ fn https_get(port: u16, name: &str, trust: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-fn a_page_arrives_whole() -> Outcome {
+fn a_page_arrives_whole(wire: &Wire) -> Outcome {
     let files = match Files::new() {
         Ok(files) => files,
         Err(why) => return skipped(why),
     };
     let [der, pem, key] = files.certificate("own", Validity::Now);
-    let (_server, port) = files.serve(&pem, &key, "-tls1_3");
+    let (_server, port) = files.serve(wire, &pem, &key, "-tls1_3");
     // One connection after another.
     for _ in 0..2 {
-        let answer = https_get(port, NAME, &der).expect("the page");
+        let answer = https_get(wire, port, NAME, &der).expect("the page");
         assert!(answer.starts_with(b"HTTP/1.0 200"), "{answer:?}");
         assert!(answer.ends_with(&page()));
     }
     PASSED
 }
 
-fn a_server_with_another_certificate_is_refused() -> Outcome {
+fn a_server_with_another_certificate_is_refused(wire: &Wire) -> Outcome {
     let files = match Files::new() {
         Ok(files) => files,
         Err(why) => return skipped(why),
@@ -181,51 +180,51 @@ fn a_server_with_another_certificate_is_refused() -> Outcome {
     // The same name, another key.
     let [trusted, ..] = files.certificate("trusted", Validity::Now);
     let [_, pem, key] = files.certificate("other", Validity::Now);
-    let (_server, port) = files.serve(&pem, &key, "-tls1_3");
-    let error = https_get(port, NAME, &trusted).expect_err("no trust");
+    let (_server, port) = files.serve(wire, &pem, &key, "-tls1_3");
+    let error = https_get(wire, port, NAME, &trusted).expect_err("no trust");
     assert!(error.contains("InvalidCertificate"), "{error}");
     PASSED
 }
 
-fn a_server_with_another_name_is_refused() -> Outcome {
+fn a_server_with_another_name_is_refused(wire: &Wire) -> Outcome {
     let files = match Files::new() {
         Ok(files) => files,
         Err(why) => return skipped(why),
     };
     let [der, pem, key] = files.certificate("own", Validity::Now);
-    let (_server, port) = files.serve(&pem, &key, "-tls1_3");
-    let error = https_get(port, "other.test", &der).expect_err("another name");
+    let (_server, port) = files.serve(wire, &pem, &key, "-tls1_3");
+    let error = https_get(wire, port, "other.test", &der).expect_err("another name");
     assert!(error.contains("InvalidCertificate"), "{error}");
     PASSED
 }
 
-fn an_expired_certificate_is_refused() -> Outcome {
+fn an_expired_certificate_is_refused(wire: &Wire) -> Outcome {
     let files = match Files::new() {
         Ok(files) => files,
         Err(why) => return skipped(why),
     };
     let [der, pem, key] = files.certificate("own", Validity::Over);
-    let (_server, port) = files.serve(&pem, &key, "-tls1_3");
-    let error = https_get(port, NAME, &der).expect_err("expired");
+    let (_server, port) = files.serve(wire, &pem, &key, "-tls1_3");
+    let error = https_get(wire, port, NAME, &der).expect_err("expired");
     assert!(error.contains("InvalidCertificate"), "{error}");
     PASSED
 }
 
-fn a_server_without_tls_1_3_is_refused() -> Outcome {
+fn a_server_without_tls_1_3_is_refused(wire: &Wire) -> Outcome {
     let files = match Files::new() {
         Ok(files) => files,
         Err(why) => return skipped(why),
     };
     let [der, pem, key] = files.certificate("own", Validity::Now);
-    let (_server, port) = files.serve(&pem, &key, "-tls1_2");
-    let error = https_get(port, NAME, &der).expect_err("an old version");
+    let (_server, port) = files.serve(wire, &pem, &key, "-tls1_2");
+    let error = https_get(wire, port, NAME, &der).expect_err("an old version");
     assert!(error.contains("HandshakeAborted"), "{error}");
     PASSED
 }
 
-fn a_server_that_hangs_up_is_refused() -> Outcome {
+fn a_server_that_hangs_up_is_refused(wire: &Wire) -> Outcome {
     // A server that says nothing of TLS at all, and ends.
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let listener = TcpListener::bind((wire.host(), 0)).expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let files = match Files::new() {
         Ok(files) => files,
@@ -233,22 +232,22 @@ fn a_server_that_hangs_up_is_refused() -> Outcome {
     };
     let [der, ..] = files.certificate("own", Validity::Now);
     let server = std::thread::spawn(move || drop(listener.accept().expect("it comes")));
-    let error = https_get(port, NAME, &der).expect_err("no server of TLS");
+    let error = https_get(wire, port, NAME, &der).expect_err("no server of TLS");
     server.join().expect("no panic");
     assert!(error.contains("TLS"), "{error}");
     PASSED
 }
 
 /// TLS says where a page ends; an end of the connection does not.
-fn a_page_cut_off_is_an_error() -> Outcome {
+fn a_page_cut_off_is_an_error(wire: &Wire) -> Outcome {
     let files = match Files::new() {
         Ok(files) => files,
         Err(why) => return skipped(why),
     };
     let [der, pem, key] = files.certificate("own", Validity::Now);
-    let (_server, port) = files.serve(&pem, &key, "-tls1_3");
+    let (_server, port) = files.serve(wire, &pem, &key, "-tls1_3");
     // Somebody on the way, who ends the connection in order after 100,000 bytes.
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let listener = TcpListener::bind((wire.host(), 0)).expect("a port");
     let between = listener.local_addr().expect("bound").port();
     let relay = std::thread::spawn(move || {
         let (mut board, _) = listener.accept().expect("it comes");
@@ -264,7 +263,7 @@ fn a_page_cut_off_is_an_error() -> Outcome {
         // Until the board has given up too.
         let _ = asks.join().expect("no panic");
     });
-    let error = https_get(between, NAME, &der).expect_err("not the whole page");
+    let error = https_get(wire, between, NAME, &der).expect_err("not the whole page");
     relay.join().expect("no panic");
     assert!(error.contains("TLS"), "{error}");
     PASSED

@@ -7,12 +7,11 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 
 use common::{
-    Outcome, PASSED, Peer, Port, Running, find, output, pattern, run, run_tests, seen_by_board,
-    skipped,
+    Outcome, PASSED, Peer, Port, Running, Wire, find, output, pattern, run_on_links, skipped,
 };
 
 fn main() -> ExitCode {
-    run_tests(tests![
+    run_on_links(link_tests![
         picoserve_serves,
         picoserve_keeps_connections,
         picoserve_serves_many_at_once,
@@ -27,11 +26,9 @@ const WEB_EDGE: &str = env!("CARGO_BIN_EXE_web_edge");
 const REST_CLIENT: &str = env!("CARGO_BIN_EXE_rest_client");
 
 /// `Err`: this machine has no curl.
-fn serve(program: &str) -> Result<(Running, SocketAddr), &'static str> {
+fn serve(wire: &Wire, program: &str) -> Result<(Running, SocketAddr), &'static str> {
     find("curl").ok_or("there is no curl")?;
-    let running = Running::start(program, &[Port::Tcp(80)], &[]);
-    let server = running.web();
-    Ok((running, server))
+    Ok(wire.serve(program, Port::Tcp(80), &[]))
 }
 
 /// Runs curl with `args` and a URL for each path; `body` is what `--data-binary @-` sends.
@@ -50,8 +47,8 @@ fn text(output: &[u8]) -> &str {
 const STATUS: [&str; 4] = ["--output", "/dev/null", "--write-out", "%{http_code}"];
 const POST: [&str; 2] = ["--data-binary", "@-"];
 
-fn picoserve_serves() -> Outcome {
-    let (running, server) = match serve(WEB_APP) {
+fn picoserve_serves(wire: &Wire) -> Outcome {
+    let (running, server) = match serve(wire, WEB_APP) {
         Ok(serving) => serving,
         Err(why) => return skipped(why),
     };
@@ -80,8 +77,8 @@ fn picoserve_serves() -> Outcome {
     PASSED
 }
 
-fn picoserve_keeps_connections() -> Outcome {
-    let (_running, server) = match serve(WEB_APP) {
+fn picoserve_keeps_connections(wire: &Wire) -> Outcome {
+    let (_running, server) = match serve(wire, WEB_APP) {
         Ok(serving) => serving,
         Err(why) => return skipped(why),
     };
@@ -106,8 +103,8 @@ fn assert_keeps_connections(server: SocketAddr, path: &str) {
     assert_eq!(text(&closed), "1 200\n1 200\n1 200\n");
 }
 
-fn picoserve_serves_many_at_once() -> Outcome {
-    let (_running, server) = match serve(WEB_APP) {
+fn picoserve_serves_many_at_once(wire: &Wire) -> Outcome {
+    let (_running, server) = match serve(wire, WEB_APP) {
         Ok(serving) => serving,
         Err(why) => return skipped(why),
     };
@@ -130,8 +127,8 @@ fn echo_to_many(server: SocketAddr) {
     });
 }
 
-fn edge_http_serves() -> Outcome {
-    let (running, server) = match serve(WEB_EDGE) {
+fn edge_http_serves(wire: &Wire) -> Outcome {
+    let (running, server) = match serve(wire, WEB_EDGE) {
         Ok(serving) => serving,
         Err(why) => return skipped(why),
     };
@@ -148,8 +145,8 @@ fn edge_http_serves() -> Outcome {
     PASSED
 }
 
-fn edge_http_serves_many_at_once() -> Outcome {
-    let (_running, server) = match serve(WEB_EDGE) {
+fn edge_http_serves_many_at_once(wire: &Wire) -> Outcome {
+    let (_running, server) = match serve(wire, WEB_EDGE) {
         Ok(serving) => serving,
         Err(why) => return skipped(why),
     };
@@ -159,7 +156,7 @@ fn edge_http_serves_many_at_once() -> Outcome {
 
 /// Answers a request for each connection: with what was asked for, or the body that was posted.
 const SERVER: &str = r#"
-import http.server
+import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def answer(self, status, body):
@@ -181,33 +178,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(200, self.rfile.read(int(self.headers["Content-Length"])).upper())
     def log_message(self, *args):
         pass
-server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+server = http.server.HTTPServer((sys.argv[1], 0), Handler)
 print(server.server_port, flush=True)
 server.serve_forever()
 "#;
 
-fn reqwless_fetches_and_posts() -> Outcome {
+fn reqwless_fetches_and_posts(wire: &Wire) -> Outcome {
     let Some(python) = find("python3") else {
         return skipped("there is no python3");
     };
     let mut server = Peer::start(
         Command::new(python)
-            .args(["-c", SERVER])
+            .args(["-c", SERVER, &wire.host().to_string()])
             .stdout(Stdio::piped())
             .stderr(Stdio::null()),
     );
     let port = server.lines().wait_for("").parse().expect("a port");
-    let url = |path| format!("http://{}{path}", seen_by_board(port));
-    let (status, body, errors) = run(REST_CLIENT, &[&url("/page")]);
+    let url = |path| format!("http://{}{path}", wire.seen_by_board(port));
+    let (status, body, errors) = wire.run(REST_CLIENT, &[&url("/page")]);
     assert!(status.success(), "{errors}");
     assert!(body == b"/page".repeat(5_000));
-    let (status, body, errors) = run(REST_CLIENT, &[&url("/chunked")]);
+    let (status, body, errors) = wire.run(REST_CLIENT, &[&url("/chunked")]);
     assert!(status.success(), "{errors}");
     assert_eq!(text(&body), "x".repeat(199 * 200 / 2));
-    let (status, body, errors) = run(REST_CLIENT, &[&url("/"), "--body", "light on"]);
+    let (status, body, errors) = wire.run(REST_CLIENT, &[&url("/"), "--body", "light on"]);
     assert!(status.success(), "{errors}");
     assert_eq!(text(&body), "LIGHT ON");
-    let (status, ..) = run(REST_CLIENT, &[&url("/nothing")]);
+    let (status, ..) = wire.run(REST_CLIENT, &[&url("/nothing")]);
     assert!(!status.success());
     PASSED
 }

@@ -2,18 +2,18 @@
 //! the kernel's sockets.
 mod common;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::thread;
 
-use common::{LIMIT, Outcome, PASSED, Port, Running, pattern, run, run_tests, seen_by_board};
+use common::{LIMIT, Outcome, PASSED, Port, Wire, pattern, run_on_links};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::Frame;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::{Message, WebSocket};
 
 fn main() -> ExitCode {
-    run_tests(tests![
+    run_on_links(link_tests![
         the_board_echoes,
         the_board_echoes_to_many_at_once,
         the_board_says_hello,
@@ -61,9 +61,9 @@ fn close(mut socket: WebSocket<TcpStream>) {
     ));
 }
 
-fn the_board_echoes() -> Outcome {
-    let running = Running::start(SERVER, &[Port::Tcp(80)], &[]);
-    let mut socket = open(running.web());
+fn the_board_echoes(wire: &Wire) -> Outcome {
+    let (running, server) = wire.serve(SERVER, Port::Tcp(80), &[]);
+    let mut socket = open(server);
     for message in [
         Message::text("hello"),
         Message::text("grüß dich"),
@@ -103,9 +103,8 @@ fn the_board_echoes() -> Outcome {
     PASSED
 }
 
-fn the_board_echoes_to_many_at_once() -> Outcome {
-    let running = Running::start(SERVER, &[Port::Tcp(80)], &[]);
-    let server = running.web();
+fn the_board_echoes_to_many_at_once(wire: &Wire) -> Outcome {
+    let (_running, server) = wire.serve(SERVER, Port::Tcp(80), &[]);
     // More than the board has tasks: the others wait for one.
     thread::scope(|scope| {
         for n in 0..12 {
@@ -122,8 +121,8 @@ fn the_board_echoes_to_many_at_once() -> Outcome {
     PASSED
 }
 
-fn the_board_says_hello() -> Outcome {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+fn the_board_says_hello(wire: &Wire) -> Outcome {
+    let listener = TcpListener::bind((wire.host(), 0)).expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let server = thread::spawn(move || {
         let (stream, _) = listener.accept().expect("the board comes");
@@ -144,8 +143,8 @@ fn the_board_says_hello() -> Outcome {
         let end = socket.read();
         (hello, goodbye, end)
     });
-    let args = [&seen_by_board(port), "hello from a board"];
-    let (status, said, errors) = run(CLIENT, &args);
+    let args = [&wire.seen_by_board(port), "hello from a board"];
+    let (status, said, errors) = wire.run(CLIENT, &args);
     let (hello, goodbye, end) = server.join().expect("no panic");
     assert!(status.success(), "{errors}");
     assert_eq!(hello, Message::text("hello from a board"));
@@ -165,11 +164,11 @@ fn long() -> String {
     "you said hello ".repeat(300)
 }
 
-fn what_is_no_websocket_is_told_so() -> Outcome {
+fn what_is_no_websocket_is_told_so(wire: &Wire) -> Outcome {
     use std::io::{Read, Write};
-    let running = Running::start(SERVER, &[Port::Tcp(80)], &[]);
+    let (_running, server) = wire.serve(SERVER, Port::Tcp(80), &[]);
     for request in ["GET / HTTP/1.1\r\nHost: board\r\n\r\n", "nonsense\r\n\r\n"] {
-        let mut stream = connect(running.web());
+        let mut stream = connect(server);
         stream.write_all(request.as_bytes()).expect("open");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("text");

@@ -244,12 +244,14 @@ pub(crate) fn skipped(reason: &str) -> Outcome {
 
 /// Runs tests with a board each, no more of them at a time than a small machine bears.
 pub(crate) fn run_tests(tests: Vec<(&'static str, Test)>) -> ExitCode {
+    let trial = |(name, test)| Trial::ignorable_test(name, test);
+    run_trials(tests.into_iter().map(trial).collect())
+}
+
+/// As above.
+pub(crate) fn run_trials(trials: Vec<Trial>) -> ExitCode {
     let mut args = Arguments::from_args();
     args.test_threads = args.test_threads.or(Some(2));
-    let trials = tests
-        .into_iter()
-        .map(|(name, test)| Trial::ignorable_test(name, test))
-        .collect();
     libtest_mimic::run(&args, trials).exit_code()
 }
 

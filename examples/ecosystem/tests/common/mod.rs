@@ -2,12 +2,14 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 #[path = "../../../tests/common/running.rs"]
 mod running;
+mod wire;
 
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
 pub(crate) use running::*;
+pub(crate) use wire::*;
 
 /// A program of the host that runs until this is dropped.
 pub(crate) struct Peer(Child);
@@ -79,11 +81,6 @@ pub(crate) fn find(name: &str) -> Option<String> {
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     listener.local_addr().expect("bound").port()
-}
-
-/// Where the board finds a port of this machine's 127.0.0.1.
-pub(crate) fn seen_by_board(port: u16) -> String {
-    SocketAddr::from((GATEWAY, port)).to_string()
 }
 
 /// The first `n` bytes of the examples' pattern.
