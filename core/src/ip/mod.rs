@@ -2,7 +2,7 @@
 //! nothing is forwarded.
 //!
 //! `input` checks what arrives, `reassembly` puts fragments together, `icmp` and `icmp_error`
-//! answer; `route` chooses ways out, `output` and `fragment` send. Frames and neighbours are in
+//! answer; `route` chooses ways out, `output`, `template` and `fragment` send. Frames and neighbours are in
 //! [`netif`](crate::netif), the public calls on interfaces and routes in `calls`.
 mod calls;
 mod fragment;
@@ -15,6 +15,7 @@ mod reassembly;
 mod route;
 pub(crate) mod stats;
 mod subnet;
+mod template;
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -35,6 +36,7 @@ pub use stats::{ArpStats, IcmpStats, IpStats};
 pub use subnet::Subnet;
 
 pub(crate) use route::Route;
+pub(crate) use template::Template;
 
 use limit::Bucket;
 use output::Idents;
@@ -159,6 +161,9 @@ pub(crate) struct Ip {
     pub(crate) netifs: Netifs,
     pub(crate) neighbors: Neighbors,
     pub(crate) routes: route::Routes,
+    /// Counts the changes of interfaces, addresses and routes: what was found out about a way holds
+    /// as long as this stays the same.
+    ways: u32,
     /// The way last found.
     last_way: route::LastWay,
     /// The interface and source of the last packet that [`Ip::input`] found not to be a martian;
@@ -171,8 +176,6 @@ pub(crate) struct Ip {
     echo_bucket: Bucket,
     /// What an error costs of its bucket.
     error_cost: Keyed,
-    /// The interface that [`Ip::drain`] asks first.
-    turn_of: usize,
     stats: IpStats,
     icmp_stats: IcmpStats,
     pub(crate) arp_stats: ArpStats,
@@ -196,6 +199,7 @@ impl Ip {
                 config.neighbor_queue,
             ),
             routes: route::Routes::new(storage.routes),
+            ways: 0,
             last_way: route::LastWay::default(),
             last_source: None,
             loopback: Loopback::new(storage.loopback),
@@ -208,7 +212,6 @@ impl Ip {
             error_bucket: Bucket::new(config.icmp_errors_per_second),
             echo_bucket: Bucket::new(config.echo_replies_per_second),
             error_cost: Keyed::new(entropy),
-            turn_of: 0,
             stats: IpStats::default(),
             icmp_stats: IcmpStats::default(),
             arp_stats: ArpStats::default(),
@@ -259,29 +262,14 @@ impl Ip {
         self.ttl
     }
 
-    /// The next received frame, of the interfaces in turn.
+    /// The next frame that an interface has received, or the next packet of this host to itself.
     #[inline]
-    pub(crate) fn drain(&mut self) -> Option<(NetifId, Pbuf)> {
-        let limit = self.netifs.limit();
-        for _ in 0..=limit {
-            let place = self.turn_of;
-            // The last place is loopback's.
-            self.turn_of = if place < limit { place + 1 } else { 0 };
-            let received = if place < limit {
-                // At most 255 of them.
-                let id = NetifId(place as u8);
-                let netif = self.netifs.at_mut(id);
-                netif
-                    .and_then(|netif| netif.receive())
-                    .map(|frame| (id, frame))
-            } else {
-                self.loopback.pop().map(|frame| (NetifId::LOOPBACK, frame))
-            };
-            if received.is_some() {
-                return received;
-            }
+    pub(crate) fn receive(&mut self, source: NetifId) -> Option<Pbuf> {
+        match self.netifs.at_mut(source) {
+            Some(netif) => netif.receive(),
+            None if source == NetifId::LOOPBACK => self.loopback.pop(),
+            None => None, // it was removed
         }
-        None
     }
 
     /// Whether packets of this host wait for itself, of which no device will tell.

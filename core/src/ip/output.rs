@@ -1,5 +1,6 @@
 //! Sending: the IP header in front of a transport's packet, and the choice between loopback, the
 //! link, and fragments (which `fragment` makes).
+use core::cell::Cell;
 use core::net::Ipv4Addr;
 
 use crate::error::Error;
@@ -144,7 +145,7 @@ impl Ip {
     }
 }
 
-fn fields(
+pub(super) fn fields(
     out: &Outgoing,
     fragmentation: ipv4::Fragmentation,
     ident: u16,
@@ -168,7 +169,7 @@ fn fields(
     }
 }
 
-fn ip_checksum_by(route: &Route) -> ComputedBy {
+pub(super) fn ip_checksum_by(route: &Route) -> ComputedBy {
     match route.tx_checksums.ipv4 {
         true => ComputedBy::Device,
         false => ComputedBy::Software,
@@ -207,7 +208,16 @@ pub(super) struct Idents {
     key: Keyed,
     counters: [u16; COUNTERS],
     /// The flow of the last packet, often that of the next, and its hash.
-    last: Option<(Flow, u64)>,
+    last: Cell<Option<(Flow, u64)>>,
+}
+
+/// How the packets of a flow are numbered.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ident {
+    /// Not at all: they are never fragmented.
+    None,
+    /// From here on.
+    Flow(u64),
 }
 
 /// Source, destination, protocol.
@@ -220,22 +230,35 @@ impl Idents {
         Self {
             key,
             counters,
-            last: None,
+            last: Cell::new(None),
         }
     }
 
     /// How a packet that is short enough to be sent whole is marked, and its identification.
     fn of(&mut self, out: &Outgoing) -> (ipv4::Fragmentation, u16) {
+        let (fragmentation, ident) = self.of_flow(out);
+        (fragmentation, self.next_of(ident))
+    }
+
+    /// How packets like `out` that are short enough to be sent whole are marked, and numbered.
+    pub(super) fn of_flow(&self, out: &Outgoing) -> (ipv4::Fragmentation, Ident) {
         match out.fragmentation {
             // RFC 6864 §4.1: the identification of packets that are never fragmented says nothing;
             // here it tells nothing either.
-            Fragmentation::Forbidden => (ipv4::Fragmentation::Forbidden, 0),
-            Fragmentation::Allowed => (ipv4::Fragmentation::Allowed, self.next(out)),
+            Fragmentation::Forbidden => (ipv4::Fragmentation::Forbidden, Ident::None),
+            Fragmentation::Allowed => (ipv4::Fragmentation::Allowed, self.flow(out)),
         }
     }
 
     pub(super) fn next(&mut self, out: &Outgoing) -> u16 {
-        let hash = self.hash((out.src, out.dst, out.protocol));
+        self.next_of(self.flow(out))
+    }
+
+    /// The next number of a flow.
+    pub(super) fn next_of(&mut self, ident: Ident) -> u16 {
+        let Ident::Flow(hash) = ident else {
+            return 0;
+        };
         let which = (hash >> 32) as usize % COUNTERS;
         let Some(counter) = self.counters.get_mut(which) else {
             return hash as u16; // below COUNTERS: not reached
@@ -244,17 +267,18 @@ impl Idents {
         (hash as u16).wrapping_add(*counter)
     }
 
-    fn hash(&mut self, flow: Flow) -> u64 {
-        match self.last {
+    fn flow(&self, out: &Outgoing) -> Ident {
+        let flow = (out.src, out.dst, out.protocol);
+        Ident::Flow(match self.last.get() {
             Some((last, hash)) if last == flow => hash,
             _ => {
                 let (src, dst, protocol) = flow;
                 let parts = [&src.octets()[..], &dst.octets(), &[protocol.0]];
                 let hash = self.key.hash(&parts);
-                self.last = Some((flow, hash));
+                self.last.set(Some((flow, hash)));
                 hash
             }
-        }
+        })
     }
 }
 

@@ -105,6 +105,8 @@ pub(crate) struct Engine {
     pub(super) sends: SentStore,
     output: IndexQueue,
     events: IndexQueue,
+    /// The connection whose application is being told what there is, one after the other.
+    telling: Option<u16>,
     pub(super) secrets: Secrets,
     pub(super) cookies: SynCookies,
     pub(super) config: TcpConfig,
@@ -149,6 +151,7 @@ impl Engine {
             sends,
             output: IndexQueue::EMPTY,
             events: IndexQueue::EMPTY,
+            telling: None,
             secrets: Secrets::new(entropy),
             cookies: SynCookies::new(Keyed::new(entropy)),
             config,
@@ -339,24 +342,28 @@ impl Engine {
         }
     }
 
-    /// The next thing to tell an application.
+    /// The next thing to tell an application: all there is about one connection, then the next.
     pub(crate) fn next_event(&mut self) -> Option<(Owner, Event)> {
         loop {
-            let index = self.events.pop(self.slots, |slot| &mut slot.events)?;
-            let Some(handle) = self.handle(index) else {
+            let index = match self.telling {
+                Some(index) => index,
+                None => self.events.pop(self.slots, |slot| &mut slot.events)?,
+            };
+            self.telling = None;
+            let Some(slot) = self.slots.get_mut(usize::from(index)) else {
                 continue;
             };
-            let Some(pcb) = self.at_mut(index) else {
-                continue;
-            };
-            if pcb.attached == Attached::Orphan {
+            let pcb = &mut slot.pcb;
+            if !slot.used || pcb.attached == Attached::Orphan {
                 continue;
             }
+            let handle = TcpPcb(RawHandle {
+                slot: index,
+                generation: slot.generation,
+            });
             let owner = pcb.owner;
             if let Some(event) = take_event(pcb, handle) {
-                if pcb.has_events() {
-                    self.events.push(self.slots, index, |slot| &mut slot.events);
-                }
+                self.telling = Some(index);
                 // Taking data may have changed the window.
                 self.settle_output(index);
                 return Some((owner, event));

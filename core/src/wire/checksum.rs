@@ -44,6 +44,20 @@ impl Checksum {
         Self { sum: 0, odd: false }
     }
 
+    /// The sum over words as they are in memory; sums over words ([`Checksum::folded`]) can stand
+    /// for them.
+    pub(crate) fn of_words<const N: usize>(words: [u16; N]) -> Self {
+        Self {
+            sum: words.iter().map(|word| u64::from(*word)).sum(),
+            odd: false,
+        }
+    }
+
+    /// The sum in 16 bits, as a word in memory.
+    pub(crate) const fn folded(self) -> u16 {
+        fold(self.sum)
+    }
+
     /// Adds the bytes that follow those added so far.
     #[doc(alias = "inet_chksum_pbuf")]
     pub fn add(&mut self, bytes: &[u8]) {
@@ -230,7 +244,7 @@ fn add_rest(sum: usize, rest: &[u8]) -> u64 {
 }
 
 /// Adds the carries until 16 bits are left; zero stays zero, and nothing else becomes zero.
-const fn fold(sum: u64) -> u16 {
+pub(super) const fn fold(sum: u64) -> u16 {
     // The upper half of a number and itself with its halves swapped: the sum of the halves, with
     // the carry out of the lower ones, which is that of the upper ones, added at the end.
     let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;

@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 use zerocopy::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::checksum::{ComputedBy, sum_of_header};
+use super::checksum::{ComputedBy, fold, sum_of_header};
 use super::{Malformed, NoRoom, clip};
 
 /// The fixed part of an IPv4 header, exactly as on the wire.
@@ -350,6 +350,17 @@ impl Fields {
             .payload_len
             .checked_add(HEADER_LEN as u16)
             .ok_or(NoRoom)?;
+        let mut header = self.header(total_len);
+        if checksum_by == ComputedBy::Software {
+            let sum = sum_of_header(&zerocopy::transmute!(header));
+            header.checksum = U16::from_bytes((!sum).to_ne_bytes());
+        }
+        header.write_to_prefix(out).map_err(|_| NoRoom)
+    }
+
+    /// The header, without checksum.
+    #[inline(always)]
+    fn header(&self, total_len: u16) -> Header {
         let flags_offset = match self.fragmentation {
             Fragmentation::Allowed => 0,
             Fragmentation::Forbidden => DONT_FRAGMENT,
@@ -362,7 +373,7 @@ impl Fields {
             Ecn::Ect0 => 2,
             Ecn::Ce => 3,
         };
-        let mut header = Header {
+        Header {
             version_ihl: 0x45,
             dscp_ecn: self.dscp << 2 | ecn,
             total_len: total_len.into(),
@@ -373,12 +384,47 @@ impl Fields {
             checksum: U16::ZERO,
             src: self.src.octets(),
             dst: self.dst.octets(),
-        };
-        if checksum_by == ComputedBy::Software {
-            let sum = sum_of_header(&zerocopy::transmute!(header));
-            header.checksum = U16::from_bytes((!sum).to_ne_bytes());
         }
-        header.write_to_prefix(out).map_err(|_| NoRoom)
+    }
+}
+
+/// The headers of packets that differ in length and identification only.
+#[derive(Clone, Copy, Debug)]
+pub struct Template {
+    header: Header,
+    /// The sum over `header`, in native byte order.
+    sum: u16,
+    checksum_by: ComputedBy,
+}
+
+impl Template {
+    /// For packets with these fields, but for their length and identification.
+    pub fn new(fields: &Fields, checksum_by: ComputedBy) -> Self {
+        let blank = Fields {
+            ident: 0,
+            ..*fields
+        };
+        let header = blank.header(0);
+        Self {
+            header,
+            sum: sum_of_header(&zerocopy::transmute!(header)),
+            checksum_by,
+        }
+    }
+
+    /// Writes the header of a packet. A payload longer than [`MAX_PAYLOAD`] has no right header.
+    #[inline]
+    pub fn emit(&self, payload_len: u16, ident: u16, out: &mut [u8; HEADER_LEN]) {
+        let mut header = self.header;
+        header.total_len = payload_len.wrapping_add(HEADER_LEN as u16).into();
+        header.ident = ident.into();
+        if self.checksum_by == ComputedBy::Software {
+            let sum = u64::from(self.sum)
+                + u64::from(u16::from_ne_bytes(header.total_len.to_bytes()))
+                + u64::from(u16::from_ne_bytes(header.ident.to_bytes()));
+            header.checksum = U16::from_bytes((!fold(sum)).to_ne_bytes());
+        }
+        *out = zerocopy::transmute!(header);
     }
 }
 
