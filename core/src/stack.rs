@@ -6,12 +6,13 @@
 //! ```
 use crate::config::Config;
 use crate::handler::Handler;
-use crate::ip::{Input, Ip, IpStorage, NetifId};
+use crate::ip::{Input, Ip, IpStorage, NetifId, Received};
 use crate::pbuf::{Pbuf, Pool};
 use crate::random::Entropy;
 use crate::tcp::{self, Tcp, TcpStats, TcpStorage};
 use crate::time::{Instant, earliest};
 use crate::udp::{self, Udp, UdpStats, UdpStorage};
+use crate::wire::ipv4::Protocol;
 
 /// Received frames one turn takes from the devices at most, each of which has an equal share, and
 /// from loopback, before callbacks run and answers leave: a flood delays nobody for longer than
@@ -97,8 +98,11 @@ impl Stack {
     fn input(&mut self, handlers: &mut [&mut dyn Handler]) -> bool {
         let mut more = false;
         let interfaces = self.ip.netifs.limit();
+        let share = match interfaces {
+            0 | 1 => FRAMES_PER_TURN,
+            n => (FRAMES_PER_TURN / n).max(1),
+        };
         for place in 0..interfaces {
-            let share = (FRAMES_PER_TURN / interfaces).max(1);
             let id = NetifId(place as u8); // at most 255 of them
             more |= self.input_from(id, share, handlers);
         }
@@ -126,16 +130,34 @@ impl Stack {
 
     #[inline]
     fn take(&mut self, source: NetifId, frame: Pbuf, handlers: &mut [&mut dyn Handler]) {
+        let Some(straight) = self.ip.plain(source, &frame) else {
+            return self.take_any(source, frame, handlers);
+        };
+        let Some(packet) = self.ip.open(source, &straight, frame) else {
+            return; // `plain` has seen that it can be: not reached
+        };
+        if straight.protocol() == Protocol::TCP {
+            self.tcp.input(&mut self.ip, self.now, packet);
+        } else {
+            self.take_udp(packet, handlers);
+        }
+    }
+
+    /// Apart from [`Stack::take`], so that the straight way needs little stack.
+    #[inline(never)]
+    fn take_any(&mut self, source: NetifId, frame: Pbuf, handlers: &mut [&mut dyn Handler]) {
         match self.ip.input(self.now, source, frame) {
             None => {}
             Some(Input::Tcp(packet)) => self.tcp.input(&mut self.ip, self.now, packet),
-            Some(Input::Udp(packet)) => {
-                if let Some(delivery) = self.udp.input(&mut self.ip, self.now, packet) {
-                    self.deliver_udp(delivery, handlers);
-                }
-            }
+            Some(Input::Udp(packet)) => self.take_udp(packet, handlers),
             Some(Input::TcpError(error)) => self.tcp.icmp_error(&error),
             Some(Input::UdpError(error)) => self.udp.icmp_error(&error),
+        }
+    }
+
+    fn take_udp(&mut self, packet: Received, handlers: &mut [&mut dyn Handler]) {
+        if let Some(delivery) = self.udp.input(&mut self.ip, self.now, packet) {
+            self.deliver_udp(delivery, handlers);
         }
     }
 

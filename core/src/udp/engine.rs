@@ -251,28 +251,23 @@ impl Engine {
         // What waits for a closed endpoint was removed with it: this one exists.
         let slot = self.slots.get_mut(usize::from(waiting.endpoint))?;
         slot.pcb.queued = slot.pcb.queued.saturating_sub(1);
-        self.delivery(waiting)
+        self.delivery(waiting.endpoint, waiting.into_datagram())
     }
 
-    /// What can be delivered at once: nothing that came before it waits. Else it has to wait, too.
+    /// A datagram for the owner of its endpoint.
     #[inline]
-    pub(super) fn deliver(&mut self, waiting: Waiting) -> Option<Delivery> {
-        if !self.queue.is_empty() {
-            self.enqueue(waiting);
-            return None;
-        }
-        count(&mut self.stats.datagrams_received);
-        self.delivery(waiting)
-    }
-
-    #[inline]
-    fn delivery(&self, waiting: Waiting) -> Option<Delivery> {
-        let slot = self.slots.get(usize::from(waiting.endpoint))?;
+    pub(super) fn delivery(&self, endpoint: u16, datagram: Datagram) -> Option<Delivery> {
+        let slot = self.slots.get(usize::from(endpoint))?;
         Some(Delivery {
             owner: slot.pcb.owner,
-            pcb: slot.handle(waiting.endpoint),
-            datagram: waiting.into_datagram(),
+            pcb: slot.handle(endpoint),
+            datagram,
         })
+    }
+
+    /// Whether some datagram waits.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     /// The next error to report.

@@ -8,6 +8,7 @@ use crate::wire::Checksum;
 use crate::wire::ipv4::Protocol;
 use crate::wire::udp;
 
+use super::Datagram;
 use super::engine::{Delivery, Engine, LastMatch, Pcb};
 use super::queue::Waiting;
 use super::stats::count;
@@ -59,7 +60,7 @@ impl Engine {
         }
         match received.to {
             Destination::Unicast => match self.best_match(from, to) {
-                Some(endpoint) => self.deliver(waiting(endpoint, received, from, to)),
+                Some(endpoint) => self.deliver(endpoint, received, from, to),
                 None => {
                     count(&mut self.stats.no_ports);
                     // RFC 1122 §4.1.3.1: SHOULD send port unreachable.
@@ -143,6 +144,31 @@ impl Engine {
         }
     }
 
+    /// What can be delivered at once: nothing that came before it waits. Else it has to wait, too.
+    #[inline]
+    fn deliver(
+        &mut self,
+        endpoint: u16,
+        mut received: Received,
+        from: SocketAddrV4,
+        to: SocketAddrV4,
+    ) -> Option<Delivery> {
+        if self.has_waiting() {
+            self.enqueue(waiting(endpoint, received, from, to));
+            return None;
+        }
+        count(&mut self.stats.datagrams_received);
+        received.payload.advance(udp::HEADER_LEN);
+        let datagram = Datagram {
+            data: received.payload,
+            from: from.into(),
+            to: to.into(),
+            netif: received.netif,
+            tos: received.tos,
+        };
+        self.delivery(endpoint, datagram)
+    }
+
     /// The first endpoint from number `first` on that matches.
     fn next_match(&self, first: u16, from: SocketAddrV4, to: SocketAddrV4) -> Option<u16> {
         self.pcbs()
@@ -153,7 +179,6 @@ impl Engine {
 }
 
 /// The datagram for one endpoint, without its header.
-#[inline]
 fn waiting(endpoint: u16, received: Received, from: SocketAddrV4, to: SocketAddrV4) -> Waiting {
     let mut data = received.payload;
     data.advance(udp::HEADER_LEN);
