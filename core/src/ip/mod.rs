@@ -2,10 +2,12 @@
 //! nothing is forwarded.
 //!
 //! `input` checks what arrives, `reassembly` puts fragments together, `icmp` and `icmp_error`
-//! answer; `route` chooses ways out, `output`, `template` and `fragment` send. Frames and neighbours are in
+//! answer; `route` chooses ways out, `head` makes the headers for them, `output` and
+//! `fragment` send. Frames and neighbours are in
 //! [`netif`](crate::netif), the public calls on interfaces and routes in `calls`.
 mod calls;
 mod fragment;
+mod head;
 mod icmp;
 mod icmp_error;
 mod input;
@@ -15,7 +17,6 @@ mod reassembly;
 mod route;
 pub(crate) mod stats;
 mod subnet;
-mod template;
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -35,8 +36,8 @@ pub use route::RouteSlot;
 pub use stats::{ArpStats, IcmpStats, IpStats};
 pub use subnet::Subnet;
 
+pub(crate) use head::{HEADROOM, Head};
 pub(crate) use route::Route;
-pub(crate) use template::Template;
 
 use limit::Bucket;
 use output::Idents;
@@ -71,7 +72,7 @@ pub(crate) enum Fragmentation {
 }
 
 /// What IP needs to know of a packet to send.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outgoing {
     pub(crate) src: Ipv4Addr,
     pub(crate) dst: Ipv4Addr,
@@ -161,11 +162,14 @@ pub(crate) struct Ip {
     pub(crate) netifs: Netifs,
     pub(crate) neighbors: Neighbors,
     pub(crate) routes: route::Routes,
-    /// Counts the changes of interfaces, addresses and routes: what was found out about a way holds
-    /// as long as this stays the same.
-    ways: u32,
     /// The way last found.
     last_way: route::LastWay,
+    /// The headers last made.
+    last_head: Option<output::LastHead>,
+    /// Counts the changes of ways.
+    ways_generation: u32,
+    /// When [`Ip::generation`] changes although nothing has.
+    renewal: Instant,
     /// The interface and source of the last packet that [`Ip::input`] found not to be a martian;
     /// to be forgotten whenever interfaces or addresses change.
     last_source: Option<(NetifId, Ipv4Addr)>,
@@ -199,8 +203,10 @@ impl Ip {
                 config.neighbor_queue,
             ),
             routes: route::Routes::new(storage.routes),
-            ways: 0,
             last_way: route::LastWay::default(),
+            last_head: None,
+            ways_generation: 0,
+            renewal: Instant::ZERO,
             last_source: None,
             loopback: Loopback::new(storage.loopback),
             reassembly: Reassembly::new(
@@ -244,7 +250,7 @@ impl Ip {
     /// A buffer for a transport's header of `len` bytes, with room for those of IP and the link
     /// in front.
     pub(crate) fn transport_header(&self, len: usize) -> Result<Pbuf, NoBufs> {
-        Pbuf::alloc(self.header_pool, output::HEADROOM, len)
+        Pbuf::alloc(self.header_pool, HEADROOM, len)
     }
 
     /// Whether an interface would take a packet now.

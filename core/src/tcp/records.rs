@@ -65,7 +65,7 @@ impl Pcb {
     /// `plan`, which ends at `end`, was sent.
     pub(super) fn record(
         &mut self,
-        plan: Plan,
+        plan: &Plan,
         end: SeqNum,
         now: Instant,
         config: &TcpConfig,
@@ -203,7 +203,7 @@ impl Pcb {
 
     pub(super) fn record(
         &mut self,
-        _: Plan,
+        _: &Plan,
         _: SeqNum,
         _: Instant,
         _: &TcpConfig,

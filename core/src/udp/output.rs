@@ -84,6 +84,11 @@ impl Engine {
         match sent {
             Ok(()) => {
                 count(&mut self.stats.datagrams_sent);
+                if from.is_none() && route.to == Destination::Unicast {
+                    let head = ip.head_at_hand(now, &route, &out).ok();
+                    self.template =
+                        head.map(|head| Template::new(pcb, fields.src_port, &out, head));
+                }
                 Ok(())
             }
             Err(error) => {
@@ -103,8 +108,7 @@ impl Engine {
     ) -> Result<Envelope, Error> {
         let current = self.pcb(pcb)?;
         let to = to.ok_or(Error::NotConnected)?;
-        let last_way = current.last_way(ip, from, to);
-        let (route, dst) = match last_way {
+        let (route, dst) = match current.last_way(ip, from, to) {
             Some(found) => found,
             None => current.find_way(ip, from, to)?,
         };
@@ -117,10 +121,6 @@ impl Engine {
             0 => self.bound(pcb)?.port(),
             port => port,
         };
-        // The second one there in a row: there may be more.
-        if last_way.is_some() {
-            self.template = Template::new(ip, pcb, src_port, &route, &out);
-        }
         if !ip.can_transmit(route.netif) {
             return Err(Error::NoMemory);
         }

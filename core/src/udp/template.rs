@@ -1,13 +1,13 @@
-//! The straight way of most datagrams: from the endpoint that sent last to the host it sent to. All
-//! their headers were prepared then, and what could be wrong with them was found out.
+//! The straight way of most datagrams: from the endpoint that sent last to the host it sent to. What
+//! could be wrong with them was found out then, and the headers in front of theirs are known.
 use core::net::{Ipv4Addr, SocketAddr};
 
 use crate::handle::UdpPcb;
-use crate::ip::{self, Ip, Outgoing, Route};
+use crate::ip::{Fragmentation, Head, Ip, Outgoing};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::Checksum;
-use crate::wire::checksum::ComputedBy;
+use crate::wire::ipv4::Protocol;
 use crate::wire::udp::{self, Fields, HEADER_LEN};
 
 use super::SendError;
@@ -18,38 +18,28 @@ use super::stats::count;
 #[derive(Debug)]
 pub(super) struct Template {
     pcb: UdpPcb,
+    src: Ipv4Addr,
     dst: Ipv4Addr,
     src_port: u16,
-    checksum_by: ComputedBy,
     /// The sum over addresses, protocol and source port.
     sum: u16,
-    ip: ip::Template,
+    head: Head,
 }
 
 impl Template {
-    /// For datagrams from `src_port` of an endpoint like `out`, along `route`; `None` if they
-    /// cannot take the straight way.
-    pub(super) fn new(
-        ip: &Ip,
-        pcb: UdpPcb,
-        src_port: u16,
-        route: &Route,
-        out: &Outgoing,
-    ) -> Option<Self> {
+    /// For datagrams from `src_port` of an endpoint, which have `head` in front.
+    pub(super) fn new(pcb: UdpPcb, src_port: u16, out: &Outgoing, head: Head) -> Self {
         let mut sum = Checksum::new();
-        sum.pseudo_header(out.src, out.dst, out.protocol, 0);
+        sum.pseudo_header(out.src, out.dst, Protocol::UDP, 0);
         sum.add_u16(src_port);
-        Some(Self {
+        Self {
             pcb,
+            src: out.src,
             dst: out.dst,
             src_port,
-            checksum_by: match route.tx_checksums.udp {
-                true => ComputedBy::Device,
-                false => ComputedBy::Software,
-            },
             sum: sum.folded(),
-            ip: ip.template(route, out)?,
-        })
+            head,
+        }
     }
 
     /// The header of a datagram to this port. `None`: its length does not fit 16 bits.
@@ -63,11 +53,10 @@ impl Template {
         };
         let mut header = [0; HEADER_LEN];
         fields.emit(&mut header).ok()?;
-        if self.checksum_by == ComputedBy::Software {
+        if !self.head.tx_checksums.udp {
             // The length is in the pseudo header, too.
-            let len = payload_len.wrapping_add(HEADER_LEN as u16);
-            let mut sum =
-                Checksum::of_words([self.sum, dst_port.to_be(), len.to_be(), len.to_be()]);
+            let len = payload_len.wrapping_add(HEADER_LEN as u16).to_be();
+            let mut sum = Checksum::of_words([self.sum, dst_port.to_be(), len, len]);
             data.parts().for_each(|part| sum.add(part));
             udp::set_checksum(&mut header, sum.finish_udp()).ok()?;
         }
@@ -84,20 +73,35 @@ impl Engine {
         ip: &mut Ip,
         now: Instant,
         pcb: UdpPcb,
-        data: Pbuf,
+        mut data: Pbuf,
         to: SocketAddr,
     ) -> Result<Result<(), SendError>, Pbuf> {
         let (Some(template), SocketAddr::V4(to)) = (&self.template, to) else {
             return Err(data);
         };
-        if template.pcb != pcb || template.dst != *to.ip() || to.port() == 0 {
+        let Template { src, dst, head, .. } = template;
+        let len = data.tot_len().saturating_add(HEADER_LEN);
+        let current = head.is_current(ip.generation(now)) && head.fits(len);
+        if !current || template.pcb != pcb || dst != to.ip() || to.port() == 0 {
             return Err(data);
         }
-        let len = data.tot_len();
-        let Some(header) = template.header(to.port(), &data, len) else {
+        if !ip.can_transmit(head.netif()) {
+            return Err(data);
+        }
+        let Some(header) = template.header(to.port(), &data, len - HEADER_LEN) else {
             return Err(data);
         };
-        let sent = ip.send_like(now, &template.ip, &header, data, len)?;
+        // None: no room, or not ours alone.
+        let Some(room) = data.add_header(head.len() + HEADER_LEN) else {
+            return Err(data);
+        };
+        let mark = ip.mark(Fragmentation::Allowed, (*src, *dst, Protocol::UDP));
+        // Not longer than the MTU, which is 16 bits.
+        let rest = head.write(room, len as u16, mark);
+        if let Some(rest) = rest.and_then(|rest| rest.first_chunk_mut()) {
+            *rest = header;
+        }
+        let sent = ip.send_headed(head, data, head.len() + len);
         count(match sent {
             Ok(()) => &mut self.stats.datagrams_sent,
             Err(_) => &mut self.stats.send_errors,

@@ -30,6 +30,16 @@ pub struct Timestamps {
     pub echo: u32,
 }
 
+impl Timestamps {
+    /// As [`Options::emit`] writes them if there is no other option.
+    pub(crate) const fn bytes(self) -> [u8; 12] {
+        let [a, b, c, d] = self.value.to_be_bytes();
+        let [e, f, g, h] = self.echo.to_be_bytes();
+        let (nop, kind) = (kind::NOP, kind::TIMESTAMPS);
+        [nop, nop, kind, 10, a, b, c, d, e, f, g, h]
+    }
+}
+
 /// Received data beyond the acknowledgement: `left` up to, not including, `right`
 /// ([RFC 2018 §3](https://www.rfc-editor.org/rfc/rfc2018#section-3)). Not yet validated: a
 /// received one may be empty, reversed or outside of what was sent.

@@ -165,7 +165,7 @@ impl Host {
                     let Some(plan) = pcb.plan() else { break };
                     let mss = pcb.effective_mss();
                     pcb.rcv.advertise(mss);
-                    pcb.sent(plan, cx.now, cx.config, cx.sends);
+                    pcb.sent(&plan, &mut cx);
                 }
                 pcb.after_output(cx.now, cx.config);
             }

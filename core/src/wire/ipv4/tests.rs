@@ -306,19 +306,17 @@ proptest! {
     #[test]
     fn a_template_writes_what_the_fields_do(
         (src, dst, ttl, dscp) in any::<(u32, u32, u8, u8)>(),
-        fragmentation in fragmentation(),
-        (first, ident) in any::<(u16, u16)>(),
-        lens in proptest::collection::vec(0..=MAX_PAYLOAD, 1..5),
+        marks in proptest::collection::vec((any::<u16>(), fragmentation(), 0..=MAX_PAYLOAD), 1..5),
         by in prop_oneof![Just(ComputedBy::Software), Just(ComputedBy::Device)],
     ) {
         let (src, dst) = (Ipv4Addr::from(src), Ipv4Addr::from(dst));
-        let mut fields = Fields { src, dst, ttl, dscp, fragmentation, ident: first, ..FIELDS };
-        let template = Template::new(&fields, by);
-        for (n, payload_len) in (0..).zip(lens) {
-            (fields.ident, fields.payload_len) = (ident.wrapping_add(n), payload_len);
+        let flow = Fields { src, dst, ttl, dscp, ..FIELDS };
+        let template = flow.template(by);
+        for (ident, fragmentation, payload_len) in marks {
+            let fields = Fields { ident, fragmentation, payload_len, ..flow };
             let (mut expected, mut out) = ([0; HEADER_LEN], [0xff; HEADER_LEN]);
             fields.emit(&mut expected, by).expect("room");
-            template.emit(payload_len, fields.ident, &mut out);
+            template.write(&mut out, payload_len, Mark { ident, fragmentation, ecn: fields.ecn });
             prop_assert_eq!(out, expected);
         }
     }
