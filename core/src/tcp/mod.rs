@@ -6,6 +6,8 @@ mod ack;
 mod arrive;
 mod autotune;
 mod calls;
+#[cfg(feature = "sack")]
+mod calm;
 mod conclude;
 mod congestion;
 mod data;

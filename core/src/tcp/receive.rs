@@ -129,7 +129,11 @@ impl Receiver {
         // Bounded by the window.
         let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
         self.nxt += len;
-        join(&mut self.queue, data);
+        if self.queue.is_empty() {
+            self.queue = core::mem::take(data);
+        } else {
+            join(&mut self.queue, data);
+        }
         len
     }
 

@@ -23,8 +23,8 @@ pub(crate) struct Arrived {
     /// As on the wire, not scaled.
     pub(crate) window: u16,
     pub(crate) options: Options,
-    /// The data; may be shorter than it was when trimmed to the window.
-    pub(crate) payload: Pbuf,
+    /// The data, until somebody takes it; may be shorter than it was when trimmed to the window.
+    pub(crate) payload: Option<Pbuf>,
     pub(crate) len: u32,
     /// The IP header's type of service, with the congestion marks.
     pub(crate) tos: u8,
@@ -71,7 +71,7 @@ impl Arrived {
             flags,
             window,
             options,
-            payload,
+            payload: Some(payload),
             len: u32::try_from(len).map_err(|_| Unfit::Malformed)?,
             tos,
         })
@@ -110,7 +110,9 @@ impl Arrived {
             cut -= 1;
         }
         let cut = cut.min(self.len);
-        self.payload.advance(cut as usize);
+        if let Some(payload) = &mut self.payload {
+            payload.advance(cut as usize);
+        }
         self.len -= cut;
         self.seq = start;
     }
@@ -121,7 +123,9 @@ impl Arrived {
         let behind = (self.seq + self.len).after(end);
         if behind {
             self.len = end.since(self.seq).min(self.len);
-            self.payload.truncate(self.len as usize);
+            if let Some(payload) = &mut self.payload {
+                payload.truncate(self.len as usize);
+            }
             self.flags = self.flags.without(Flags::FIN);
         }
         behind

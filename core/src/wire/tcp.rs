@@ -316,7 +316,7 @@ impl SeqNum {
     /// `self <= other`.
     #[doc(alias = "TCP_SEQ_LEQ")]
     pub const fn before_eq(self, other: Self) -> bool {
-        self.0 == other.0 || self.before(other)
+        self.distance(other) <= 0
     }
 
     /// `self >= other`.

@@ -55,7 +55,7 @@ pub struct SackBlock {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SackBlocks {
     blocks: [SackBlock; Self::MAX],
-    len: usize,
+    len: u8,
 }
 
 impl SackBlocks {
@@ -64,14 +64,14 @@ impl SackBlocks {
 
     /// Appends a block; `None` if there are four already.
     pub fn push(&mut self, block: SackBlock) -> Option<()> {
-        *self.blocks.get_mut(self.len)? = block;
+        *self.blocks.get_mut(usize::from(self.len))? = block;
         self.len += 1;
         Some(())
     }
 
     /// The blocks.
     pub fn as_slice(&self) -> &[SackBlock] {
-        self.blocks.get(..self.len).unwrap_or_default()
+        self.blocks.get(..usize::from(self.len)).unwrap_or_default()
     }
 
     /// Whether there is none.
@@ -120,6 +120,9 @@ impl Options {
     /// first counts; unknown ones are skipped (RFC 9293 §3.1, MUST-6).
     pub fn parse(mut bytes: &[u8]) -> Self {
         let mut options = Self::default();
+        if bytes.is_empty() {
+            return options;
+        }
         loop {
             // RFC 9293 §3.2: end and no-operation are single bytes, all others carry their length
             // (MUST-7: be prepared for an illegal one).
