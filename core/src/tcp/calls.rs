@@ -334,8 +334,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let index = self.index(handle)?;
         let pcb = self.pcb_mut(handle)?;
-        let unread =
-            pcb.rcv.unread > 0 || !pcb.rcv.queue.is_empty() || pcb.rcv.runs != super::list::NONE;
+        let unread = pcb.rcv.unread > 0 || !pcb.rcv.queue.is_empty() || !pcb.rcv.runs.is_empty();
         let over = pcb.life != Life::Alive;
         self.release_backlog(index);
         if over {

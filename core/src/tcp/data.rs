@@ -51,11 +51,7 @@ impl Pcb {
         };
         let end = seq + segment.len;
         // RFC 2883 §4.2: the part that is stored already.
-        let known = cx
-            .runs
-            .ranges(self.rcv.runs)
-            .map(|(left, right)| (left.max(seq), right.min(end)))
-            .find(|(left, right)| left.before(*right));
+        let known = cx.runs.overlap(&self.rcv.runs, seq, end);
         if let Some((left, right)) = known {
             self.rcv.arrived_twice(left, right);
         }
@@ -66,7 +62,6 @@ impl Pcb {
             super::out_of_order::Stored::Kept => cx.stats.out_of_order += 1,
             super::out_of_order::Stored::Dropped => cx.stats.out_of_order_dropped += 1,
         }
-        self.rcv.newest_run = seq;
         // RFC 5681 §4.2: at once, to tell the sender which segment is missing.
         self.rcv.acknowledge(AckDue::Now);
     }
@@ -77,7 +72,7 @@ impl Pcb {
         if segment.len > 0 {
             self.take_next(segment, cx);
         }
-        let had_gap = self.rcv.runs != super::list::NONE;
+        let had_gap = !self.rcv.runs.is_empty();
         while had_gap && !fin {
             let Some((mut data, last)) = cx.runs.take_ready(&mut self.rcv.runs, self.rcv.nxt)
             else {

@@ -6,7 +6,6 @@ use crate::wire::tcp::{Flags, SeqNum};
 
 use super::State;
 use super::input::Context;
-use super::list::NONE;
 use super::pcb::{Attached, Pcb};
 use super::receive::PeerFin;
 use super::segment::Arrived;
@@ -26,7 +25,7 @@ impl Pcb {
             && ack.after_eq(self.snd.una)
             && ack.before_eq(self.snd.nxt)
             // Data has a reader, and a place right behind the last.
-            && self.rcv.runs == NONE
+            && self.rcv.runs.is_empty()
             && self.rcv.fin == PeerFin::Open
             && self.attached == Attached::Yes
             && !self.read_shut

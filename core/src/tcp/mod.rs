@@ -14,6 +14,7 @@ mod data;
 #[cfg(feature = "bbr")]
 mod delivery_rate;
 mod demux;
+mod due;
 mod ecn;
 mod engine;
 mod expire;

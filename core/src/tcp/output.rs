@@ -219,11 +219,11 @@ impl Pcb {
 
     /// Payload bytes of a segment sent now: less while SACK blocks ride along.
     fn segment_room(&self) -> u32 {
-        let blocks = match self.rcv.runs {
+        let blocks = match self.rcv.runs.is_empty() {
             _ if !self.negotiated.sack => 0,
-            super::list::NONE if self.rcv.duplicate.is_none() => 0,
-            super::list::NONE => 12,
-            _ => 36,
+            true if self.rcv.duplicate.is_none() => 0,
+            true => 12,
+            false => 36,
         };
         self.effective_mss().saturating_sub(blocks).max(1)
     }

@@ -270,21 +270,15 @@ impl Pcb {
             // RFC 2883 §4: before the blocks of RFC 2018.
             let _ = options.sack.push(duplicate);
         }
-        if self.rcv.runs != super::list::NONE {
+        if !self.rcv.runs.is_empty() {
             // RFC 2018 §4: the block of the segment that arrived last comes first.
-            let newest = self.rcv.newest_run;
-            let holds = |&(left, right): &(SeqNum, SeqNum)| {
-                newest.after_eq(left) && newest.before_eq(right)
-            };
-            let ranges = || {
-                runs.ranges(self.rcv.runs)
-                    .filter(|(left, right)| left != right)
-            };
-            for (left, right) in ranges()
-                .filter(holds)
-                .take(1)
-                .chain(ranges().filter(|range| !holds(range)))
-            {
+            let newest = runs.newest_range(&self.rcv.runs);
+            let others = runs
+                .ranges(&self.rcv.runs)
+                .filter(|range| Some(*range) != newest);
+            // A FIN alone takes no room in the stream.
+            let blocks = newest.into_iter().chain(others);
+            for (left, right) in blocks.filter(|(left, right)| left != right) {
                 if options.sack.push(SackBlock { left, right }).is_none() {
                     break;
                 }
@@ -300,7 +294,7 @@ impl Pcb {
         now: Instant,
         room: &'a mut [u8; MAX_LEN],
     ) -> &'a [u8] {
-        let plain = self.rcv.duplicate.is_none() && self.rcv.runs == super::list::NONE;
+        let plain = self.rcv.duplicate.is_none() && self.rcv.runs.is_empty();
         let len = match self.timestamps(now) {
             None if plain => 0,
             Some(timestamps) if plain => {

@@ -65,7 +65,7 @@ impl Engine {
         let turn = pcb.burst(ip, &mut cx);
         pcb.after_output(now, cx.config);
         let lowered = pcb.timers.take_lowered();
-        self.lower_deadline(lowered);
+        self.lower_deadline(index, lowered);
         turn
     }
 
