@@ -97,7 +97,7 @@ impl Ip {
             return None;
         }
         if self.last_source != Some((id, plain.src)) {
-            if self.is_martian(id, plain.src, plain.dst) {
+            if self.is_martian(plain.src, plain.dst) {
                 return None;
             }
             self.last_source = Some((id, plain.src));
@@ -187,8 +187,7 @@ impl Ip {
         }
         let head = Head::of(&parsed);
         let total_len = parsed.total_len();
-        if arrival.netif != NetifId::LOOPBACK && self.is_martian(arrival.netif, head.src, head.dst)
-        {
+        if arrival.netif != NetifId::LOOPBACK && self.is_martian(head.src, head.dst) {
             count(&mut self.stats.in_martians);
             return None;
         }
@@ -210,14 +209,13 @@ impl Ip {
 
     /// Whether a packet from the wire has a source that no host there can have, or a destination
     /// that never leaves a host.
-    fn is_martian(&self, netif: NetifId, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
-        let subnet = self.netifs.at(netif).and_then(|netif| netif.subnet);
+    fn is_martian(&self, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
         // RFC 1122 §3.2.1.3, RFC 1812 §5.3.7.
         !is_unicast(src)
             || src.is_loopback()
             || dst.is_loopback()
             || self.owner_of(src).is_some()
-            || subnet.is_some_and(|subnet| subnet.is_broadcast(src))
+            || self.is_broadcast(src)
     }
 
     /// To whom `dst` is addressed when it arrives at `netif`; `None` if not to this host.

@@ -188,7 +188,8 @@ impl Engine {
             .get_mut(usize::from(free))
             .ok_or(Error::NoMemory)?;
         slot.used = true;
-        // In two steps, so that it is copied from a constant and not made on the stack first.
+        // In two steps, so that it is copied from a constant and not made on the stack first. What
+        // was here has no queues any more: nothing of it has to be dropped.
         slot.pcb = Pcb::UNUSED;
         slot.pcb.owner = owner;
         slot.pcb.rtt = Rtt::new(&self.config);
@@ -226,8 +227,10 @@ impl Engine {
         slot.generation = next_generation(slot.generation);
         slot.used = false;
         slot.bound = Bound::No;
-        // Drops the queues. The links stay: the lists skip what is not used any more.
-        slot.pcb = Pcb::UNUSED;
+        // The rest stays until the block is taken again, the links beyond that: the lists skip what
+        // is not used any more.
+        slot.pcb.snd.queue.clear();
+        slot.pcb.rcv.queue.clear();
         self.due.set(self.slots, index, Instant::MAX);
     }
 
@@ -410,6 +413,13 @@ impl Engine {
     pub(crate) fn expire(&mut self, ip: &mut Ip, now: Instant) {
         self.time_waits.expire(now);
         self.expire_half_open(ip, now);
+        if self.due.first(self.slots).0 <= now {
+            self.expire_connections(ip, now);
+        }
+    }
+
+    #[inline(never)]
+    fn expire_connections(&mut self, ip: &mut Ip, now: Instant) {
         // Each once: what its own expiry makes due again waits for the next turn.
         for _ in 0..self.slots.len() {
             let (at, index) = self.due.first(self.slots);

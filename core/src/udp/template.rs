@@ -43,7 +43,7 @@ impl Template {
     }
 
     /// The header of a datagram to this port. `None`: its length does not fit 16 bits.
-    #[inline]
+    #[inline(always)]
     fn header(&self, dst_port: u16, data: &Pbuf, data_len: usize) -> Option<[u8; HEADER_LEN]> {
         let payload_len = u16::try_from(data_len).ok()?;
         let fields = Fields {

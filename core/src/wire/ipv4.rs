@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 use zerocopy::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::checksum::{ComputedBy, sum_of_header};
+use super::checksum::{ComputedBy, fold, sum_of_header};
 use super::{Malformed, NoRoom, clip};
 
 /// The fixed part of an IPv4 header, exactly as on the wire.
@@ -362,20 +362,26 @@ impl Fields {
     /// The header of packets like this one, whatever their identification, fragmentation and
     /// length.
     pub fn template(&self, checksum_by: ComputedBy) -> Template {
+        let header = Header {
+            version_ihl: 0x45,
+            dscp_ecn: self.dscp << 2 | self.ecn.bits(),
+            total_len: U16::ZERO,
+            ident: U16::ZERO,
+            flags_offset: U16::ZERO,
+            ttl: self.ttl,
+            protocol: self.protocol.0,
+            checksum: U16::ZERO,
+            src: self.src.octets(),
+            dst: self.dst.octets(),
+        };
+        let same = Header {
+            dscp_ecn: 0,
+            ..header
+        };
         Template {
+            header,
+            sum: sum_of_header(&zerocopy::transmute!(same)),
             checksum_by,
-            header: Header {
-                version_ihl: 0x45,
-                dscp_ecn: self.dscp << 2 | self.ecn.bits(),
-                total_len: U16::ZERO,
-                ident: U16::ZERO,
-                flags_offset: U16::ZERO,
-                ttl: self.ttl,
-                protocol: self.protocol.0,
-                checksum: U16::ZERO,
-                src: self.src.octets(),
-                dst: self.dst.octets(),
-            },
         }
     }
 }
@@ -384,6 +390,8 @@ impl Fields {
 #[derive(Clone, Copy, Debug)]
 pub struct Template {
     header: Header,
+    /// The sum over what is the same in all packets of the flow, as a word in memory.
+    sum: u16,
     checksum_by: ComputedBy,
 }
 
@@ -413,6 +421,7 @@ impl Template {
             src: [0; 4],
             dst: [0; 4],
         },
+        sum: 0,
         checksum_by: ComputedBy::Device,
     };
 
@@ -426,7 +435,14 @@ impl Template {
         header.flags_offset = mark.fragmentation.bits().into();
         header.dscp_ecn |= mark.ecn.bits();
         if self.checksum_by == ComputedBy::Software {
-            let sum = sum_of_header(&zerocopy::transmute!(header));
+            let words = [
+                [0, header.dscp_ecn],
+                header.total_len.to_bytes(),
+                header.ident.to_bytes(),
+                header.flags_offset.to_bytes(),
+            ];
+            let sum = words.map(|word| u64::from(u16::from_ne_bytes(word)));
+            let sum = fold(u64::from(self.sum) + sum.iter().sum::<u64>());
             header.checksum = U16::from_bytes((!sum).to_ne_bytes());
         }
         *out = zerocopy::transmute!(header);
