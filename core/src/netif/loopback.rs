@@ -58,6 +58,9 @@ impl Loopback {
     }
 
     pub(crate) fn pop(&mut self) -> Option<Pbuf> {
+        if self.is_empty() {
+            return None;
+        }
         let packet = self.slots.get_mut(self.first)?.0.take()?;
         self.first = (self.first + 1) % self.slots.len();
         self.len -= 1;
