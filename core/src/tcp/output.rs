@@ -347,6 +347,7 @@ impl Pcb {
             self.force = Force::No;
         }
         self.settle_pacing();
+        self.settle_tail_probe(now);
         if self.rcv.ack == AckDue::Delayed && !self.timers.is_running(Timer::DelayedAck) {
             self.timers
                 .start(Timer::DelayedAck, now, config.delayed_ack);

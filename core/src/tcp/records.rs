@@ -98,7 +98,14 @@ impl Pcb {
             self.timers.start_at(Timer::Retransmit, deadline);
         }
         // RFC 8985 §7.2: after each transmission of new data.
-        self.schedule_tail_probe(now);
+        self.selective.tail_moved = true;
+    }
+
+    /// After output, and so after whatever else was done: when to probe for a lost tail.
+    pub(super) fn settle_tail_probe(&mut self, now: Instant) {
+        if core::mem::take(&mut self.selective.tail_moved) {
+            self.schedule_tail_probe(now);
+        }
     }
 
     /// The last segment in flight.
@@ -203,6 +210,8 @@ impl Pcb {
     pub(super) fn stop_records(&mut self, _: &mut SentStore) {}
 
     pub(super) fn refresh_records(&mut self, _: &SentStore) {}
+
+    pub(super) fn settle_tail_probe(&mut self, _: Instant) {}
 
     pub(super) fn record(&mut self, _: &Plan, _: SeqNum, _: Instant, _: &mut SentStore) {}
 }
