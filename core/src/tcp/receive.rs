@@ -22,8 +22,8 @@ const FEW_PARTS: usize = 8;
 pub(crate) fn join(queue: &mut Chain, data: &mut Chain) {
     loop {
         let part = data.front().len();
-        let sparse = queue.parts() > FEW_PARTS && queue.len() / SPARSE_BELOW < queue.parts();
-        if part == 0 || part > queue.tail_room() || (part > COMPACT_BELOW && !sparse) {
+        let sparse = || queue.parts() > FEW_PARTS && queue.len() / SPARSE_BELOW < queue.parts();
+        if part == 0 || (part > COMPACT_BELOW && !sparse()) || part > queue.tail_room() {
             break;
         }
         // A whole part comes off without a new descriptor; should it not, it stays linked.
@@ -149,15 +149,16 @@ impl Receiver {
     /// Chooses the window to advertise with segments of up to `mss` bytes, moves the edge, and
     /// returns the value for the header.
     pub(crate) fn advertise(&mut self, mss: u32) -> u16 {
-        let space = self.space();
-        let window = self.window();
+        let (space, mut window) = (self.space(), self.window());
         // RFC 9293 §3.8.6.2.2: the edge moves only by a substantial step, to avoid the silly
         // window syndrome; and it never goes back (§3.8.6).
-        let step = mss.min(self.limit / 2).max(1);
-        if space >= window.saturating_add(step) || (space > window && window >= step) {
-            self.edge = self.nxt + space;
+        if space > window {
+            let step = mss.min(self.limit / 2).max(1);
+            if window >= step || space - window >= step {
+                self.edge = self.nxt + space;
+                window = space;
+            }
         }
-        let window = self.window();
         // RFC 7323 §2.3: rounded down; what the rounding hides is accepted all the same.
         u16::try_from(window >> self.shift).unwrap_or(u16::MAX)
     }
