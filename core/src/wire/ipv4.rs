@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 use zerocopy::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::checksum::{ComputedBy, checksum, sum_of_header};
+use super::checksum::{ComputedBy, checksum, fold, sum_of_header};
 use super::{Malformed, NoRoom, clip};
 
 /// The fixed part of an IPv4 header, exactly as on the wire.
@@ -392,20 +392,22 @@ impl Fields {
     /// The header of packets like this one, whatever their identification, fragmentation and
     /// length.
     pub fn template(&self, checksum_by: ComputedBy) -> Template {
+        let header = Header {
+            version_ihl: 0x45,
+            dscp_ecn: self.dscp << 2 | self.ecn.bits(),
+            total_len: U16::ZERO,
+            ident: U16::ZERO,
+            flags_offset: U16::ZERO,
+            ttl: self.ttl,
+            protocol: self.protocol.0,
+            checksum: U16::ZERO,
+            src: self.src.octets(),
+            dst: self.dst.octets(),
+        };
         Template {
+            header,
+            sum: sum_of_header(&zerocopy::transmute!(header)),
             checksum_by,
-            header: Header {
-                version_ihl: 0x45,
-                dscp_ecn: self.dscp << 2 | self.ecn.bits(),
-                total_len: U16::ZERO,
-                ident: U16::ZERO,
-                flags_offset: U16::ZERO,
-                ttl: self.ttl,
-                protocol: self.protocol.0,
-                checksum: U16::ZERO,
-                src: self.src.octets(),
-                dst: self.dst.octets(),
-            },
         }
     }
 }
@@ -414,6 +416,8 @@ impl Fields {
 #[derive(Clone, Copy, Debug)]
 pub struct Template {
     header: Header,
+    /// The sum over `header`, as a word in memory.
+    sum: u16,
     checksum_by: ComputedBy,
 }
 
@@ -443,6 +447,7 @@ impl Template {
             src: [0; 4],
             dst: [0; 4],
         },
+        sum: 0,
         checksum_by: ComputedBy::Device,
     };
 
@@ -456,8 +461,16 @@ impl Template {
         header.flags_offset = mark.fragmentation.bits().into();
         header.dscp_ecn |= mark.ecn.bits();
         if self.checksum_by == ComputedBy::Software {
-            let sum = sum_of_header(&zerocopy::transmute!(header));
-            header.checksum = U16::from_bytes((!sum).to_ne_bytes());
+            let words = [
+                header.total_len,
+                header.ident,
+                header.flags_offset,
+                U16::new(mark.ecn.bits().into()),
+            ];
+            let sum = words.iter().fold(u64::from(self.sum), |sum, word| {
+                sum + u64::from(u16::from_ne_bytes(word.to_bytes()))
+            });
+            header.checksum = U16::from_bytes((!fold(sum)).to_ne_bytes());
         }
         *out = zerocopy::transmute!(header);
     }
