@@ -28,6 +28,8 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "async")]
+mod block_on;
 mod close;
 mod control;
 mod datagram;
@@ -39,6 +41,7 @@ mod futures;
 mod gather;
 mod info;
 mod listen;
+mod multicast;
 mod net;
 mod netconn;
 mod pair;
@@ -53,10 +56,13 @@ pub mod sys;
 mod udp;
 mod wait;
 
+#[cfg(feature = "async")]
+pub use block_on::block_on;
 pub use control::Kind;
 pub use error::Error;
 pub use event::Take;
-pub use gannet_core::Instant;
+pub use gannet_core::udp::MulticastLoop;
+pub use gannet_core::{Instant, Via};
 pub use net::{Net, storage};
 pub use netconn::Netconn;
 pub use poll::{PollEntry, Watch, Watched, poll};

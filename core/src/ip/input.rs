@@ -9,21 +9,40 @@ use crate::time::Instant;
 use crate::wire::checksum::ComputedBy;
 use crate::wire::ethernet::{self, EtherType};
 use crate::wire::ipv4::{self, Ecn, Packet, Plain, Protocol};
-use crate::wire::udp;
+use crate::wire::{igmp, udp};
 
 use super::calls::is_unicast;
 use super::icmp_error::PROTOCOL_UNREACHABLE;
 use super::stats::count;
 use super::{ChecksumState, Destination, Input, Ip, Received};
 
-/// RFC 1112 §4: the group every host that knows multicast is in.
-const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
-
 /// Where a fragment belongs, in bytes of the payload of the whole packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) offset: usize,
     pub(super) more: bool,
+}
+
+/// A packet that takes the straight way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Straight {
+    plain: Plain,
+    /// Of the transport.
+    checksum: ChecksumState,
+    /// Whether padding follows.
+    padding: Padding,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Padding {
+    None,
+    Some,
+}
+
+impl Straight {
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.plain.protocol
+    }
 }
 
 /// What is remembered of an IP header.
@@ -33,6 +52,8 @@ pub(super) struct Head {
     pub(super) dst: Ipv4Addr,
     pub(super) protocol: Protocol,
     pub(super) tos: u8,
+    #[cfg(feature = "igmp")]
+    pub(super) ttl: u8,
     pub(super) ident: u16,
     pub(super) header_len: u8,
     pub(super) payload_len: usize,
@@ -41,22 +62,12 @@ pub(super) struct Head {
 }
 
 impl Ip {
-    /// Processes one received frame, or a packet from this host. What is not for a transport is
-    /// dealt with here.
-    #[inline]
-    pub(crate) fn input(&mut self, now: Instant, netif: NetifId, frame: Pbuf) -> Option<Input> {
-        match self.plain(netif, &frame) {
-            Some(plain) => self.deliver_plain(netif, &plain, frame),
-            None => self.input_any(now, netif, frame),
-        }
-    }
-
     /// The straight way of what is nearly all traffic: TCP and UDP for this host alone, in an
-    /// Ethernet frame, whole, without IP options, all headers in the first part. Whatever passes
-    /// here would pass [`Ip::link_input`], [`Ip::check`] and [`Ip::deliver`] unchanged; `None`
-    /// leaves everything else, and the reasons to drop a packet, to them.
+    /// Ethernet frame, whole, without IP options, all headers in the first part. What is returned
+    /// is for [`Ip::open`]. Whatever passes here would pass [`Ip::input`] unchanged; `None` leaves
+    /// everything else, and the reasons to drop a packet, to that.
     #[inline]
-    fn plain(&mut self, id: NetifId, frame: &Pbuf) -> Option<Plain> {
+    pub(crate) fn plain(&mut self, id: NetifId, frame: &Pbuf) -> Option<Straight> {
         // Loopback has no slot.
         let netif = self.netifs.at(id)?;
         let (own, subnet) = (netif.hw_addr()?, netif.subnet?);
@@ -85,50 +96,62 @@ impl Ip {
             return None;
         }
         if self.last_source != Some((id, plain.src)) {
-            if self.is_martian(id, plain.src, plain.dst) {
+            if self.is_martian(plain.src, plain.dst) {
                 return None;
             }
             self.last_source = Some((id, plain.src));
         }
-        Some(plain)
+        let checksum = match plain.protocol == Protocol::TCP {
+            true => verified.tcp,
+            false => verified.udp,
+        };
+        Some(Straight {
+            plain,
+            checksum: match checksum {
+                true => ChecksumState::Verified,
+                false => ChecksumState::ToVerify,
+            },
+            padding: match arrived == plain.total_len {
+                true => Padding::None,
+                false => Padding::Some,
+            },
+        })
     }
 
-    /// A packet as [`Ip::plain`] wants it is for its transport.
+    /// Takes the headers off that [`Ip::plain`] has seen.
     #[inline]
-    fn deliver_plain(&mut self, id: NetifId, plain: &Plain, mut frame: Pbuf) -> Option<Input> {
+    pub(crate) fn open(&mut self, id: NetifId, of: &Straight, mut frame: Pbuf) -> Option<Received> {
+        let Straight {
+            plain,
+            checksum,
+            padding,
+        } = of;
         // RFC 894: short packets are padded to the smallest frame.
-        frame.truncate(ethernet::HEADER_LEN + plain.total_len);
+        if *padding == Padding::Some {
+            frame.truncate(ethernet::HEADER_LEN + plain.total_len);
+        }
         if !frame.remove_header(ethernet::HEADER_LEN + ipv4::HEADER_LEN) {
             return None; // both headers are in the first part: not reached
         }
         count(&mut self.stats.in_receives);
         count(&mut self.stats.in_delivers);
-        let verified = self.netifs.at(id)?.capabilities.rx_checksums;
-        let received = |verified: bool| Received {
+        Some(Received {
             netif: id,
             src: plain.src,
             dst: plain.dst,
             to: Destination::Unicast,
             tos: plain.tos,
-            checksum: match verified {
-                true => ChecksumState::Verified,
-                false => ChecksumState::ToVerify,
-            },
+            checksum: *checksum,
             header_len: ipv4::HEADER_LEN as u8,
             payload: frame,
-        };
-        Some(match plain.protocol {
-            Protocol::TCP => Input::Tcp(received(verified.tcp)),
-            _ => Input::Udp(received(verified.udp)),
         })
     }
 
-    /// As [`Ip::input`], for whatever arrives. Kept apart, so that the straight way needs little
-    /// stack.
-    #[inline(never)]
-    fn input_any(&mut self, now: Instant, netif: NetifId, frame: Pbuf) -> Option<Input> {
+    /// Processes one received frame, or a packet from this host. What is not for a transport is
+    /// dealt with here.
+    pub(crate) fn input(&mut self, now: Instant, netif: NetifId, frame: Pbuf) -> Option<Input> {
         let (arrival, packet) = if netif == NetifId::LOOPBACK {
-            (Arrival::LOOPBACK, frame)
+            (Arrival::looped(self.loopback.via()), frame)
         } else {
             self.link_input(now, netif, frame)?
         };
@@ -163,8 +186,11 @@ impl Ip {
         }
         let head = Head::of(&parsed);
         let total_len = parsed.total_len();
-        if arrival.netif != NetifId::LOOPBACK && self.is_martian(arrival.netif, head.src, head.dst)
-        {
+        // RFC 3376 §4.2.13, RFC 4541 §2.1.1: hosts and switches without an address speak IGMP too.
+        let nobody = head.protocol == Protocol::IGMP && head.src.is_unspecified();
+        let from_wire = arrival.link != LinkDestination::Loopback;
+        let martian = from_wire && self.is_martian(head.src, head.dst);
+        if martian && !(cfg!(feature = "igmp") && nobody) {
             count(&mut self.stats.in_martians);
             return None;
         }
@@ -186,26 +212,26 @@ impl Ip {
 
     /// Whether a packet from the wire has a source that no host there can have, or a destination
     /// that never leaves a host.
-    fn is_martian(&self, netif: NetifId, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
-        let subnet = self.netifs.at(netif).and_then(|netif| netif.subnet);
+    fn is_martian(&self, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
         // RFC 1122 §3.2.1.3, RFC 1812 §5.3.7.
         !is_unicast(src)
             || src.is_loopback()
             || dst.is_loopback()
             || self.owner_of(src).is_some()
-            || subnet.is_some_and(|subnet| subnet.is_broadcast(src))
+            || self.is_broadcast(src)
     }
 
     /// To whom `dst` is addressed when it arrives at `netif`; `None` if not to this host.
     fn destination(&self, netif: NetifId, dst: Ipv4Addr) -> Option<Destination> {
+        if dst.is_multicast() {
+            let member = self.groups.is_member(netif, dst);
+            return member.then_some(Destination::Multicast);
+        }
         if netif == NetifId::LOOPBACK {
             return self.is_own(dst).then_some(Destination::Unicast);
         }
         if dst.is_broadcast() {
             return Some(Destination::Broadcast);
-        }
-        if dst == ALL_HOSTS {
-            return Some(Destination::Multicast);
         }
         // RFC 1122 §3.3.4.2, the strong model: the address of another interface is not for this
         // one, so that what is bound to an inner address cannot be reached from outside.
@@ -274,6 +300,12 @@ impl Ip {
                 count(&mut self.stats.in_delivers);
                 self.icmp_input(now, received)
             }
+            #[cfg(feature = "igmp")]
+            Protocol::IGMP => {
+                count(&mut self.stats.in_delivers);
+                self.igmp_input(now, arrival.link, head.ttl, &received);
+                None
+            }
             _ => {
                 // RFC 1122 §3.2.2.1.
                 count(&mut self.stats.in_unknown_protocols);
@@ -323,6 +355,8 @@ impl Head {
             dst: packet.dst(),
             protocol: packet.protocol(),
             tos: packet.dscp() << 2 | ecn,
+            #[cfg(feature = "igmp")]
+            ttl: packet.ttl(),
             ident: packet.ident(),
             // At most 60.
             header_len: packet.header_len() as u8,
@@ -351,6 +385,7 @@ fn transport_header(protocol: Protocol, first: &[u8]) -> usize {
         Protocol::UDP => 8,
         // An error with the header it quotes and eight bytes behind that.
         Protocol::ICMP => 8 + 60 + 8,
+        Protocol::IGMP => igmp::QUERY_LEN,
         _ => 0,
     }
 }

@@ -43,7 +43,8 @@ impl Pcb {
     ) {
         self.counters.segments_received = self.counters.segments_received.wrapping_add(1);
         self.heard(segment, cx);
-        if self.ecn.agreed {
+        // Of the flags there is none, see above.
+        if !self.ecn.is_quiet(segment.tos) {
             self.take_ecn(ack, segment);
         }
         if self.says_nothing_new(ack, segment) {
@@ -84,7 +85,7 @@ impl Pcb {
     /// receives.
     fn says_nothing_new(&self, ack: SeqNum, segment: &Arrived) -> bool {
         #[cfg(feature = "sack")]
-        let settled = self.selective.tail == super::tail_probe::TailProbe::NONE;
+        let settled = self.selective.tail.is_idle();
         #[cfg(not(feature = "sack"))]
         let settled = true;
         settled

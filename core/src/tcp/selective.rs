@@ -31,6 +31,8 @@ pub(crate) struct Selective {
     pub(super) prr: Prr,
     pub(super) frto: Frto,
     pub(super) tail: TailProbe,
+    /// Something was sent or arrived since it was decided when to probe.
+    pub(super) tail_moved: bool,
     /// Probes since something last arrived while losses are repaired.
     pub(super) repair_probes: u8,
     /// New segments to send before anything is sent again (RFC 5682 §3.1, step 2b).
@@ -47,6 +49,7 @@ impl Selective {
         prr: Prr::IDLE,
         frto: Frto::Idle,
         tail: TailProbe::NONE,
+        tail_moved: false,
         repair_probes: 0,
         new_first: 0,
         #[cfg(feature = "bbr")]
@@ -393,9 +396,7 @@ impl Pcb {
     #[cfg(feature = "bbr")]
     fn take_sample(&mut self, delivery: &Delivery, missing_before: u32, now: Instant) {
         if !self.congestion.is_model_based() {
-            // Nobody asks. Should the algorithm be changed, the intervals of what is in flight then
-            // began too early: samples of one round trip are too low, and the model takes the
-            // highest.
+            // Nobody asks.
             return;
         }
         let (mss, pipe) = (self.effective_mss(), self.pipe());
@@ -468,7 +469,7 @@ impl Pcb {
         }
         if delivered > 0 {
             self.selective.repair_probes = 0;
-            self.schedule_tail_probe(cx.now, cx.config);
+            self.selective.tail_moved = true;
         }
     }
 }

@@ -2,13 +2,14 @@
 use core::net::SocketAddrV4;
 
 use crate::error::Error;
-use crate::ip::{ChecksumState, Destination, IcmpError, IcmpErrorKind, Ip, Received};
+use crate::ip::{ChecksumState, Destination, IcmpError, IcmpErrorKind, Ip, NetifId, Received};
 use crate::time::Instant;
 use crate::wire::Checksum;
 use crate::wire::ipv4::Protocol;
 use crate::wire::udp;
 
-use super::engine::{Engine, LastMatch, Pcb};
+use super::Datagram;
+use super::engine::{Delivery, Engine, LastMatch, Pcb};
 use super::queue::Waiting;
 use super::stats::count;
 
@@ -21,19 +22,34 @@ enum Match {
     ConnectedAndBoundToAddress,
 }
 
+/// Who hears what is sent to many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    /// All that are bound to the port.
+    All,
+    /// Of those the ones that joined the group on this interface.
+    Members(NetifId),
+}
+
 impl Engine {
     /// Takes a UDP packet from the IP layer.
     ///
     /// A unicast datagram goes to the endpoint that matches best: connected to the sender, else
-    /// bound to the destination address, else bound to all. A broadcast or multicast goes to
-    /// every endpoint that matches.
+    /// bound to the destination address, else bound to all. A broadcast goes to every endpoint that
+    /// matches, a multicast to those of them that are in the group. What is not returned,
+    /// to be delivered now, waits.
     #[inline]
-    pub(crate) fn input(&mut self, ip: &mut Ip, now: Instant, mut received: Received) {
+    pub(crate) fn input(
+        &mut self,
+        ip: &mut Ip,
+        now: Instant,
+        mut received: Received,
+    ) -> Option<Delivery> {
         let total = received.payload.tot_len();
         let (from, to, len, summed) = {
             let Ok(datagram) = udp::Datagram::parse(received.payload.data(), total) else {
                 count(&mut self.stats.malformed);
-                return;
+                return None;
             };
             (
                 SocketAddrV4::new(received.src, datagram.src_port()),
@@ -50,20 +66,22 @@ impl Engine {
         let verify = summed && received.checksum == ChecksumState::ToVerify;
         if verify && !checksum_is_valid(&received, len) {
             count(&mut self.stats.checksum_errors);
-            return;
+            return None;
         }
         match received.to {
             Destination::Unicast => match self.best_match(from, to) {
-                Some(endpoint) => self.receive(endpoint, received, from, to),
+                Some(endpoint) => self.deliver(endpoint, received, from, to),
                 None => {
                     count(&mut self.stats.no_ports);
                     // RFC 1122 §4.1.3.1: SHOULD send port unreachable.
                     ip.port_unreachable(now, received);
+                    None
                 }
             },
             // RFC 1122 §3.2.2: no ICMP error about a broadcast or multicast.
             Destination::Broadcast | Destination::Multicast => {
-                self.receive_all(received, from, to);
+                self.receive_all(ip, received, from, to);
+                None
             }
         }
     }
@@ -110,17 +128,23 @@ impl Engine {
 
     /// Gives a datagram to each endpoint that matches; all but the last get views of it.
     #[inline(never)]
-    fn receive_all(&mut self, received: Received, from: SocketAddrV4, to: SocketAddrV4) {
-        let mut current = self.next_match(0, from, to);
+    fn receive_all(&mut self, ip: &Ip, received: Received, from: SocketAddrV4, to: SocketAddrV4) {
+        let netif = received.netif;
+        let open = received.to == Destination::Broadcast || ip.groups.is_for_all(netif, *to.ip());
+        let audience = match open {
+            true => Audience::All,
+            false => Audience::Members(netif),
+        };
+        let mut current = self.next_match(0, from, to, audience);
         if current.is_none() {
             count(&mut self.stats.no_ports);
         }
         while let Some(endpoint) = current {
             current = endpoint
                 .checked_add(1)
-                .and_then(|next| self.next_match(next, from, to));
+                .and_then(|next| self.next_match(next, from, to, audience));
             if current.is_none() {
-                self.receive(endpoint, received, from, to);
+                self.enqueue(waiting(endpoint, received, from, to));
                 return;
             }
             match received.payload.slice(0, received.payload.tot_len()) {
@@ -129,33 +153,68 @@ impl Engine {
                         payload,
                         ..received
                     };
-                    self.receive(endpoint, copy, from, to);
+                    self.enqueue(waiting(endpoint, copy, from, to));
                 }
                 Err(_) => count(&mut self.stats.no_buffers),
             }
         }
     }
 
-    /// The first endpoint from number `first` on that matches.
-    fn next_match(&self, first: u16, from: SocketAddrV4, to: SocketAddrV4) -> Option<u16> {
-        self.pcbs()
-            .skip_while(|(index, _)| *index < first)
-            .find(|(_, pcb)| pcb.matches(from, to).is_some())
-            .map(|(index, _)| index)
-    }
-
-    #[inline(always)]
-    fn receive(&mut self, endpoint: u16, received: Received, from: SocketAddrV4, to: SocketAddrV4) {
-        let mut data = received.payload;
-        data.advance(udp::HEADER_LEN);
-        self.enqueue(Waiting {
-            endpoint,
+    /// What can be delivered at once: nothing that came before it waits. Else it has to wait, too.
+    #[inline]
+    fn deliver(
+        &mut self,
+        endpoint: u16,
+        mut received: Received,
+        from: SocketAddrV4,
+        to: SocketAddrV4,
+    ) -> Option<Delivery> {
+        if self.has_waiting() {
+            self.enqueue(waiting(endpoint, received, from, to));
+            return None;
+        }
+        count(&mut self.stats.datagrams_received);
+        received.payload.advance(udp::HEADER_LEN);
+        let datagram = Datagram {
+            data: received.payload,
+            from: from.into(),
+            to: to.into(),
             netif: received.netif,
             tos: received.tos,
-            from,
-            to,
-            data,
-        });
+        };
+        self.delivery(endpoint, datagram)
+    }
+
+    /// The first endpoint from number `first` on that matches.
+    fn next_match(
+        &self,
+        first: u16,
+        from: SocketAddrV4,
+        to: SocketAddrV4,
+        audience: Audience,
+    ) -> Option<u16> {
+        let hears = |index| match audience {
+            Audience::All => true,
+            Audience::Members(netif) => self.memberships.has(index, netif, *to.ip()),
+        };
+        self.pcbs()
+            .skip_while(|(index, _)| *index < first)
+            .find(|(index, pcb)| pcb.matches(from, to).is_some() && hears(*index))
+            .map(|(index, _)| index)
+    }
+}
+
+/// The datagram for one endpoint, without its header.
+fn waiting(endpoint: u16, received: Received, from: SocketAddrV4, to: SocketAddrV4) -> Waiting {
+    let mut data = received.payload;
+    data.advance(udp::HEADER_LEN);
+    Waiting {
+        endpoint,
+        netif: received.netif,
+        tos: received.tos,
+        from,
+        to,
+        data,
     }
 }
 

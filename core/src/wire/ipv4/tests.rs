@@ -81,6 +81,34 @@ fn golden_packet() {
 }
 
 #[test]
+fn the_router_alert_is_an_option() {
+    let mut out = [0xff; 26];
+    let room = &mut out[..];
+    FIELDS
+        .emit_with_alert(room, ComputedBy::Software)
+        .expect("room");
+    assert_eq!(out[24..], [0xff; 2]);
+    assert_eq!(out[20..24], [0x94, 4, 0, 0]);
+    let packet = Packet::parse(&out[..24], 24 + 95).expect("valid");
+    assert_eq!((packet.header_len(), packet.payload_len()), (24, 95));
+    assert!(packet.checksum_is_valid() && !packet.has_source_route());
+    assert_eq!((packet.src(), packet.dst()), (FIELDS.src, FIELDS.dst));
+    FIELDS
+        .emit_with_alert(&mut out, ComputedBy::Device)
+        .expect("room");
+    assert_eq!(out[10..12], [0, 0], "left to the device");
+    let short = FIELDS.emit_with_alert(&mut out[..23], ComputedBy::Software);
+    assert_eq!(short, Err(NoRoom));
+    let payload_len = u16::MAX - 23;
+    let long = Fields {
+        payload_len,
+        ..FIELDS
+    };
+    let long = long.emit_with_alert(&mut out, ComputedBy::Software);
+    assert_eq!(long, Err(NoRoom));
+}
+
+#[test]
 fn every_prefix() {
     let bytes = golden();
     for len in 0..bytes.len() {
@@ -303,6 +331,24 @@ fn fragmentation() -> impl Strategy<Value = Fragmentation> {
 }
 
 proptest! {
+    #[test]
+    fn a_template_writes_what_the_fields_do(
+        (src, dst, ttl, dscp) in any::<(u32, u32, u8, u8)>(),
+        marks in proptest::collection::vec((any::<u16>(), fragmentation(), 0..=MAX_PAYLOAD), 1..5),
+        by in prop_oneof![Just(ComputedBy::Software), Just(ComputedBy::Device)],
+    ) {
+        let (src, dst) = (Ipv4Addr::from(src), Ipv4Addr::from(dst));
+        let flow = Fields { src, dst, ttl, dscp, ..FIELDS };
+        let template = flow.template(by);
+        for (ident, fragmentation, payload_len) in marks {
+            let fields = Fields { ident, fragmentation, payload_len, ..flow };
+            let (mut expected, mut out) = ([0; HEADER_LEN], [0xff; HEADER_LEN]);
+            fields.emit(&mut expected, by).expect("room");
+            template.write(&mut out, payload_len, Mark { ident, fragmentation, ecn: fields.ecn });
+            prop_assert_eq!(out, expected);
+        }
+    }
+
     #[test]
     fn round_trip(
         (src, dst, protocol, ttl) in any::<(u32, u32, u8, u8)>(),
