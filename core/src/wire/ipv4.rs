@@ -430,7 +430,7 @@ impl Template {
     #[inline]
     pub fn write(&self, out: &mut [u8; HEADER_LEN], payload_len: u16, mark: Mark) {
         let mut header = self.header;
-        header.total_len = payload_len.saturating_add(HEADER_LEN as u16).into();
+        header.total_len = payload_len.wrapping_add(HEADER_LEN as u16).into();
         header.ident = mark.ident.into();
         header.flags_offset = mark.fragmentation.bits().into();
         header.dscp_ecn |= mark.ecn.bits();
