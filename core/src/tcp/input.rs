@@ -320,3 +320,6 @@ impl Pcb {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

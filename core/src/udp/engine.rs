@@ -6,8 +6,10 @@ use core::num::NonZeroU16;
 use crate::config::UdpConfig;
 use crate::error::Error;
 use crate::handle::{Owner, RawHandle, UdpPcb, next_generation};
+use crate::ip::{Ip, NetifId};
 use crate::random::{Entropy, Keyed};
 
+use super::membership::{MembershipSlot, Memberships};
 use super::queue::{DatagramSlot, Queue, Waiting};
 use super::stats::{UdpStats, count};
 use super::template::Template;
@@ -55,6 +57,8 @@ pub struct UdpStorage {
     /// them: twice the 32 frames of a turn is plenty. Without any, only datagrams to one endpoint
     /// are received.
     pub datagrams: &'static mut [DatagramSlot],
+    /// Memberships in multicast groups, one for each endpoint in each group.
+    pub memberships: &'static mut [MembershipSlot],
 }
 
 /// One endpoint.
@@ -114,6 +118,7 @@ pub(crate) struct Engine {
     /// endpoints change.
     pub(super) template: Option<Template>,
     queue: Queue,
+    pub(super) memberships: Memberships,
     /// The most datagrams of one endpoint that may wait.
     share: usize,
     /// Some endpoint may have an error to report.
@@ -132,6 +137,7 @@ impl Engine {
             last_match: None,
             template: None,
             queue: Queue::new(storage.datagrams),
+            memberships: Memberships::new(storage.memberships),
             // One endpoint never takes the whole table: a quarter is left to the others.
             share: (capacity - capacity / 4).min(usize::from(config.max_queued)),
             errors: false,
@@ -158,9 +164,10 @@ impl Engine {
         Ok(slot.handle(index))
     }
 
-    pub(super) fn close(&mut self, pcb: UdpPcb) -> Result<(), Error> {
+    pub(super) fn close(&mut self, ip: &mut Ip, pcb: UdpPcb) -> Result<(), Error> {
         self.pcb(pcb)?;
         let index = pcb.0.slot;
+        self.leave_all(ip, index);
         self.endpoints_changed();
         self.queue.retain(|waiting| waiting.endpoint != index);
         if let Some(slot) = self.slots.get_mut(usize::from(index)) {
@@ -192,6 +199,15 @@ impl Engine {
             .get_mut(usize::from(index))
             .filter(|slot| slot.used)
             .map(|slot| &mut slot.pcb)
+    }
+
+    /// The interface is gone.
+    pub(crate) fn forget_netif(&mut self, netif: NetifId) {
+        self.forget_memberships(netif);
+        for slot in &mut *self.slots {
+            let options = &mut slot.pcb.options;
+            options.multicast_interface.take_if(|of| *of == netif);
+        }
     }
 
     /// The addresses of endpoints are not what they were.
