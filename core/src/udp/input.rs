@@ -36,8 +36,8 @@ impl Engine {
     ///
     /// A unicast datagram goes to the endpoint that matches best: connected to the sender, else
     /// bound to the destination address, else bound to all. A broadcast goes to every endpoint that
-    /// matches, a multicast to those of them that are in the group. What is not returned, to be
-    /// delivered now, waits.
+    /// matches, a multicast to those of them that are in the group. What is not returned,
+    /// to be delivered now, waits.
     #[inline]
     pub(crate) fn input(
         &mut self,
