@@ -55,10 +55,7 @@ impl Ip {
         len: usize,
     ) -> Result<(), Error> {
         count(&mut self.stats.out_requests);
-        let sent = match self.netifs.at_mut(head.netif()) {
-            Some(netif) => netif.transmit_bytes(packet, len),
-            None => Err(Error::LinkDown), // a current one leads to a device: not reached
-        };
+        let sent = self.send_on(head, packet, len);
         if let Err(error) = sent {
             self.count_unsent(error);
         }
