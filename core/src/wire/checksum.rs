@@ -80,6 +80,12 @@ impl Checksum {
         );
     }
 
+    /// Adds what another sum went over, an even number of bytes.
+    #[inline]
+    pub(crate) fn add_sum(&mut self, other: Self) {
+        self.append(other.sum, 0);
+    }
+
     /// Adds words as they are in memory.
     #[inline]
     pub(crate) fn add_words<const N: usize>(&mut self, words: [u32; N]) {
