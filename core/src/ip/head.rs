@@ -82,7 +82,8 @@ impl Head {
 
     /// Writes the headers of a packet with `payload_len` bytes behind IP's to the front of `out`,
     /// which has [`Head::len`] bytes or more; returns what is behind them.
-    #[inline]
+    // What is different is mostly known where it is called.
+    #[inline(always)]
     pub(crate) fn write<'a>(
         &self,
         out: &'a mut [u8],
