@@ -11,6 +11,7 @@ use crate::time::Instant;
 use crate::wire::checksum::ComputedBy;
 use crate::wire::ethernet::{EtherType, Header};
 use crate::wire::ipv4::{self, Ecn, Fields, HEADER_LEN, Mark};
+use crate::wire::tcp;
 
 use super::{Ip, Outgoing, Route};
 
@@ -26,6 +27,8 @@ pub(crate) struct Head {
     next: Next,
     /// Largest payload of a packet in bytes.
     room: u16,
+    /// Largest packet that the device cuts into segments; 0: none.
+    tso: u16,
     pub(crate) tx_checksums: Checksums,
     /// [`Ip::generation`] when it was made.
     generation: u32,
@@ -51,6 +54,7 @@ impl Head {
         netif: NetifId::LOOPBACK,
         next: Next::Loopback,
         room: 0,
+        tso: 0,
         tx_checksums: Checksums::ALL,
         generation: 0,
     };
@@ -69,6 +73,14 @@ impl Head {
     #[inline]
     pub(crate) fn fits(&self, len: usize) -> bool {
         len <= usize::from(self.room)
+    }
+
+    /// Bytes of data in the largest TCP segment with `options` bytes of options that the device
+    /// cuts into others.
+    #[inline]
+    pub(crate) fn large_room(&self, options: u32) -> u32 {
+        let headers = HEADER_LEN as u32 + tcp::HEADER_LEN as u32 + options;
+        u32::from(self.tso).saturating_sub(headers)
     }
 
     /// Bytes of both headers.
@@ -150,9 +162,17 @@ impl Ip {
             netif: route.netif,
             next,
             room: route.mtu.saturating_sub(HEADER_LEN as u16),
+            tso: self.tso_of(route.netif),
             tx_checksums: route.tx_checksums,
             generation: self.generation(now),
         })
+    }
+
+    fn tso_of(&self, netif: NetifId) -> u16 {
+        let capabilities = self.netifs.at(netif).map(|netif| &netif.capabilities);
+        capabilities
+            .filter(|device| device.tx_checksums.tcp)
+            .map_or(0, |device| device.tso)
     }
 
     /// Where packets along `route` go, and with which link header.
@@ -199,5 +219,18 @@ impl Ip {
             }
             Next::Loopback => self.loopback.push(packet).map_err(|_| Error::NoMemory),
         }
+    }
+
+    /// Hands a packet that has the headers of `head`, `len` bytes with them, to a device that cuts it
+    /// into segments of `mss` bytes.
+    pub(super) fn send_large(
+        &mut self,
+        head: &Head,
+        packet: Pbuf,
+        len: usize,
+        mss: u16,
+    ) -> Result<(), Error> {
+        let netif = self.netifs.at_mut(head.netif).ok_or(Error::LinkDown)?;
+        netif.transmit_large(packet, len, mss)
     }
 }

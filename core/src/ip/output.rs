@@ -43,7 +43,8 @@ impl Ip {
         sent
     }
 
-    /// Sends a packet that has the headers of `head`, which is current; `len` bytes with them.
+    /// Sends a packet that has the headers of `head`, which is current; `len` bytes with them. With
+    /// `cut` it is a TCP segment of up to [`Head::large_room`], to be cut by the device.
     ///
     /// # Errors
     /// As [`Ip::send`].
@@ -53,9 +54,13 @@ impl Ip {
         head: &Head,
         packet: Pbuf,
         len: usize,
+        cut: Option<u16>,
     ) -> Result<(), Error> {
         count(&mut self.stats.out_requests);
-        let sent = self.send_on(head, packet, len);
+        let sent = match cut {
+            None => self.send_on(head, packet, len),
+            Some(mss) => self.send_large(head, packet, len, mss),
+        };
         if let Err(error) = sent {
             self.count_unsent(error);
         }

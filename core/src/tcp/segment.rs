@@ -224,6 +224,8 @@ pub(crate) struct Headed<'a> {
     pub(crate) options: &'a [u8],
     pub(crate) ecn: Ecn,
     pub(crate) fragmentation: Fragmentation,
+    /// The device cuts it into segments of so many bytes.
+    pub(crate) cut: Option<u16>,
 }
 
 impl Headed<'_> {
@@ -247,7 +249,7 @@ impl Headed<'_> {
         let header_len = HEADER_LEN + self.options.len();
         let front = self.head.len() + header_len;
         let by_device = self.head.tx_checksums.tcp;
-        // The segment fits the path's MTU: 16 bits.
+        // The segment fits the path's MTU or the device's room for large ones: 16 bits.
         let segment_len = (header_len + len) as u16;
         let write = |room: &mut [u8], payload: Option<Checksum>| {
             let header = self.head.write(room, segment_len, mark)?;
@@ -285,7 +287,7 @@ impl Headed<'_> {
                 header
             }
         };
-        ip.send_headed(self.head, packet, front + len)
+        ip.send_headed(self.head, packet, front + len, self.cut)
     }
 }
 

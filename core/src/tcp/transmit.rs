@@ -164,7 +164,8 @@ impl Pcb {
             if !ip.can_transmit(netif) {
                 return Turn::Held;
             }
-            match self.transmit(ip, cx, &plan) {
+            let large = self.enlarged(&plan, cx);
+            match self.transmit_either(ip, cx, large, &plan) {
                 Ok(()) => {}
                 Err(Error::NoMemory) => {
                     cx.stats.no_buffers += 1;
@@ -200,13 +201,51 @@ impl Pcb {
         Ok(route.netif)
     }
 
-    fn transmit(&mut self, ip: &mut Ip, cx: &mut Context<'_>, plan: &Plan) -> Result<(), Error> {
+    /// Sends `large`, or if that is not to be, `plan`.
+    #[inline]
+    fn transmit_either(
+        &mut self,
+        ip: &mut Ip,
+        cx: &mut Context<'_>,
+        large: Option<Plan>,
+        plan: &Plan,
+    ) -> Result<(), Error> {
+        if let Some(large) = large {
+            let cut = u16::try_from(plan.len).ok();
+            match self.transmit(ip, cx, &large, cut) {
+                // There may be descriptors for one.
+                Err(Error::NoMemory) => {}
+                sent => return sent,
+            }
+        }
+        self.transmit(ip, cx, plan, None)
+    }
+
+    /// Hands what `plan` says to IP; a device is to cut it into segments of `cut` bytes.
+    fn transmit(
+        &mut self,
+        ip: &mut Ip,
+        cx: &mut Context<'_>,
+        plan: &Plan,
+        cut: Option<u16>,
+    ) -> Result<(), Error> {
         let flags = if plan.kind == Kind::Syn {
             self.transmit_syn(ip, cx, plan)?
         } else {
-            self.transmit_segment(ip, cx, plan)?
+            self.transmit_segment(ip, cx, plan, cut)?
         };
         self.ecn_sent(flags);
+        match cut {
+            None => self.count_sent(plan, cx),
+            Some(cut) => plan
+                .segments(cut.into())
+                .for_each(|segment| self.count_sent(&segment, cx)),
+        }
+        Ok(())
+    }
+
+    /// A segment was handed to IP.
+    fn count_sent(&mut self, plan: &Plan, cx: &mut Context<'_>) {
         self.sent(plan, cx);
         cx.stats.segments_sent += 1;
         cx.stats.bytes_sent = cx.stats.bytes_sent.wrapping_add(u64::from(plan.len));
@@ -214,7 +253,6 @@ impl Pcb {
             plan.kind == Kind::Again || (plan.kind == Kind::Syn && self.recovery.attempts > 0);
         cx.stats.segments_retransmitted += u32::from(again);
         self.counters.sent(plan.len, again, cx.now);
-        Ok(())
     }
 
     /// Hands a segment that is not a SYN to IP; returns the flags it has for ECN's sake.
@@ -223,6 +261,7 @@ impl Pcb {
         ip: &mut Ip,
         cx: &Context<'_>,
         plan: &Plan,
+        cut: Option<u16>,
     ) -> Result<Flags, Error> {
         let mss = self.effective_mss();
         let window = self.rcv.advertise(mss);
@@ -246,7 +285,7 @@ impl Pcb {
         let options = self.options_bytes(cx.runs, cx.now, &mut room);
         let service = self.settings.service(cx.config);
         // Without a head or too long for the link, which is an error: IP's long way.
-        if !self.head.fits(HEADER_LEN + options.len() + len) {
+        if cut.is_none() && !self.head.fits(HEADER_LEN + options.len() + len) {
             let payload = match len {
                 0 => None,
                 _ => Some(self.snd.queue.slice(offset, len)?),
@@ -274,6 +313,7 @@ impl Pcb {
             options,
             ecn,
             fragmentation: service.fragmentation,
+            cut,
         };
         let ends = (*self.local.ip(), *self.remote.ip());
         segment.send(ip, ends, &mut self.snd.queue, offset, len)?;

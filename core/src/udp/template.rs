@@ -101,7 +101,7 @@ impl Engine {
         if let Some(rest) = rest.and_then(|rest| rest.first_chunk_mut()) {
             *rest = header;
         }
-        let sent = ip.send_headed(head, data, head.len() + len);
+        let sent = ip.send_headed(head, data, head.len() + len, None);
         count(match sent {
             Ok(()) => &mut self.stats.datagrams_sent,
             Err(_) => &mut self.stats.send_errors,
