@@ -162,7 +162,11 @@ impl Ip {
             netif: route.netif,
             next,
             room: route.mtu.saturating_sub(HEADER_LEN as u16),
-            tso: self.tso_of(route.netif),
+            tso: match next {
+                Next::Ethernet | Next::Bare => self.tso_of(route.netif),
+                // One at a time, for those are kept.
+                Next::Neighbor(_) | Next::Loopback => 0,
+            },
             tx_checksums: route.tx_checksums,
             generation: self.generation(now),
         })
