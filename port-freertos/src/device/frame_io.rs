@@ -159,23 +159,8 @@ impl FrameIo {
             count(&self.counters.rx_too_long);
             return Received::Dropped;
         }
-        let mut chain = Chain::new();
-        let mut left = len.min(room);
-        for mut part in self.landing.drain(..left.div_ceil(block)) {
-            part.truncate(left.min(block));
-            left -= part.tot_len();
-            chain.push(part);
-        }
-        if let Some(unexpected) = len.checked_sub(room).filter(|&rest| rest > 0) {
-            let Ok(mut rest) = Pbuf::alloc(pool, 0, unexpected) else {
-                count(&self.counters.rx_no_buffer);
-                return Received::Dropped;
-            };
-            rest.copy_from(&self.scratch[..unexpected]);
-            chain.push(rest);
-        }
-        let Some(frame) = chain.take_all() else {
-            return Received::Dropped; // a frame without bytes
+        let Some(frame) = self.landed(len, room) else {
+            return Received::Dropped;
         };
         if self.framing == Framing::Vnet
             && !vnet::is_vouched_for(&header)
@@ -186,6 +171,29 @@ impl FrameIo {
         }
         count(&self.counters.rx_frames);
         Received::Frame(frame)
+    }
+
+    /// The frame of `len` bytes that was read: the first `room` of them into the blocks, others into
+    /// the scratch buffer.
+    fn landed(&mut self, len: usize, room: usize) -> Option<Pbuf> {
+        let block = self.setup.pool.block_size();
+        let mut chain = Chain::new();
+        let mut left = len.min(room);
+        for mut part in self.landing.drain(..left.div_ceil(block)) {
+            part.truncate(left.min(block));
+            left -= part.tot_len();
+            chain.push(part);
+        }
+        if let Some(unexpected) = len.checked_sub(room).filter(|&rest| rest > 0) {
+            let Ok(mut rest) = Pbuf::alloc(self.setup.pool, 0, unexpected) else {
+                count(&self.counters.rx_no_buffer);
+                return None;
+            };
+            rest.copy_from(&self.scratch[..unexpected]);
+            chain.push(rest);
+        }
+        // `None`: a frame without bytes.
+        chain.take_all()
     }
 
     /// Reads a frame into the landing blocks and what does not fit into the scratch buffer: its
