@@ -152,9 +152,9 @@ pub fn run(options: &Options) -> ExitCode {
         .filter(|(name, _)| crate::chosen(&options.cells, name))
     {
         let mut runners = Vec::new();
-        let ends = ENDS
-            .iter()
-            .filter(|(end, ..)| (options.stacks.is_empty() || options.stacks.iter().any(|stack| stack == end)));
+        let ends = ENDS.iter().filter(|(end, ..)| {
+            options.stacks.is_empty() || options.stacks.iter().any(|stack| stack == end)
+        });
         for (number, (end, offloads, make)) in (1..).zip(ends) {
             match Runner::new(number, end, *offloads, *make) {
                 Ok(runner) => runners.push(runner),
