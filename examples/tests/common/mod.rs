@@ -1,7 +1,9 @@
 //! Running the example programs as a user would, and talking to them over sockets.
 #![allow(dead_code, reason = "each test program uses a part")]
 pub(crate) mod client;
+pub(crate) mod packet_socket;
 pub(crate) mod raw_link;
+pub(crate) mod tapped;
 
 use std::collections::HashMap;
 use std::fs;
