@@ -41,6 +41,7 @@ mod info;
 mod listen;
 mod net;
 mod netconn;
+mod pace;
 mod pair;
 mod poll;
 mod recv;
