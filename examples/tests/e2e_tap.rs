@@ -193,7 +193,7 @@ fn a_namespace_of_its_own_is_reached_through_forwarded_ports() -> Outcome {
     if let Some(reason) = tapped::unavailable() {
         return skipped(reason);
     }
-    let httpd = Running::httpd(&["--tap"]);
+    let httpd = httpd(&["--tap"]);
     let page = String::from_utf8(get(httpd.web(), "/")).expect("text");
     assert!(page.contains("<title>gannet</title>"));
     download(httpd.web(), 1_000_000);

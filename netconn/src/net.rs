@@ -128,6 +128,10 @@ impl Net {
                 stack.wake(now, rung.owners, handlers);
             }
             let deadline = stack.turn(now, handlers);
+            #[cfg(feature = "invariants")]
+            if let Err(violation) = stack.check_invariants() {
+                panic!("{violation}");
+            }
             let done = sys::now();
             match pace.rest(done) {
                 None => self.doorbell.sleep(done, deadline),

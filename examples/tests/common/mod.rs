@@ -5,15 +5,13 @@ pub(crate) mod packet_socket;
 pub(crate) mod raw_link;
 pub(crate) mod tapped;
 
-use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
+use std::net::Ipv4Addr;
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+pub(crate) use gannet_examples::running::{Port, Running};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) const HTTPD: &str = env!("CARGO_BIN_EXE_httpd");
 pub(crate) const RESPONDER: &str = env!("CARGO_BIN_EXE_responder");
@@ -25,135 +23,9 @@ pub(crate) const LOOPBACK: &str = env!("CARGO_BIN_EXE_loopback");
 /// Waiting in a test is for a condition; this is when it counts as never.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
-/// A port of the board.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Port {
-    Tcp(u16),
-    Udp(u16),
-}
-
-/// A program that runs until it is stopped or dropped.
-pub(crate) struct Running {
-    child: Child,
-    forwards: HashMap<Port, SocketAddr>,
-    /// What it still says.
-    _output: ChildStdout,
-}
-
-impl Running {
-    /// Starts `program` with `args`, forwarding `ports` from wherever there is room, and waits
-    /// until it has said where.
-    pub(crate) fn start(program: &str, ports: &[Port], args: &[&str]) -> Self {
-        let mut command = Command::new(program);
-        for port in ports {
-            command.arg("--forward").arg(match port {
-                Port::Tcp(port) => format!("0:{port}"),
-                Port::Udp(port) => format!("0:{port}/udp"),
-            });
-        }
-        let mut child = command
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut forwards = HashMap::new();
-        let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
-        while forwards.len() < ports.len().max(1) {
-            let mut line = String::new();
-            output.read_line(&mut line).expect("it is text");
-            assert!(!line.is_empty(), "{program} ended before it served");
-            match announced(line.trim()) {
-                Some((port, addr)) => forwards.insert(port, addr),
-                // The board's own address, with a TAP device that is not of its making.
-                None => break,
-            };
-        }
-        assert_eq!(forwards.len(), ports.len());
-        Self {
-            child,
-            forwards,
-            _output: output.into_inner(),
-        }
-    }
-
-    pub(crate) fn httpd(args: &[&str]) -> Self {
-        Self::start(HTTPD, &[Port::Tcp(80)], args)
-    }
-
-    /// Where `port` of the board is forwarded from.
-    pub(crate) fn addr(&self, port: Port) -> SocketAddr {
-        self.forwards[&port]
-    }
-
-    pub(crate) fn web(&self) -> SocketAddr {
-        self.addr(Port::Tcp(80))
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// The board's process.
-    pub(crate) fn board(&self) -> u32 {
-        let id = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
-        let children = children.expect("it runs");
-        children
-            .trim()
-            .parse()
-            .unwrap_or_else(|_| panic!("one child: {children:?}"))
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        // Fails only if it has ended.
-        let _ = kill_process(Pid::from_child(&self.child), signal);
-    }
-
-    /// Ends it as Ctrl-C does, and waits until it has.
-    pub(crate) fn stop(mut self) -> ExitStatus {
-        self.signal(Signal::INT);
-        self.ended()
-    }
-
-    fn ended(&mut self) -> ExitStatus {
-        let mut status = None;
-        wait_until("the program ends", || {
-            status = self.child.try_wait().expect("it is ours");
-            status.is_some()
-        });
-        status.expect("waited for")
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            // Not killed: it has a child to end.
-            self.signal(Signal::TERM);
-            if !std::thread::panicking() {
-                self.ended();
-            } else {
-                // Long enough to end in order; the failure itself is the news.
-                std::thread::sleep(Duration::from_secs(1));
-                let _ = self.child.kill();
-            }
-        }
-        let _ = self.child.wait();
-    }
-}
-
-/// `http://127.0.0.1:8080/ is the board's port 80` and its like.
-fn announced(line: &str) -> Option<(Port, SocketAddr)> {
-    let (url, port) = line.split_once(" is the board's port ")?;
-    let (scheme, addr) = url.split_once("://")?;
-    let port = port.parse().ok()?;
-    let port = if scheme == "udp" {
-        Port::Udp(port)
-    } else {
-        Port::Tcp(port)
-    };
-    Some((port, addr.trim_end_matches('/').parse().ok()?))
+/// The web server, with its port forwarded.
+pub(crate) fn httpd(args: &[&str]) -> Running {
+    Running::start(HTTPD, &[Port::Tcp(80)], args)
 }
 
 /// Runs a program to its end: status, standard output, standard error.
