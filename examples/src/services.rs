@@ -3,9 +3,10 @@
 //!
 //! TCP: 7 echo, 9 discard, 13 daytime, 19 chargen, 80 HTTP. UDP: 7 echo, 9999 control.
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use gannet_port_freertos::{Priority, spawn};
-use gannet_sockets::{Error, Shutdown, TcpListener, TcpStream, UdpSocket};
+use gannet_sockets::{Error, Keepalive, Shutdown, TcpListener, TcpStream, UdpSocket};
 
 use crate::board::{Board, STACK_WORDS};
 use crate::classic::{CHARACTERS, Command, command, daytime, port};
@@ -97,8 +98,17 @@ fn work(job: Job) {
     }
 }
 
+/// Peers that are silent for longer are asked whether they are still there: without it a connection
+/// whose end was lost is held for ever.
+const ALIVE: Keepalive = Keepalive {
+    idle: Duration::from_secs(60),
+    interval: Duration::from_secs(10),
+    count: 6,
+};
+
 /// Sends back what arrives, in the buffers it arrived in.
 fn echo(stream: &TcpStream) -> Result<(), Error> {
+    stream.set_keepalive(Some(ALIVE))?;
     while let Some(data) = stream.read_pbuf(usize::MAX)? {
         stream.write_pbuf(data).map_err(|refused| refused.error)?;
     }
@@ -106,6 +116,7 @@ fn echo(stream: &TcpStream) -> Result<(), Error> {
 }
 
 fn discard(stream: &TcpStream) -> Result<(), Error> {
+    stream.set_keepalive(Some(ALIVE))?;
     while stream.read_pbuf(usize::MAX)?.is_some() {}
     Ok(())
 }
