@@ -15,7 +15,7 @@ use common::client::{
 };
 use common::tapped::{self, Tapped};
 use common::{
-    HTTPD, LIMIT, Outcome, PASSED, RESPONDER, Running, SERVICES, is_alive, run_tests, skipped,
+    HTTPD, LIMIT, Outcome, PASSED, RESPONDER, SERVICES, httpd, is_alive, run_tests, skipped,
     transfer, wait_until,
 };
 use gannet_core::wire::icmpv4::{Echo, Kind};

@@ -30,8 +30,8 @@ pub extern "C" fn gannet_calls() {
         bsd::ppoll as *const (),
         bsd::select as *const (),
         bsd::pselect as *const (),
-        bsd::socket as *const (),
-        bsd::socketpair as *const (),
+        socket as *const (),
+        socketpair as *const (),
         bsd::bind as *const (),
         bsd::listen as *const (),
         bsd::accept as *const (),
@@ -236,4 +236,13 @@ pub extern "C" fn gannet_calls() {
         Net::snapshot as *const (),
         Net::poll as *const (),
     ]);
+}
+
+/// `socket` takes what a program writes there as it is.
+fn socket(domain: bsd::Domain, kind: bsd::SocketType, protocol: bsd::Protocol) -> Result<bsd::Fd, bsd::Errno> {
+    bsd::socket(domain, kind, protocol)
+}
+
+fn socketpair(domain: bsd::Domain, kind: bsd::SocketType, protocol: bsd::Protocol) -> Result<[bsd::Fd; 2], bsd::Errno> {
+    bsd::socketpair(domain, kind, protocol)
 }
