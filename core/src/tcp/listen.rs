@@ -137,7 +137,7 @@ impl Engine {
         &mut self,
         ip: &mut Ip,
         now: Instant,
-        segment: Arrived,
+        segment: &mut Arrived,
         beyond: Option<SeqNum>,
     ) {
         // First, RST: ignored (RFC 9293 §3.10.7.2, and §3.10.7.1 when nobody listens).
@@ -148,15 +148,15 @@ impl Engine {
         match (self.listener_for(segment.local), segment.ack) {
             // Third, SYN.
             (Some(listener), None) if segment.syn() => {
-                self.syn_arrives(ip, now, listener, &segment, beyond);
+                self.syn_arrives(ip, now, listener, segment, beyond);
             }
             // Second, ACK: from LISTEN nothing was sent but cookies.
-            (Some(listener), Some(ack)) if self.may_be_cookie(listener, &segment, now) => {
+            (Some(listener), Some(ack)) if self.may_be_cookie(listener, segment, now) => {
                 self.cookie_arrives(ip, now, listener, segment, ack);
             }
             _ => {
                 self.stats.no_connection += 1;
-                self.reset_answer(ip, now, &segment);
+                self.reset_answer(ip, now, segment);
             }
         }
     }
@@ -287,13 +287,13 @@ impl Engine {
         ip: &mut Ip,
         now: Instant,
         listener: TcpListener,
-        segment: Arrived,
+        segment: &mut Arrived,
         ack: SeqNum,
     ) {
-        let Some(record) = self.record_of_cookie(listener, &segment, ack, now) else {
+        let Some(record) = self.record_of_cookie(listener, segment, ack, now) else {
             self.stats.syn_cookies_failed += 1;
             self.stats.no_connection += 1;
-            self.reset_answer(ip, now, &segment);
+            self.reset_answer(ip, now, segment);
             return;
         };
         if !self.has_backlog(listener) {

@@ -4,6 +4,7 @@ use crate::config::TcpConfig;
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, SeqNum};
 
+use super::input::Context;
 use super::pcb::{Force, Pcb};
 use super::receive::AckDue;
 use super::scoreboard::SentStore;
@@ -218,11 +219,11 @@ impl Pcb {
 
     /// Payload bytes of a segment sent now: less while SACK blocks ride along.
     fn segment_room(&self) -> u32 {
-        let blocks = match self.rcv.runs {
+        let blocks = match self.rcv.runs.is_empty() {
             _ if !self.negotiated.sack => 0,
-            super::list::NONE if self.rcv.duplicate.is_none() => 0,
-            super::list::NONE => 12,
-            _ => 36,
+            true if self.rcv.duplicate.is_none() => 0,
+            true => 12,
+            false => 36,
         };
         self.effective_mss().saturating_sub(blocks).max(1)
     }
@@ -277,13 +278,8 @@ impl Pcb {
     }
 
     /// Records that `plan` was handed to IP at `now`.
-    pub(crate) fn sent(
-        &mut self,
-        plan: Plan,
-        now: Instant,
-        config: &TcpConfig,
-        sends: &mut SentStore,
-    ) {
+    pub(crate) fn sent(&mut self, plan: &Plan, cx: &mut Context<'_>) {
+        let now = cx.now;
         let takes = plan.len
             + u32::from(plan.flags.contains(Flags::SYN))
             + u32::from(plan.flags.contains(Flags::FIN));
@@ -311,7 +307,7 @@ impl Pcb {
             Kind::Keepalive => self.keepalive_due = false,
             Kind::Ack => {}
         }
-        self.path_sent(&plan, end);
+        self.path_sent(plan, end);
         self.snd.nxt = self.snd.nxt.max(end);
         // RFC 6298 §5.1: the timer runs while something is unacknowledged.
         if takes > 0 {
@@ -322,7 +318,7 @@ impl Pcb {
                 self.timers.start_at(Timer::Retransmit, deadline);
             }
         }
-        self.record(plan, end, now, config, sends);
+        self.record(plan, end, now, cx.config, cx.sends);
         if plan.kind != Kind::Syn || self.state == State::SynReceived {
             self.rcv.acknowledged();
             self.timers.stop(Timer::DelayedAck);
@@ -334,13 +330,13 @@ impl Pcb {
         self.ask_path_again(now);
         self.refresh_records(sends);
         self.refresh_pacing(now);
-        let idle = now.saturating_since(self.last_sent);
         if self.snd.in_flight() == 0
             && self.snd.unsent() > 0
-            && idle > self.rtt.rto()
+            && now > self.rtt.deadline(self.last_sent)
             && self.is_synchronized()
         {
             let mss = self.effective_mss();
+            let idle = now.saturating_since(self.last_sent);
             self.congestion.restart_after_idle(mss, idle);
         }
     }

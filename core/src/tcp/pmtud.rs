@@ -161,7 +161,7 @@ impl Pcb {
         let full = self.path.full.filter(|_| self.path.probe == Probe::Due)?;
         let options = u32::from(self.snd.mss).saturating_sub(self.effective_mss());
         let room = u32::from(full).saturating_sub(options);
-        let quiet = !self.recovery.in_recovery() && self.rcv.runs == super::list::NONE;
+        let quiet = !self.recovery.in_recovery() && self.rcv.runs.is_empty();
         // RFC 4821 §7.2 "delaying or disabling": only if it is sent whole.
         (quiet && self.snd.unsent() >= room && self.usable() >= room).then_some(room)
     }

@@ -5,6 +5,8 @@ use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 use crate::wire::tcp_options::SackBlock;
 
+use super::out_of_order::RunList;
+
 /// Data of at most this many bytes is copied behind the previous segment's where that has room,
 /// so that a peer who sends single bytes cannot pin a receive buffer with each.
 const COMPACT_BELOW: usize = 256;
@@ -75,10 +77,8 @@ pub(crate) struct Receiver {
     pub(crate) unacked_bytes: u32,
     /// The largest segment seen: what "full" means for this peer.
     pub(crate) largest: u32,
-    /// First of the runs of out-of-order data.
-    pub(crate) runs: u16,
-    /// Start of the run that arrived last: the first SACK block (RFC 2018 §4).
-    pub(crate) newest_run: SeqNum,
+    /// Out-of-order data.
+    pub(crate) runs: RunList,
     /// Data that arrived twice: the first SACK block of the next segment (RFC 2883).
     pub(crate) duplicate: Option<SackBlock>,
     /// The acknowledgement number last sent.
@@ -104,8 +104,7 @@ impl Receiver {
         ack: AckDue::No,
         unacked_bytes: 0,
         largest: 1,
-        runs: super::list::NONE,
-        newest_run: SeqNum(0),
+        runs: RunList::EMPTY,
         duplicate: None,
         last_ack_sent: SeqNum(0),
         ts_recent: 0,
@@ -129,7 +128,11 @@ impl Receiver {
         // Bounded by the window.
         let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
         self.nxt += len;
-        join(&mut self.queue, data);
+        if self.queue.is_empty() {
+            self.queue = core::mem::take(data);
+        } else {
+            join(&mut self.queue, data);
+        }
         len
     }
 

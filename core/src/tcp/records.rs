@@ -65,7 +65,7 @@ impl Pcb {
     /// `plan`, which ends at `end`, was sent.
     pub(super) fn record(
         &mut self,
-        plan: Plan,
+        plan: &Plan,
         end: SeqNum,
         now: Instant,
         config: &TcpConfig,
@@ -129,6 +129,11 @@ impl Pcb {
         self.pacing.set_rate(None);
     }
 
+    /// Whether congestion control models the path.
+    pub(super) fn is_modelled(&self) -> bool {
+        self.congestion.is_model_based()
+    }
+
     /// Whether pacing holds the next segment back.
     pub(super) fn is_paced(&self) -> bool {
         self.pacing.is_blocked()
@@ -162,6 +167,11 @@ impl Pcb {
     /// Changes the congestion control algorithm.
     pub(super) fn follow(&mut self, algorithm: CongestionControl) {
         self.congestion.switch(algorithm);
+    }
+
+    #[cfg(feature = "sack")]
+    pub(super) fn is_modelled(&self) -> bool {
+        false
     }
 
     pub(super) fn is_paced(&self) -> bool {
@@ -203,7 +213,7 @@ impl Pcb {
 
     pub(super) fn record(
         &mut self,
-        _: Plan,
+        _: &Plan,
         _: SeqNum,
         _: Instant,
         _: &TcpConfig,

@@ -141,6 +141,16 @@ impl SentStore {
     }
 }
 
+/// What was acknowledged of records that were all sent once and in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Front {
+    /// When the first of them was sent, and the last.
+    pub(crate) oldest: Stamp,
+    pub(crate) newest: Stamp,
+    /// Where the last of them ends, as far as it is acknowledged.
+    pub(crate) end: SeqNum,
+}
+
 /// The scoreboard of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Scoreboard {
@@ -210,6 +220,11 @@ impl Scoreboard {
     /// Whether something unacknowledged was sent more than once.
     pub(crate) const fn has_repeated(&self) -> bool {
         self.repeated > 0
+    }
+
+    /// Whether all records are flying for the first time, and `ack` covers something of them.
+    pub(crate) const fn is_quiet_before(&self, ack: SeqNum) -> bool {
+        self.sacked | self.missing | self.repeated as u32 == 0 && ack.after(self.start)
     }
 
     /// The first record.
@@ -290,13 +305,16 @@ impl Scoreboard {
     /// Looks again how many bytes a new segment may have: any if a record is free, else so many
     /// that the last record stays one segment.
     pub(crate) fn refresh(&mut self, store: &SentStore, mss: u32) {
-        let tail = store.at(self.tail).map(|slot| slot.record);
-        self.room = match tail {
-            Some(tail) if store.spare() == 0 => match tail.is {
+        if store.spare() > 0 {
+            self.room = u32::MAX;
+            return;
+        }
+        self.room = match store.at(self.tail).map(|slot| slot.record) {
+            Some(tail) => match tail.is {
                 Whereabouts::Flying => mss.saturating_sub(tail.end.since(self.tail_start)),
                 Whereabouts::Sacked | Whereabouts::Missing => 0,
             },
-            _ => u32::MAX,
+            None => u32::MAX,
         };
     }
 
@@ -349,6 +367,44 @@ impl Scoreboard {
             self.tail_start = self.start;
         }
         self.find_resend(store);
+    }
+
+    /// As [`Scoreboard::acknowledge`], if [`Scoreboard::is_quiet_before`].
+    pub(crate) fn acknowledge_quiet(
+        &mut self,
+        store: &mut SentStore,
+        ack: SeqNum,
+    ) -> Option<Front> {
+        let first = store.at(self.head)?.record;
+        let mut front = Front {
+            oldest: first.at,
+            newest: first.at,
+            end: ack,
+        };
+        self.start = ack;
+        while let Some(slot) = store.at(self.head) {
+            let (record, next) = (&slot.record, slot.next);
+            front.newest = record.at;
+            front.end = record.end.min(ack);
+            if record.end.after(ack) {
+                break;
+            }
+            let done = record.end == ack;
+            store.give(self.head);
+            self.head = next;
+            if done {
+                break;
+            }
+        }
+        if self.head == NONE {
+            self.start = front.end;
+            self.tail = NONE;
+            store.holders = store.holders.saturating_sub(1);
+        }
+        if self.tail == self.head {
+            self.tail_start = self.start;
+        }
+        Some(front)
     }
 
     /// The peer has `left..right` (RFC 2018 §5): marks the records, and shows those that are new

@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::config::TcpConfig;
 use crate::error::Error;
 use crate::handle::TcpPcb;
+use crate::ip::Head;
 
 use super::engine::Engine;
 use super::info::TcpInfo;
@@ -200,6 +201,7 @@ impl Tcp<'_> {
     pub fn tos(&mut self, pcb: TcpPcb, tos: u8) -> Result<(), Error> {
         self.engine_mut().change(pcb, |pcb, _| {
             pcb.settings.tos = tos & !super::ecn::TOS_MASK;
+            pcb.head = Head::NONE;
             Ok(())
         })
     }
@@ -213,6 +215,7 @@ impl Tcp<'_> {
         let hops = NonZeroU8::new(hops).ok_or(Error::Argument)?;
         self.engine_mut().change(pcb, |pcb, _| {
             pcb.settings.ttl = Some(hops);
+            pcb.head = Head::NONE;
             Ok(())
         })
     }

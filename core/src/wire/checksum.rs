@@ -50,6 +50,21 @@ impl Checksum {
         self.append(sum(bytes), bytes.len());
     }
 
+    /// Adds what `behind` went over, as the bytes that follow.
+    #[inline]
+    pub(crate) fn join(&mut self, behind: Self) {
+        self.append(fold(behind.sum).into(), behind.odd.into());
+    }
+
+    /// Adds the bytes that follow, which are a few words of four bytes (the rest is left out): a
+    /// header.
+    #[inline]
+    pub(crate) fn add_header(&mut self, bytes: &[u8]) {
+        let words = bytes.as_chunks::<4>().0.iter();
+        let sum = words.map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
+        self.append(sum, 0);
+    }
+
     /// Adds a 16 bit word, most significant byte first.
     pub fn add_u16(&mut self, word: u16) {
         self.append(u16::to_be(word).into(), 2);

@@ -179,13 +179,20 @@ impl Fields {
     /// # Errors
     /// [`NoRoom`] if `out` is shorter than that.
     pub fn emit(&self, options: &Options, out: &mut [u8]) -> Result<usize, NoRoom> {
-        let (header, rest) = Header::mut_from_prefix(out).map_err(|_| NoRoom)?;
+        let (header, rest) = out.split_first_chunk_mut().ok_or(NoRoom)?;
         let header_len = HEADER_LEN + options.emit(rest)?;
+        self.write(header, header_len);
+        Ok(header_len)
+    }
+
+    /// As [`Fields::emit`], with options that are written already: `header_len` bytes with them.
+    #[inline]
+    pub(crate) fn write(&self, out: &mut [u8; HEADER_LEN], header_len: usize) {
         let (ack, ack_flag) = match self.ack {
             Some(ack) => (ack.0, Flags::ACK),
             None => (0, Flags::NONE),
         };
-        *header = Header {
+        *out = zerocopy::transmute!(Header {
             src_port: self.src_port.into(),
             dst_port: self.dst_port.into(),
             seq: self.seq.0.into(),
@@ -195,8 +202,7 @@ impl Fields {
             window: self.window.into(),
             checksum: U16::ZERO,
             urgent: U16::ZERO,
-        };
-        Ok(header_len)
+        });
     }
 }
 
@@ -310,7 +316,7 @@ impl SeqNum {
     /// `self <= other`.
     #[doc(alias = "TCP_SEQ_LEQ")]
     pub const fn before_eq(self, other: Self) -> bool {
-        self.0 == other.0 || self.before(other)
+        self.distance(other) <= 0
     }
 
     /// `self >= other`.

@@ -2,23 +2,23 @@
 //! a frame has arrived is left to others: `fd_device` is told by a signal, the users of `polled`
 //! wait in poll(2).
 use std::boxed::Box;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::vec;
 use std::vec::Vec;
 
 use gannet_core::{Capabilities, Chain, Checksums, Medium, Pbuf};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use super::vnet;
 use super::{DeviceCounters, Setup, count};
 
 /// Parts of a frame that are written without a copy, and blocks that are read into.
 const MAX_PARTS: usize = 64;
-const NO_PART: libc::iovec = libc::iovec {
-    iov_base: core::ptr::null_mut(),
-    iov_len: 0,
-};
+/// Most frames have fewer; it is not worth making a list for more.
+const FEW_PARTS: usize = 5;
 /// Of the Ethernet II header.
 const HEADER_LEN: usize = 14;
 /// Largest IP packet there is.
@@ -63,6 +63,8 @@ pub(super) struct FrameIo {
     frame_len: usize,
     /// Blocks to be read into; filled up before a read, given back when nothing comes.
     landing: Vec<Pbuf>,
+    /// Blocks that the next frame is expected to need: after a large segment those of a large one.
+    expected: usize,
     /// Room for a frame and one byte, for what the blocks do not hold.
     scratch: Box<[u8]>,
     link: Link,
@@ -96,6 +98,7 @@ impl FrameIo {
             framing,
             frame_len,
             landing: Vec::with_capacity(blocks),
+            expected: 1,
             scratch: vec![0; frame_len + 1].into_boxed_slice(),
             link: Link::Up,
             room: Room::Free,
@@ -136,7 +139,7 @@ impl FrameIo {
     pub(super) fn receive(&mut self) -> Received {
         let pool = self.setup.pool;
         let block = pool.block_size();
-        while self.landing.len() < self.frame_len.div_ceil(block) {
+        while self.landing.len() < self.expected {
             match Pbuf::alloc(pool, 0, block) {
                 Ok(fresh) => self.landing.push(fresh),
                 Err(_) => break,
@@ -148,20 +151,28 @@ impl FrameIo {
             self.landing.clear();
             return Received::Nothing;
         };
+        self.expected = match len > self.expected * block {
+            true => self.landing.capacity(),
+            false => len.div_ceil(block).max(1),
+        };
         if len > self.frame_len {
             count(&self.counters.rx_too_long);
             return Received::Dropped;
         }
-        if len > room {
-            count(&self.counters.rx_no_buffer);
-            return Received::Dropped;
-        }
         let mut chain = Chain::new();
-        let mut left = len;
-        for mut part in self.landing.drain(..len.div_ceil(block)) {
+        let mut left = len.min(room);
+        for mut part in self.landing.drain(..left.div_ceil(block)) {
             part.truncate(left.min(block));
             left -= part.tot_len();
             chain.push(part);
+        }
+        if let Some(unexpected) = len.checked_sub(room).filter(|&rest| rest > 0) {
+            let Ok(mut rest) = Pbuf::alloc(pool, 0, unexpected) else {
+                count(&self.counters.rx_no_buffer);
+                return Received::Dropped;
+            };
+            rest.copy_from(&self.scratch[..unexpected]);
+            chain.push(rest);
         }
         let Some(frame) = chain.take_all() else {
             return Received::Dropped; // a frame without bytes
@@ -180,36 +191,38 @@ impl FrameIo {
     /// Reads a frame into the landing blocks and what does not fit into the scratch buffer: its
     /// length, or `None` if there is none.
     fn read(&mut self, header: &mut [u8; vnet::LEN]) -> Option<usize> {
-        let mut parts = [NO_PART; MAX_PARTS + 2];
+        match self.landing.len() + 1 < FEW_PARTS {
+            true => self.read_parts::<FEW_PARTS>(header),
+            false => self.read_parts::<{ MAX_PARTS + 2 }>(header),
+        }
+    }
+
+    fn read_parts<const PARTS: usize>(&mut self, header: &mut [u8; vnet::LEN]) -> Option<usize> {
+        let mut parts: [_; PARTS] = core::array::from_fn(|_| IoSliceMut::new(&mut []));
         let mut used = 0;
-        let header = (self.framing == Framing::Vnet).then_some(&mut header[..]);
+        let before = match self.framing {
+            Framing::Plain => 0,
+            Framing::Vnet => vnet::LEN,
+        };
         // Fresh blocks are nobody else's.
         let blocks = self.landing.iter_mut().filter_map(Pbuf::data_mut);
+        let header = header.get_mut(..before).filter(|header| !header.is_empty());
         let all = header
             .into_iter()
             .chain(blocks)
             .chain([&mut self.scratch[..]]);
         for (slot, part) in parts.iter_mut().zip(all) {
-            slot.iov_base = part.as_mut_ptr().cast();
-            slot.iov_len = part.len();
+            *slot = IoSliceMut::new(part);
             used += 1;
         }
         loop {
-            // SAFETY: writes into slices that `self` and `header` hold, and that nobody else uses.
-            let len = unsafe { libc::readv(self.fd.as_raw_fd(), parts.as_ptr(), used) };
-            match check_len(len) {
+            match rustix::io::readv(&self.fd, &mut parts[..used]) {
                 Ok(0) => {
                     self.link = Link::Closed;
                     return None;
                 }
-                Ok(len) => {
-                    let before = match self.framing {
-                        Framing::Plain => 0,
-                        Framing::Vnet => vnet::LEN,
-                    };
-                    return len.checked_sub(before);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(len) => return len.checked_sub(before),
+                Err(Errno::INTR) => {}
                 Err(_) => return None,
             }
         }
@@ -237,25 +250,28 @@ impl FrameIo {
         };
         loop {
             let written = if frame.clen() <= MAX_PARTS {
-                self.write(header.as_ref(), frame.parts())
+                match frame.clen() < FEW_PARTS {
+                    true => self.write::<FEW_PARTS>(header.as_ref(), frame.parts()),
+                    false => self.write::<{ MAX_PARTS + 1 }>(header.as_ref(), frame.parts()),
+                }
             } else {
                 let len = frame.copy_to(0, &mut self.scratch);
-                self.write(header.as_ref(), core::iter::once(&self.scratch[..len]))
+                self.write::<FEW_PARTS>(header.as_ref(), core::iter::once(&self.scratch[..len]))
             };
-            let Err(error) = written else {
-                count(&self.counters.tx_frames);
-                return Ok(());
-            };
-            match error.raw_os_error() {
-                Some(libc::EINTR) => {}
-                Some(libc::EAGAIN | libc::ENOBUFS) => {
+            match written {
+                Ok(_) => {
+                    count(&self.counters.tx_frames);
+                    return Ok(());
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN | Errno::NOBUFS) => {
                     self.room = Room::Full;
                     count(&self.counters.tx_busy);
                     return Err(frame);
                 }
                 // The peer has gone, the interface is down, the frame is too short, ...: lost, as
                 // on a cable.
-                _ => {
+                Err(_) => {
                     count(&self.counters.tx_errors);
                     return Ok(());
                 }
@@ -263,32 +279,26 @@ impl FrameIo {
         }
     }
 
-    fn write<'a>(
+    // MSG_NOSIGNAL has no counterpart here: Rust ignores SIGPIPE.
+    fn write<'a, const PARTS: usize>(
         &self,
         header: Option<&'a [u8; vnet::LEN]>,
         frame: impl Iterator<Item = &'a [u8]>,
-    ) -> io::Result<usize> {
-        let mut parts = [NO_PART; MAX_PARTS + 1];
+    ) -> Result<usize, Errno> {
+        let mut parts = [IoSlice::new(&[]); PARTS];
         let mut used = 0;
         let header = header.map(|header| &header[..]);
         for (slot, part) in parts.iter_mut().zip(header.into_iter().chain(frame)) {
-            slot.iov_base = part.as_ptr().cast_mut().cast();
-            slot.iov_len = part.len();
+            *slot = IoSlice::new(part);
             used += 1;
         }
-        // SAFETY: reads `used` slices that the arguments hold. MSG_NOSIGNAL has no counterpart
-        // here: Rust ignores SIGPIPE.
-        check_len(unsafe { libc::writev(self.fd.as_raw_fd(), parts.as_ptr(), used) })
+        rustix::io::writev(&self.fd, &parts[..used])
     }
 
     fn is_writable(&self) -> bool {
-        let mut poll = libc::pollfd {
-            fd: self.fd.as_raw_fd(),
-            events: libc::POLLOUT,
-            revents: 0,
-        };
-        // SAFETY: one `pollfd`; does not wait.
-        unsafe { libc::poll(&mut poll, 1, 0) != 0 }
+        let mut fds = [PollFd::from_borrowed_fd(self.fd.as_fd(), PollFlags::OUT)];
+        // Does not wait. What else may be is found out by the next write.
+        !matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
     }
 }
 
@@ -298,8 +308,4 @@ pub(super) fn check(result: i32) -> io::Result<i32> {
     } else {
         Ok(result)
     }
-}
-
-fn check_len(result: isize) -> io::Result<usize> {
-    usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
