@@ -12,7 +12,7 @@ use common::client::{
 };
 use common::{
     FETCH, GATEWAY, HTTPD, LIMIT, LOOPBACK, Outcome, PASSED, Port, Running, SERVICES, SERVICES_RAW,
-    is_alive, long, run, run_tests, skipped, transfer, wait_until,
+    httpd, is_alive, long, run, run_tests, skipped, transfer, wait_until,
 };
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::Signal;

@@ -37,6 +37,7 @@ mod event;
 #[cfg(feature = "async")]
 mod futures;
 mod gather;
+mod guarded;
 mod info;
 mod listen;
 mod net;

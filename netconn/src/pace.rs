@@ -6,27 +6,27 @@ use core::time::Duration;
 
 use gannet_core::Instant;
 
-/// How long the thread may be busy without having slept in proportion.
-const BUSY: Duration = Duration::from_millis(10);
+/// How long the thread may be busy without having slept in proportion, in microseconds.
+const BUSY: u64 = 10_000;
 /// How long it then rests: no longer than a device has buffers for, no shorter than the tick of an
 /// operating system.
 const REST: Duration = Duration::from_millis(1);
 /// Sleeping for one unit of time makes up for so many of work.
-const MAKES_UP: u32 = 10;
+const MAKES_UP: u64 = 10;
 
 /// How much the tcpip thread has worked of late.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     awake_since: Instant,
-    /// Work that was not made up for by sleep, before `awake_since`.
-    busy: Duration,
+    /// Microseconds of work that were not made up for by sleep, before `awake_since`.
+    busy: u64,
 }
 
 impl Pace {
     pub(crate) const fn new(now: Instant) -> Self {
         Self {
             awake_since: now,
-            busy: Duration::ZERO,
+            busy: 0,
         }
     }
 
@@ -37,17 +37,20 @@ impl Pace {
 
     /// It slept between these moments, if they differ.
     pub(crate) fn slept(&mut self, from: Instant, to: Instant) {
-        let slept = to.saturating_since(from);
-        self.busy = self
-            .work(from)
-            .saturating_sub(slept.saturating_mul(MAKES_UP));
+        let slept = between(from, to);
+        let made_up = slept.saturating_mul(MAKES_UP);
+        self.busy = self.work(from).saturating_sub(made_up);
         self.awake_since = to;
     }
 
-    fn work(&self, now: Instant) -> Duration {
-        self.busy
-            .saturating_add(now.saturating_since(self.awake_since))
+    fn work(&self, now: Instant) -> u64 {
+        self.busy.saturating_add(between(self.awake_since, now))
     }
+}
+
+/// Microseconds.
+fn between(from: Instant, to: Instant) -> u64 {
+    to.as_micros().saturating_sub(from.as_micros())
 }
 
 #[cfg(test)]

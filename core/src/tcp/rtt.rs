@@ -122,7 +122,8 @@ impl Rtt {
                 Span::from_micros(srtt_times_8 / 8).saturating_add(variance)
             }
         };
-        self.rto = base.clamp(self.least, self.most);
+        // `clamp` would panic on a configuration whose bounds cross.
+        self.rto = base.max(self.least).min(self.most);
     }
 
     /// Mean deviation of the round-trip time, if measured.

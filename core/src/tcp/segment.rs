@@ -254,7 +254,10 @@ impl Headed<'_> {
             let (fixed, options) = header.split_first_chunk_mut()?;
             self.fields.write(fixed, header_len);
             if !options.is_empty() {
-                options.copy_from_slice(self.options);
+                // As long as they are: without the check, a call of what panics.
+                options
+                    .get_mut(..self.options.len())?
+                    .copy_from_slice(self.options);
             }
             if !by_device {
                 let mut sum = Checksum::new();

@@ -239,10 +239,18 @@ pub extern "C" fn gannet_calls() {
 }
 
 /// `socket` takes what a program writes there as it is.
-fn socket(domain: bsd::Domain, kind: bsd::SocketType, protocol: bsd::Protocol) -> Result<bsd::Fd, bsd::Errno> {
+fn socket(
+    domain: bsd::Domain,
+    kind: bsd::SocketType,
+    protocol: bsd::Protocol,
+) -> Result<bsd::Fd, bsd::Errno> {
     bsd::socket(domain, kind, protocol)
 }
 
-fn socketpair(domain: bsd::Domain, kind: bsd::SocketType, protocol: bsd::Protocol) -> Result<[bsd::Fd; 2], bsd::Errno> {
+fn socketpair(
+    domain: bsd::Domain,
+    kind: bsd::SocketType,
+    protocol: bsd::Protocol,
+) -> Result<[bsd::Fd; 2], bsd::Errno> {
     bsd::socketpair(domain, kind, protocol)
 }
