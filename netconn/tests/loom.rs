@@ -221,7 +221,7 @@ fn local(port: u16) -> SocketAddr {
 }
 
 #[test]
-fn a_post_wakes_who_takes() {
+fn x109_a_post_wakes_who_takes() {
     model(3, || {
         let event = Netconn::event(net(), 0).expect("free");
         let taker = thread::spawn(move || event.take(Take::All, Patience::Forever));
@@ -266,7 +266,7 @@ fn one_of_two_takers_gets_a_post_and_closing_wakes_the_other() {
 }
 
 #[test]
-fn closing_wakes_a_receiver() {
+fn x109_closing_wakes_a_receiver() {
     model(3, || {
         let (one, two) = Netconn::pair(net()).expect("free");
         let reader = thread::spawn(move || one.recv(&mut [0; 1]));

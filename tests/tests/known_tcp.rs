@@ -217,10 +217,10 @@ fn c053_c133_data_offset_outside_of_the_segment() {
     assert_alive(&mut t, &mut app, next.max(1));
 }
 
+/// The statistics are in the tests beside `ports.rs`.
 #[test]
 fn c060_c061_initial_numbers_and_timestamps_cannot_be_guessed() {
-    // The statistics are in the tests beside `ports.rs`; here: what an attacker sees of one
-    // connection says nothing about the next peer's.
+    // What an attacker sees of one connection says nothing about the next peer's.
     let mut config = Config::default();
     config.tcp.ecn = Use::Off;
     let mut t = Script::listening(config, 1000);
@@ -705,4 +705,22 @@ fn flags_of(bits: u8) -> Flags {
     all.into_iter()
         .filter(|(bit, _)| bits & bit != 0)
         .fold(Flags::NONE, |flags, (_, flag)| flags | flag)
+}
+
+#[test]
+fn c090_the_options_of_an_answer_are_our_own() {
+    // What a SYN carries, and what the answer's buffer held before, stays out of it.
+    let mut t = Script::listening(Config::default(), 100);
+    let mut app = Recorder::default();
+    for port in 1..20 {
+        t.peer.addr = Ipv4Addr::new(10, 0, 1, port);
+        let mut syn = packet(&t, "S 0:0(0) win 1000");
+        set_options(&mut syn, &[0xaa; 40]);
+        t.wire.put(syn);
+        t.turn(&mut app);
+        let answer = t.wire.take().expect("an answer");
+        let header_len = usize::from(answer[20 + 12] >> 4) * 4;
+        // RFC 9293 §3.2: the size of segments, which is all that this peer understands.
+        assert_eq!(answer[40..20 + header_len], [2, 4, 5, 0xb4]);
+    }
 }
