@@ -24,10 +24,12 @@ pub use handle::{Owner, PcbMap, TcpListener, TcpPcb, UdpPcb};
 pub use handler::{Handler, Refused, owner_bit};
 pub mod ip_storage {
     //! The slots of [`IpStorage`](crate::IpStorage).
-    pub use crate::ip::{ReassemblySlot, RouteSlot};
+    pub use crate::ip::{GroupSlot, ReassemblySlot, RouteSlot};
     pub use crate::netif::{LoopbackSlot, NeighborSlot, NetifSlot, PendingSlot};
 }
-pub use ip::{ArpStats, IcmpStats, IpStats, IpStorage, NetifId, Subnet};
+#[cfg(feature = "igmp")]
+pub use ip::IgmpStats;
+pub use ip::{ArpStats, IcmpStats, IpStats, IpStorage, NetifId, Subnet, Via};
 pub use netif::driver::{Capabilities, Checksums, Driver, HwAddr, Medium};
 pub use pbuf::{Chain, NoBufs, Pbuf, Pool};
 pub use random::Entropy;

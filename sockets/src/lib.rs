@@ -21,7 +21,7 @@ mod udp;
 
 pub use gannet_core::Pbuf;
 pub use gannet_core::tcp::{Keepalive, Shutdown};
-pub use gannet_netconn::{Error, Net, Patience};
+pub use gannet_netconn::{Error, Net, Patience, Via};
 pub use listener::{Incoming, TcpListener};
 pub use stream::TcpStream;
 pub use udp::UdpSocket;

@@ -3,13 +3,17 @@
 mod common;
 
 use std::future::Future;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use common::{assert_at_rest, local, net, pattern, within_limit};
-use edge_nal::{Close, TcpAccept, TcpBind, TcpShutdown, TcpSplit};
+use edge_nal::{
+    Close, MulticastV4, MulticastV6, TcpAccept, TcpBind, TcpShutdown, TcpSplit, UdpBind,
+    UdpConnect, UdpReceive, UdpSend, UdpSplitMulticast,
+};
 use embedded_io_async::{Read, Write};
 use embedded_nal_async::{ConnectedUdp, UdpStack, UnconnectedUdp};
 use gannet_sockets::Error;
@@ -81,6 +85,7 @@ fn asynch() {
             ("closing wakes", closing),
             ("the traits of embedded-nal-async", nal_async),
             ("the traits of edge-nal", edge),
+            ("the UDP traits of edge-nal", edge_datagrams),
             ("no buffers", no_buffers),
         ] {
             println!("{name}");
@@ -181,7 +186,7 @@ fn nal_async() {
     let stack = Stack::new(net());
     block_on(async {
         let (addr, mut server) = stack.bind_single(local(0)).await.expect("a free port");
-        let (own, mut client) = stack.connect(addr).await.expect("UDP");
+        let (own, mut client) = UdpStack::connect(&stack, addr).await.expect("UDP");
         ConnectedUdp::send(&mut client, b"question")
             .await
             .expect("room");
@@ -202,6 +207,41 @@ fn nal_async() {
         let elsewhere = ([10, 0, 0, 1], to.port()).into();
         let refused = UnconnectedUdp::send(&mut server, elsewhere, from, b"x").await;
         assert_eq!(refused, Err(IoError(Error::AddressNotAvailable)));
+    });
+}
+
+fn edge_datagrams() {
+    let stack = Stack::new(net());
+    let group = Ipv4Addr::new(239, 1, 2, 3);
+    block_on(async {
+        let any = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let mut server = UdpBind::bind(&stack, any).await.expect("a free port");
+        let port = server.local_addr().expect("bound").port();
+        let to = local(port);
+        let client = UdpConnect::connect(&stack, local(0), to).await;
+        let mut client = client.expect("UDP");
+        // Of a connected socket the address is ignored.
+        UdpSend::send(&mut client, any, b"question")
+            .await
+            .expect("room");
+        server.readable().await.expect("it arrives");
+        let mut buf = [0; 4];
+        let (len, from) = server.receive(&mut buf).await.expect("it is there");
+        assert_eq!((len, &buf), (8, b"ques"));
+        assert_eq!(from, client.local_addr().expect("bound"));
+        let (mut receive, mut send, mut v4, mut v6) = server.split_multicast();
+        v4.join_v4(group, Ipv4Addr::LOCALHOST).await.expect("room");
+        let again = v4.join_v4(group, Ipv4Addr::LOCALHOST).await;
+        assert_eq!(again, Err(IoError(Error::InUse)));
+        let v6 = v6.join_v6(Ipv6Addr::LOCALHOST, 0).await;
+        assert_eq!(v6, Err(IoError(Error::NotSupported)));
+        let on = send.netconn();
+        on.set_multicast_interface(Ipv4Addr::LOCALHOST)
+            .expect("it is there");
+        send.send((group, port).into(), b"all").await.expect("room");
+        let (len, _) = receive.receive(&mut buf).await.expect("it comes back");
+        assert_eq!(&buf[..len], b"all");
+        v4.leave_v4(group, Ipv4Addr::LOCALHOST).await.expect("in");
     });
 }
 

@@ -38,6 +38,8 @@ pub struct Sizes {
     pub reassembly: usize,
     /// Packets on loopback.
     pub loopback: usize,
+    /// Multicast groups.
+    pub groups: usize,
 }
 
 impl Default for Sizes {
@@ -57,6 +59,7 @@ impl Default for Sizes {
             routes: 4,
             reassembly: 4,
             loopback: 32,
+            groups: 4,
         }
     }
 }
@@ -143,6 +146,7 @@ pub fn storage_in(arena: &mut Arena, sizes: Sizes, pools: Pools) -> Storage {
         udp: UdpStorage {
             pcbs: arena.slots(sizes.udp),
             datagrams: arena.slots(sizes.datagrams),
+            memberships: arena.slots(sizes.groups),
         },
         ip: IpStorage {
             netifs: arena.slots(sizes.netifs),
@@ -151,6 +155,7 @@ pub fn storage_in(arena: &mut Arena, sizes: Sizes, pools: Pools) -> Storage {
             routes: arena.slots(sizes.routes),
             reassembly: arena.slots(sizes.reassembly),
             loopback: arena.slots(sizes.loopback),
+            groups: arena.slots(sizes.groups),
         },
         tx_pool: pools.tx,
         header_pool: pools.header,

@@ -15,6 +15,8 @@ struct Queues {
     unplugged: bool,
     /// Received frames are given to the stack in parts of this size.
     part: Option<usize>,
+    /// What the stack last wanted to hear.
+    groups: Vec<HwAddr>,
 }
 
 /// The outer end of a device: frames go in and come out.
@@ -57,6 +59,33 @@ impl Wire {
     /// delivers them.
     pub fn set_part(&self, size: Option<usize>) {
         self.queues().part = size;
+    }
+
+    /// The groups whose frames the stack last asked for.
+    pub fn groups(&self) -> Vec<HwAddr> {
+        self.queues().groups.clone()
+    }
+
+    /// For a device of another stack: the next frame that arrived.
+    pub fn arrived(&self) -> Option<Vec<u8>> {
+        self.queues().to_stack.pop_front()
+    }
+
+    /// For a device of another stack: whether the device takes a frame.
+    pub fn has_room(&self) -> bool {
+        self.queues().room != Some(0)
+    }
+
+    /// For a device of another stack: sends a frame, if there is room.
+    pub fn send(&self, frame: Vec<u8>) {
+        let mut queues = self.queues();
+        if let Some(room) = &mut queues.room {
+            match room.checked_sub(1) {
+                Some(left) => *room = left,
+                None => return,
+            }
+        }
+        queues.from_stack.push_back(frame);
     }
 
     /// Frames dropped because no receive buffer was free.
@@ -121,6 +150,10 @@ impl Driver for WireDriver {
 
     fn link_up(&mut self) -> bool {
         !self.wire.queues().unplugged
+    }
+
+    fn multicast(&mut self, groups: &mut dyn Iterator<Item = HwAddr>) {
+        self.wire.queues().groups = groups.collect();
     }
 
     fn receive(&mut self) -> Option<Pbuf> {

@@ -9,15 +9,12 @@ use crate::time::Instant;
 use crate::wire::checksum::ComputedBy;
 use crate::wire::ethernet::{self, EtherType};
 use crate::wire::ipv4::{self, Ecn, Packet, Plain, Protocol};
-use crate::wire::udp;
+use crate::wire::{igmp, udp};
 
 use super::calls::is_unicast;
 use super::icmp_error::PROTOCOL_UNREACHABLE;
 use super::stats::count;
 use super::{ChecksumState, Destination, Input, Ip, Received};
-
-/// RFC 1112 §4: the group every host that knows multicast is in.
-const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
 /// Where a fragment belongs, in bytes of the payload of the whole packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +30,8 @@ pub(super) struct Head {
     pub(super) dst: Ipv4Addr,
     pub(super) protocol: Protocol,
     pub(super) tos: u8,
+    #[cfg(feature = "igmp")]
+    pub(super) ttl: u8,
     pub(super) ident: u16,
     pub(super) header_len: u8,
     pub(super) payload_len: usize,
@@ -128,7 +127,7 @@ impl Ip {
     #[inline(never)]
     fn input_any(&mut self, now: Instant, netif: NetifId, frame: Pbuf) -> Option<Input> {
         let (arrival, packet) = if netif == NetifId::LOOPBACK {
-            (Arrival::LOOPBACK, frame)
+            (Arrival::looped(self.loopback.via()), frame)
         } else {
             self.link_input(now, netif, frame)?
         };
@@ -163,8 +162,11 @@ impl Ip {
         }
         let head = Head::of(&parsed);
         let total_len = parsed.total_len();
-        if arrival.netif != NetifId::LOOPBACK && self.is_martian(arrival.netif, head.src, head.dst)
-        {
+        // RFC 3376 §4.2.13, RFC 4541 §2.1.1: hosts and switches without an address speak IGMP too.
+        let nobody = head.protocol == Protocol::IGMP && head.src.is_unspecified();
+        let from_wire = arrival.link != LinkDestination::Loopback;
+        let martian = from_wire && self.is_martian(arrival.netif, head.src, head.dst);
+        if martian && !(cfg!(feature = "igmp") && nobody) {
             count(&mut self.stats.in_martians);
             return None;
         }
@@ -198,14 +200,15 @@ impl Ip {
 
     /// To whom `dst` is addressed when it arrives at `netif`; `None` if not to this host.
     fn destination(&self, netif: NetifId, dst: Ipv4Addr) -> Option<Destination> {
+        if dst.is_multicast() {
+            let member = self.groups.is_member(netif, dst);
+            return member.then_some(Destination::Multicast);
+        }
         if netif == NetifId::LOOPBACK {
             return self.is_own(dst).then_some(Destination::Unicast);
         }
         if dst.is_broadcast() {
             return Some(Destination::Broadcast);
-        }
-        if dst == ALL_HOSTS {
-            return Some(Destination::Multicast);
         }
         // RFC 1122 §3.3.4.2, the strong model: the address of another interface is not for this
         // one, so that what is bound to an inner address cannot be reached from outside.
@@ -274,6 +277,12 @@ impl Ip {
                 count(&mut self.stats.in_delivers);
                 self.icmp_input(now, received)
             }
+            #[cfg(feature = "igmp")]
+            Protocol::IGMP => {
+                count(&mut self.stats.in_delivers);
+                self.igmp_input(now, arrival.link, head.ttl, &received);
+                None
+            }
             _ => {
                 // RFC 1122 §3.2.2.1.
                 count(&mut self.stats.in_unknown_protocols);
@@ -323,6 +332,8 @@ impl Head {
             dst: packet.dst(),
             protocol: packet.protocol(),
             tos: packet.dscp() << 2 | ecn,
+            #[cfg(feature = "igmp")]
+            ttl: packet.ttl(),
             ident: packet.ident(),
             // At most 60.
             header_len: packet.header_len() as u8,
@@ -351,6 +362,7 @@ fn transport_header(protocol: Protocol, first: &[u8]) -> usize {
         Protocol::UDP => 8,
         // An error with the header it quotes and eight bytes behind that.
         Protocol::ICMP => 8 + 60 + 8,
+        Protocol::IGMP => igmp::QUERY_LEN,
         _ => 0,
     }
 }

@@ -12,7 +12,7 @@ use crate::wire::ipv4::{self, Ecn, HEADER_LEN, MAX_PAYLOAD, Mark, Protocol};
 
 use super::head::{HEADROOM, Head};
 use super::stats::count;
-use super::{Fragmentation, Ip, Outgoing, Route};
+use super::{Fragmentation, Ip, Outgoing, OwnCopy, Route};
 
 /// The headers of the last packet, often those of the next, and what they were made of.
 #[derive(Debug)]
@@ -82,6 +82,9 @@ impl Ip {
         if len > MAX_PAYLOAD {
             return Err(Error::TooLong);
         }
+        if route.own_copy == OwnCopy::Yes && self.groups.is_member(route.netif, out.dst) {
+            self.loop_back(now, route, out, &packet, len);
+        }
         // Loopback's MTU is advice: it takes packets as long as there are.
         if route.netif == NetifId::LOOPBACK || len <= route.mtu.saturating_sub(HEADER_LEN as u16) {
             let mark = self.mark(out.fragmentation, out.flow());
@@ -93,6 +96,28 @@ impl Ip {
         }
         let ident = self.idents.next(out.flow());
         self.send_fragments(now, route, out, ident, packet)
+    }
+
+    /// RFC 1112 §6.1: members on this host get a copy, a view of the same buffers. Without room for
+    /// it they don't, as if it was lost on the way.
+    #[inline(never)]
+    fn loop_back(&mut self, now: Instant, route: &Route, out: &Outgoing, packet: &Pbuf, len: u16) {
+        let inside = Route {
+            netif: NetifId::LOOPBACK,
+            ..*route
+        };
+        let mark = self.mark(Fragmentation::Forbidden, out.flow());
+        let copy = self.head(now, &inside, out).and_then(|head| {
+            let copy = packet.slice(0, packet.tot_len())?;
+            let pool = self.header_pool;
+            with_header(pool, copy, 0, head.len(), |room| {
+                head.write(room, len, mark).map(|_| ()).ok_or(NoRoom)
+            })
+        });
+        let pushed = copy.map(|copy| self.loopback.push_via(route.netif, copy).is_ok());
+        if pushed != Ok(true) {
+            count(&mut self.stats.out_copies_lost);
+        }
     }
 
     /// Sends a packet, or a fragment of one, that fits the link, with `len` bytes behind the IP

@@ -22,7 +22,9 @@ impl Engine {
             self.stats.malformed += 1;
             return;
         }
-        let mut segment = match Arrived::parse(received) {
+        // Where it is parsed it stays: it is large.
+        let mut parsed = Arrived::parse(received);
+        let segment = match &mut parsed {
             Ok(segment) => segment,
             Err(Unfit::Malformed) => {
                 self.stats.malformed += 1;
@@ -35,17 +37,17 @@ impl Engine {
         };
         let found = self.connection_between(segment.local, segment.remote);
         if let Some(index) = found
-            && self.takes_as_predicted(now, index, &mut segment)
+            && self.takes_as_predicted(now, index, segment)
         {
             return;
         }
-        if self.is_nonsense(ip, &segment) {
+        if self.is_nonsense(ip, segment) {
             self.stats.malformed += 1;
             return;
         }
         match found {
-            Some(index) => self.arrives_at_connection(ip, now, index, &mut segment),
-            None => self.arrives_elsewhere(ip, now, &mut segment),
+            Some(index) => self.arrives_at_connection(ip, now, index, segment),
+            None => self.arrives_elsewhere(ip, now, segment),
         }
     }
 
@@ -68,7 +70,7 @@ impl Engine {
             return false;
         };
         slot.pcb.take_predicted(ack, segment, &mut cx);
-        self.settle(index);
+        self.settle_before_output(index);
         true
     }
 
@@ -137,7 +139,7 @@ impl Engine {
         let Some(index) = found else { return };
         let Some(pcb) = self.at(index) else { return };
         // RFC 5927 §4.1: the quoted number has to be in flight.
-        let in_flight = |seq: &SeqNum| seq.after_eq(pcb.snd.una) && seq.before(pcb.snd.nxt);
+        let in_flight = |seq: &SeqNum| seq.in_window(pcb.snd.una, pcb.snd.in_flight());
         let Some(quoted) = error.quoted_seq.filter(in_flight) else {
             self.stats.icmp_ignored += 1;
             return;

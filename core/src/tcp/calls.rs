@@ -149,6 +149,7 @@ impl Engine {
         pcb.snd.mss = pcb.settings.own_mss(&route, config);
         pcb.rcv.shift = pcb.settings.shift(config);
         pcb.negotiated.timestamps = stamped;
+        pcb.fit_segments();
         pcb.state = State::SynSent;
         pcb.syn_due = true;
         self.stats.active_opens += 1;

@@ -7,9 +7,7 @@ use super::congestion::Acked;
 use super::input::Context;
 use super::pcb::Pcb;
 use super::rack::TICK;
-use super::retransmit::Phase;
 use super::segment::Arrived;
-use super::tail_probe::TailProbe;
 use super::timers::Timer;
 
 impl Pcb {
@@ -19,8 +17,8 @@ impl Pcb {
         sel.is_on()
             && ack.after(self.snd.una)
             && segment.options.sack.is_empty()
-            && self.recovery.phase == Phase::Open
-            && sel.tail == TailProbe::NONE
+            && !self.recovery.in_recovery()
+            && sel.tail.is_idle()
             // A model of the path wants to know more.
             && !self.is_modelled()
             // A window that was closed tells about probes.
@@ -41,7 +39,7 @@ impl Pcb {
     /// updated.
     pub(super) fn take_calm_ack(&mut self, ack: SeqNum, segment: &Arrived, cx: &mut Context<'_>) {
         let flight = self.snd.in_flight();
-        let acked = self.snd.acknowledge(ack);
+        let acked = self.snd.acknowledge_data(ack);
         self.pending.acked = self.pending.acked.saturating_add(acked as usize);
         let sel = &mut self.selective;
         let Some(front) = sel.board.acknowledge_quiet(cx.sends, ack) else {
@@ -78,7 +76,7 @@ impl Pcb {
             self.selective.repair_probes = 0;
             let deadline = self.rtt.deadline(cx.now);
             self.timers.start_at(Timer::Retransmit, deadline);
-            self.schedule_tail_probe(cx.now, cx.config);
+            self.schedule_tail_probe(cx.now);
         }
     }
 }

@@ -45,6 +45,13 @@ impl EcnState {
     };
 }
 
+impl EcnState {
+    /// Whether a segment without ECN's flags, in a packet with `tos`, says nothing.
+    pub(super) fn is_quiet(&self, tos: u8) -> bool {
+        !self.agreed || (tos & TOS_MASK != CE && !self.echoed && self.recover.is_none())
+    }
+}
+
 /// Whether ECN is built in and configured.
 pub(crate) fn is_used(config: &TcpConfig) -> bool {
     cfg!(feature = "ecn") && config.ecn == Use::On

@@ -315,6 +315,21 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::settle`], of a connection that is alive, in the middle of a turn: the output
+    /// that follows accounts for its timers.
+    pub(super) fn settle_before_output(&mut self, index: u16) {
+        let Some(slot) = self.slots.get(usize::from(index)) else {
+            return;
+        };
+        let output = !slot.output.is_queued();
+        if !slot.events.is_queued() && slot.pcb.has_events() {
+            self.events.push(self.slots, index, |slot| &mut slot.events);
+        }
+        if output {
+            self.output.push(self.slots, index, |slot| &mut slot.output);
+        }
+    }
+
     /// As [`Engine::settle`], after something was done that set no timer and left nothing new to
     /// tell: all calls with which the application sends or makes room.
     pub(super) fn settle_output(&mut self, index: u16) {

@@ -21,9 +21,9 @@ impl Pcb {
             // Nothing to trim, neither in front nor behind, and acceptable whatever the window is.
             && segment.seq == self.rcv.nxt
             && segment.len <= self.rcv.window()
-            // RFC 5961 §5.2 accepts more, namely old ones.
-            && ack.after_eq(self.snd.una)
-            && ack.before_eq(self.snd.nxt)
+            // RFC 5961 §5.2 accepts more, namely old ones. By distance: of two numbers 2^31 apart each
+            // is before the other, so with nothing in flight comparisons let one through.
+            && ack.since(self.snd.una) <= self.snd.in_flight()
             // Data has a reader, and a place right behind the last.
             && self.rcv.runs.is_empty()
             && self.rcv.fin == PeerFin::Open
@@ -43,7 +43,8 @@ impl Pcb {
     ) {
         self.counters.segments_received = self.counters.segments_received.wrapping_add(1);
         self.heard(segment, cx);
-        if self.ecn.agreed {
+        // Of the flags there is none, see above.
+        if !self.ecn.is_quiet(segment.tos) {
             self.take_ecn(ack, segment);
         }
         if self.says_nothing_new(ack, segment) {
@@ -84,7 +85,7 @@ impl Pcb {
     /// receives.
     fn says_nothing_new(&self, ack: SeqNum, segment: &Arrived) -> bool {
         #[cfg(feature = "sack")]
-        let settled = self.selective.tail == super::tail_probe::TailProbe::NONE;
+        let settled = self.selective.tail.is_idle();
         #[cfg(not(feature = "sack"))]
         let settled = true;
         settled

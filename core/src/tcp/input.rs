@@ -322,3 +322,6 @@ impl Pcb {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

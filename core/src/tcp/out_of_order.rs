@@ -193,6 +193,15 @@ impl Runs {
             data.advance(cut as usize);
             (seq, len) = (seq + cut, len - cut);
         }
+        // Refused as a whole or not at all: what was acknowledged selectively stays (RFC 2018 §8).
+        let covered: usize = self
+            .runs_from(after)
+            .take_while(|run| (seq + len).after(run.end()))
+            .map(|run| run.data.parts())
+            .sum();
+        if list.parts - covered + data.clen() > usize::from(config.max_out_of_order_buffers) {
+            return Stored::Dropped;
+        }
         // Fill the gap up to each following run; what lies behind a run goes on to the next gap.
         let mut fin = fin;
         while let Some(next) = self.at(after) {
@@ -222,9 +231,6 @@ impl Runs {
         if len == 0 && !fin {
             list.newest = after;
             return Stored::Kept;
-        }
-        if list.parts + data.clen() > usize::from(config.max_out_of_order_buffers) {
-            return Stored::Dropped;
         }
         let touches = self.at(before).is_some_and(|run| run.end() == seq);
         let index = if touches {
@@ -327,3 +333,6 @@ impl Runs {
         run.data
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -116,6 +116,8 @@ pub(crate) struct Pcb {
     /// Transmit although Nagle or the window says no: `tcp_output`, or the persist timer.
     pub(crate) force: Force,
     pub(crate) keepalive_due: bool,
+    /// Something was sent that timers have to look after.
+    pub(crate) timers_due: bool,
     /// The application closed its side with `shutdown` for reading: data resets.
     pub(crate) read_shut: bool,
     /// The application closed: FIN-WAIT-2 is limited.
@@ -185,6 +187,7 @@ impl Pcb {
         syn_due: false,
         force: Force::No,
         keepalive_due: false,
+        timers_due: false,
         read_shut: false,
         closed: false,
         last_sent: Instant::ZERO,
@@ -193,13 +196,23 @@ impl Pcb {
 
     /// Payload bytes of a full segment, with the options every segment of the connection carries.
     pub(crate) fn effective_mss(&self) -> u32 {
+        self.snd.full
+    }
+
+    /// The segment size or the options of all segments have changed.
+    pub(crate) fn fit_segments(&mut self) {
         // RFC 6691 §2: the MSS option does not count options.
-        let options = if self.negotiated.timestamps.is_some() {
-            12
-        } else {
-            0
-        };
-        u32::from(self.snd.mss).saturating_sub(options).max(1)
+        self.snd.full = u32::from(self.snd.mss)
+            .saturating_sub(self.options_len())
+            .max(1);
+    }
+
+    /// Bytes of options that every segment carries.
+    pub(crate) fn options_len(&self) -> u32 {
+        match self.negotiated.timestamps {
+            Some(_) => 12,
+            None => 0,
+        }
     }
 
     /// Whether both sides have synchronized (RFC 9293 §3.4).
@@ -366,5 +379,6 @@ impl Pcb {
         if options.timestamps.is_none() {
             self.negotiated.timestamps = None;
         }
+        self.fit_segments();
     }
 }

@@ -149,17 +149,20 @@ impl Receiver {
     /// Chooses the window to advertise with segments of up to `mss` bytes, moves the edge, and
     /// returns the value for the header.
     pub(crate) fn advertise(&mut self, mss: u32) -> u16 {
-        let space = self.space();
-        let window = self.window();
-        // RFC 9293 §3.8.6.2.2: the edge moves only by a substantial step, to avoid the silly
-        // window syndrome; and it never goes back (§3.8.6).
-        let step = mss.min(self.limit / 2).max(1);
-        if space >= window.saturating_add(step) || (space > window && window >= step) {
-            self.edge = self.nxt + space;
+        if self.edge_moves(mss) {
+            self.edge = self.nxt + self.space();
         }
         let window = self.window();
         // RFC 7323 §2.3: rounded down; what the rounding hides is accepted all the same.
         u16::try_from(window >> self.shift).unwrap_or(u16::MAX)
+    }
+
+    /// RFC 9293 §3.8.6.2.2: the edge moves only by a substantial step, to avoid the silly window
+    /// syndrome; and it never goes back (§3.8.6).
+    fn edge_moves(&self, mss: u32) -> bool {
+        let (space, window) = (self.space(), self.window());
+        let step = mss.min(self.limit / 2).max(1);
+        space >= window.saturating_add(step) || (space > window && window >= step)
     }
 
     /// Whether telling the peer about the window is worth a segment of its own: it opens by a
@@ -167,7 +170,8 @@ impl Receiver {
     pub(crate) fn update_is_due(&self, mss: u32) -> bool {
         let (space, window) = (self.space(), self.window());
         let gain = space.saturating_sub(window);
-        gain >= (self.limit / 4).max(1).min(2 * mss.max(1))
+        self.edge_moves(mss)
+            && gain >= (self.limit / 4).max(1).min(2 * mss.max(1))
             && (gain >= mss || window < mss || gain >= self.limit / 2)
     }
 
@@ -194,3 +198,6 @@ impl Receiver {
         self.last_ack_sent = self.nxt;
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

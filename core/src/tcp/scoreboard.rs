@@ -124,9 +124,13 @@ impl SentStore {
         self.free_count.saturating_sub(promised)
     }
 
-    fn take(&mut self) -> Option<u16> {
+    /// Takes a free slot for `record`.
+    fn take(&mut self, record: Record) -> Option<u16> {
         let index = self.free;
-        self.free = self.at(index)?.next;
+        let slot = self.at_mut(index)?;
+        let free = core::mem::replace(&mut slot.next, NONE);
+        slot.record = record;
+        self.free = free;
         self.free_count = self.free_count.saturating_sub(1);
         Some(index)
     }
@@ -273,12 +277,9 @@ impl Scoreboard {
     }
 
     fn link(&mut self, store: &mut SentStore, start: SeqNum, record: Record) -> bool {
-        let Some(index) = store.take() else {
+        let Some(index) = store.take(record) else {
             return false;
         };
-        if let Some(slot) = store.at_mut(index) {
-            *slot = SentSlot { next: NONE, record };
-        }
         match store.at_mut(self.tail) {
             Some(tail) => tail.next = index,
             None => {
@@ -459,28 +460,25 @@ impl Scoreboard {
         if store.spare() == 0 {
             return false;
         }
-        let Some(rest) = store.take() else {
+        let Some(whole) = store.at(index).map(|slot| slot.record) else {
             return false;
         };
-        let Some(slot) = store.at_mut(index) else {
-            store.give(rest);
+        debug_assert!(cut.after(start) && cut.before(whole.end), "a cut inside");
+        let Some(rest) = store.take(whole) else {
             return false;
         };
-        debug_assert!(
-            cut.after(start) && cut.before(slot.record.end),
-            "a cut inside"
-        );
-        let copy = SentSlot {
-            next: slot.next,
-            record: slot.record,
+        let next = match store.at_mut(index) {
+            Some(slot) => {
+                slot.record.end = cut;
+                core::mem::replace(&mut slot.next, rest)
+            }
+            None => NONE,
         };
-        slot.record.end = cut;
-        slot.next = rest;
-        self.repeated += u16::from(copy.record.sent == Sent::Again);
-        self.sacked_segments += u16::from(copy.record.is == Whereabouts::Sacked);
         if let Some(slot) = store.at_mut(rest) {
-            *slot = copy;
+            slot.next = next;
         }
+        self.repeated += u16::from(whole.sent == Sent::Again);
+        self.sacked_segments += u16::from(whole.is == Whereabouts::Sacked);
         if self.tail == index {
             (self.tail, self.tail_start) = (rest, cut);
         }

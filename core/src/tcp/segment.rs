@@ -249,23 +249,22 @@ impl Headed<'_> {
         let by_device = self.head.tx_checksums.tcp;
         // The segment fits the path's MTU: 16 bits.
         let segment_len = (header_len + len) as u16;
-        let write = |room: &mut [u8], payload: Checksum| {
+        let write = |room: &mut [u8], payload: Option<Checksum>| {
             let header = self.head.write(room, segment_len, mark)?;
             let (fixed, options) = header.split_first_chunk_mut()?;
-            self.fields.write(fixed, header_len);
             if !options.is_empty() {
                 // As long as they are: without the check, a call of what panics.
                 options
                     .get_mut(..self.options.len())?
                     .copy_from_slice(self.options);
             }
-            if !by_device {
-                let mut sum = Checksum::new();
+            let sum = payload.map(|payload| {
+                let mut sum = payload.behind();
                 sum.pseudo_header(local, remote, Protocol::TCP, segment_len);
-                sum.add_header(header);
-                sum.join(payload);
-                set_checksum(header, sum.finish()).ok()?;
-            }
+                sum.add_header(self.options);
+                sum
+            });
+            self.fields.write(fixed, header_len, sum);
             Some(())
         };
         let in_place = queue.slice_headed(offset, len, front, |room, bytes| {
@@ -294,12 +293,13 @@ impl Headed<'_> {
 }
 
 /// The sum over data, unless the device computes it.
-fn sum_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>, by_device: bool) -> Checksum {
-    let mut sum = Checksum::new();
-    if !by_device {
-        parts.into_iter().for_each(|part| sum.add(part));
+fn sum_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>, by_device: bool) -> Option<Checksum> {
+    if by_device {
+        return None;
     }
-    sum
+    let mut sum = Checksum::new();
+    parts.into_iter().for_each(|part| sum.add(part));
+    Some(sum)
 }
 
 /// The sum over pseudo header and segment.

@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 use zerocopy::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::checksum::{ComputedBy, sum_of_header};
+use super::checksum::{ComputedBy, checksum, fold, sum_of_header};
 use super::{Malformed, NoRoom, clip};
 
 /// The fixed part of an IPv4 header, exactly as on the wire.
@@ -30,6 +30,12 @@ struct Header {
 pub const HEADER_LEN: usize = 20;
 const _: () = assert!(size_of::<Header>() == HEADER_LEN);
 
+/// Length of an IPv4 header with the Router Alert option in bytes.
+pub const ALERT_HEADER_LEN: usize = HEADER_LEN + ROUTER_ALERT.len();
+
+/// RFC 2113 §2.1: "routers shall examine the packet".
+const ROUTER_ALERT: [u8; 4] = [148, 4, 0, 0];
+
 /// The largest payload behind a header without options, in bytes.
 pub const MAX_PAYLOAD: u16 = u16::MAX - HEADER_LEN as u16;
 
@@ -44,6 +50,8 @@ pub struct Protocol(pub u8);
 impl Protocol {
     /// ICMP.
     pub const ICMP: Self = Self(1);
+    /// IGMP.
+    pub const IGMP: Self = Self(2);
     /// TCP.
     pub const TCP: Self = Self(6);
     /// UDP.
@@ -359,23 +367,47 @@ impl Fields {
         Ok(())
     }
 
+    /// As [`Fields::emit`], with the option Router Alert ([RFC 2113]) behind the header.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if `out` is shorter than [`ALERT_HEADER_LEN`], or the payload too long.
+    ///
+    /// [RFC 2113]: https://www.rfc-editor.org/rfc/rfc2113
+    pub fn emit_with_alert(&self, out: &mut [u8], checksum_by: ComputedBy) -> Result<(), NoRoom> {
+        let out = out.get_mut(..ALERT_HEADER_LEN).ok_or(NoRoom)?;
+        let total_len = self.payload_len.checked_add(ALERT_HEADER_LEN as u16);
+        let mut header = self.template(checksum_by).header;
+        header.version_ihl = 0x46;
+        header.total_len = total_len.ok_or(NoRoom)?.into();
+        header.ident = self.ident.into();
+        header.flags_offset = self.fragmentation.bits().into();
+        header.write_to_prefix(out).map_err(|_| NoRoom)?;
+        ROUTER_ALERT.write_to_suffix(out).map_err(|_| NoRoom)?;
+        if checksum_by == ComputedBy::Software {
+            header.checksum = checksum(out).into();
+        }
+        header.write_to_prefix(out).map_err(|_| NoRoom)
+    }
+
     /// The header of packets like this one, whatever their identification, fragmentation and
     /// length.
     pub fn template(&self, checksum_by: ComputedBy) -> Template {
+        let header = Header {
+            version_ihl: 0x45,
+            dscp_ecn: self.dscp << 2 | self.ecn.bits(),
+            total_len: U16::ZERO,
+            ident: U16::ZERO,
+            flags_offset: U16::ZERO,
+            ttl: self.ttl,
+            protocol: self.protocol.0,
+            checksum: U16::ZERO,
+            src: self.src.octets(),
+            dst: self.dst.octets(),
+        };
         Template {
+            header,
+            sum: sum_of_header(&zerocopy::transmute!(header)),
             checksum_by,
-            header: Header {
-                version_ihl: 0x45,
-                dscp_ecn: self.dscp << 2 | self.ecn.bits(),
-                total_len: U16::ZERO,
-                ident: U16::ZERO,
-                flags_offset: U16::ZERO,
-                ttl: self.ttl,
-                protocol: self.protocol.0,
-                checksum: U16::ZERO,
-                src: self.src.octets(),
-                dst: self.dst.octets(),
-            },
         }
     }
 }
@@ -384,6 +416,8 @@ impl Fields {
 #[derive(Clone, Copy, Debug)]
 pub struct Template {
     header: Header,
+    /// The sum over `header`, as a word in memory.
+    sum: u16,
     checksum_by: ComputedBy,
 }
 
@@ -413,6 +447,7 @@ impl Template {
             src: [0; 4],
             dst: [0; 4],
         },
+        sum: 0,
         checksum_by: ComputedBy::Device,
     };
 
@@ -426,8 +461,16 @@ impl Template {
         header.flags_offset = mark.fragmentation.bits().into();
         header.dscp_ecn |= mark.ecn.bits();
         if self.checksum_by == ComputedBy::Software {
-            let sum = sum_of_header(&zerocopy::transmute!(header));
-            header.checksum = U16::from_bytes((!sum).to_ne_bytes());
+            let words = [
+                header.total_len,
+                header.ident,
+                header.flags_offset,
+                U16::new(mark.ecn.bits().into()),
+            ];
+            let sum = words.iter().fold(u64::from(self.sum), |sum, word| {
+                sum + u64::from(u16::from_ne_bytes(word.to_bytes()))
+            });
+            header.checksum = U16::from_bytes((!fold(sum)).to_ne_bytes());
         }
         *out = zerocopy::transmute!(header);
     }

@@ -119,10 +119,30 @@ impl Options {
     /// Reads the options between a TCP header and its data. Of an option that comes twice the
     /// first counts; unknown ones are skipped (RFC 9293 §3.1, MUST-6).
     pub fn parse(mut bytes: &[u8]) -> Self {
-        let mut options = Self::default();
-        if bytes.is_empty() {
-            return options;
+        // RFC 7323, appendix A: how nearly everybody arranges what comes with every segment.
+        if let &[
+            kind::NOP,
+            kind::NOP,
+            kind::TIMESTAMPS,
+            10,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+        ] = bytes
+        {
+            let value = u32::from_be_bytes([a, b, c, d]);
+            let echo = u32::from_be_bytes([e, f, g, h]);
+            return Self {
+                timestamps: Some(Timestamps { value, echo }),
+                ..Self::default()
+            };
         }
+        let mut options = Self::default();
         loop {
             // RFC 9293 §3.2: end and no-operation are single bytes, all others carry their length
             // (MUST-7: be prepared for an illegal one).

@@ -1,4 +1,4 @@
-//! The traits of `embedded-nal-async` and `edge-nal`.
+//! The traits of `embedded-nal-async`, and those of TCP of `edge-nal`.
 use core::net::SocketAddr;
 
 use edge_nal::{Close, Readable, TcpAccept, TcpBind, TcpShutdown, TcpSplit};
@@ -21,6 +21,10 @@ impl Stack {
     /// The stack behind `net`.
     pub const fn new(net: &'static Net) -> Self {
         Self(net)
+    }
+
+    pub(super) const fn net(&self) -> &'static Net {
+        self.0
     }
 }
 

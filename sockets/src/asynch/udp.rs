@@ -1,7 +1,7 @@
 //! UDP for tasks of an executor.
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 
-use gannet_netconn::{Error, Kind, Net, Netconn, Patience, Peek, Ready, Received};
+use gannet_netconn::{Error, Kind, Net, Netconn, Patience, Peek, Ready, Received, Via};
 
 /// A UDP endpoint.
 #[derive(Debug)]
@@ -35,12 +35,51 @@ impl UdpSocket {
         self.0.ready_for(Ready::READ, attempt).await
     }
 
+    /// Waits until receiving would not.
+    pub async fn readable(&self) -> Result<(), Error> {
+        let attempt = || match self.0.ready()?.read {
+            true => Ok(()),
+            false => Err(Error::WouldBlock),
+        };
+        self.0.ready_for(Ready::READ, attempt).await
+    }
+
     /// Sends a datagram; to the connected peer if `to` is `None`. Does not wait for buffers.
     ///
     /// # Errors
     /// As [`crate::UdpSocket::send_to`].
     pub fn send_to(&self, data: &[u8], to: Option<SocketAddr>) -> Result<(), Error> {
         self.0.send_to(data, to)
+    }
+
+    /// Joins a multicast group on the interface that has the address `interface`; 0.0.0.0: on the one
+    /// the route leads through.
+    ///
+    /// # Errors
+    /// As [`crate::UdpSocket::join_multicast_v4`].
+    pub fn join_multicast(&self, group: Ipv4Addr, interface: impl Into<Via>) -> Result<(), Error> {
+        self.0.join_multicast(group, interface)
+    }
+
+    /// Leaves a multicast group; closing does too.
+    ///
+    /// # Errors
+    /// As [`crate::UdpSocket::leave_multicast_v4`].
+    pub fn leave_multicast(&self, group: Ipv4Addr, interface: impl Into<Via>) -> Result<(), Error> {
+        self.0.leave_multicast(group, interface)
+    }
+
+    /// The connection underneath; still owned by the socket.
+    pub const fn netconn(&self) -> Netconn {
+        self.0
+    }
+
+    /// The connected peer.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`].
+    pub fn peer_addr(&self) -> Result<SocketAddr, Error> {
+        self.0.peer_addr()
     }
 
     /// The local address.

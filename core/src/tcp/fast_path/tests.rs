@@ -86,6 +86,7 @@ impl Host {
         pcb.rcv.last_ack_sent = pcb.rcv.nxt;
         pcb.negotiated.sack = sack;
         pcb.negotiated.timestamps = stamped.then_some(OFFSET);
+        pcb.fit_segments();
         pcb.ecn.agreed = true;
         pcb.congestion = crate::tcp::congestion::Congestion::new(Default::default(), 1000);
         let sends: Vec<_> = (0..64).map(|_| SentSlot::new()).collect();
