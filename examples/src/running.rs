@@ -2,15 +2,16 @@
 //! for tests and other programs that drive one from outside. Failures of the system are panics.
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a program may take to end.
-const LIMIT: Duration = Duration::from_secs(120);
+/// Waiting is for a condition; this is when it counts as never.
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// A port of the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +28,7 @@ pub struct Running {
     child: Child,
     forwards: HashMap<Port, SocketAddr>,
     /// What it still says.
-    _output: ChildStdout,
+    _output: Option<ChildStdout>,
 }
 
 impl Running {
@@ -66,10 +67,29 @@ impl Running {
         Self {
             child,
             forwards,
-            _output: output.into_inner(),
+            _output: Some(output.into_inner()),
         }
     }
 
+    /// Starts `program`, which serves nothing: it and what it says.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn client(program: &str, args: &[&str]) -> (Self, Lines) {
+        let mut child = Command::new(program)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let lines = Lines::of(child.stdout.take().expect("it is piped"));
+        let running = Self {
+            child,
+            forwards: HashMap::new(),
+            _output: None,
+        };
+        (running, lines)
+    }
     /// Where `port` of the board is forwarded from.
     ///
     /// # Panics
@@ -146,6 +166,41 @@ impl Drop for Running {
             }
         }
         let _ = self.child.wait();
+    }
+}
+
+/// What a program says, line by line.
+#[derive(Debug)]
+pub struct Lines(Receiver<String>);
+
+impl Lines {
+    /// Those of `output`, which is read whether anybody listens or not.
+    pub fn of(output: impl Read + Send + 'static) -> Self {
+        let (give, take) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                // Nobody listens any more: it is read all the same, or the program would wait.
+                let _ = give.send(line);
+            }
+        });
+        Self(take)
+    }
+
+    /// Waits for a line with `text` in it, and passes over all before.
+    ///
+    /// # Panics
+    /// If there is none in time.
+    pub fn wait_for(&self, text: &str) -> String {
+        let start = Instant::now();
+        let mut passed = Vec::new();
+        loop {
+            let left = LIMIT.saturating_sub(start.elapsed());
+            match self.0.recv_timeout(left) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(line) => passed.push(line),
+                Err(error) => panic!("{text:?} is never said ({error}), but {passed:#?}"),
+            }
+        }
     }
 }
 

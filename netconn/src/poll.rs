@@ -79,7 +79,9 @@ impl Net {
             let ready = watched
                 .conn
                 .filter(|conn| core::ptr::eq(conn.net, net))
-                .and_then(|conn| conn.in_section(cs, |shared| watched.look(shared, waiter)));
+                .and_then(|conn| {
+                    conn.in_section(cs, |shared| shared.look(watched.interest, waiter))
+                });
             count += usize::from(ready.is_none_or(Ready::any));
             set.found(watched.at, ready);
         });
@@ -107,17 +109,17 @@ impl Net {
     }
 }
 
-impl Watched {
-    /// What is ready; if nothing is, `waiter` is left where the news will be.
-    fn look(&self, shared: &mut Shared, waiter: Option<u8>) -> Ready {
-        let ready = shared.ready().of(self.interest);
+impl Shared {
+    /// What of `interest` is ready; if nothing is, `waiter` is left where the news will be.
+    pub(crate) fn look(&mut self, interest: Ready, waiter: Option<u8>) -> Ready {
+        let ready = self.ready().of(interest);
         if let Some(waiter) = waiter.filter(|_| !ready.any()) {
-            if self.interest.write {
-                shared.writers.insert(waiter);
+            if interest.write {
+                self.writers.insert(waiter);
             }
             // Errors and ends are news for both; who waits for nothing else hears them here.
-            if self.interest.read || self.interest.peer_closed || !self.interest.write {
-                shared.readers.insert(waiter);
+            if interest.read || interest.peer_closed || !interest.write {
+                self.readers.insert(waiter);
             }
         }
         ready

@@ -1,4 +1,4 @@
-//! Sockets of tasks, over loopback: each future in a thread with the smallest of executors.
+//! Sockets of tasks, over loopback: each future in a thread of its own.
 #![cfg(feature = "async")]
 mod common;
 
@@ -6,6 +6,7 @@ use std::future::Future;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
@@ -28,7 +29,8 @@ impl Wake for Unpark {
     }
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+/// An executor the stack knows nothing of.
+fn block_on_foreign<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
@@ -37,6 +39,17 @@ fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Ready(output) => return output,
             Poll::Pending => thread::park(),
         }
+    }
+}
+
+/// Which executor the tests run with: the stack's own, or that above.
+static FOREIGN: AtomicBool = AtomicBool::new(false);
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    if FOREIGN.load(Relaxed) {
+        block_on_foreign(future)
+    } else {
+        gannet_sockets::asynch::block_on(future).expect("a waiter")
     }
 }
 
@@ -77,7 +90,7 @@ async fn pair() -> (TcpStream, TcpStream) {
 fn asynch() {
     net();
     within_limit(|| {
-        for (name, test) in [
+        let tests = [
             ("echo", echo as fn()),
             ("a megabyte, one task for both ends", megabyte),
             ("nobody listens", refused),
@@ -87,6 +100,20 @@ fn asynch() {
             ("the traits of edge-nal", edge),
             ("the UDP traits of edge-nal", edge_datagrams),
             ("no buffers", no_buffers),
+        ];
+        for foreign in [false, true] {
+            FOREIGN.store(foreign, Relaxed);
+            for (name, test) in tests {
+                println!("{name}, foreign executor: {foreign}");
+                test();
+                assert_at_rest();
+            }
+        }
+        FOREIGN.store(false, Relaxed);
+        for (name, test) in [
+            ("tasks that wait for the same sleep", sharers_sleep as fn()),
+            ("another thread wakes", woken_from_outside),
+            ("out of waiters", out_of_waiters),
         ] {
             println!("{name}");
             test();
@@ -293,4 +320,68 @@ fn no_buffers() {
     assert_eq!(block_on(client.write(b"x")), Ok(1));
     assert_eq!(block_on(server.read(&mut [0; 4])), Ok(1));
     release.join().expect("no panic");
+}
+
+/// Each task that waited used to push the last one's waker out and wake it, for ever.
+fn sharers_sleep() {
+    let listener = Arc::new(TcpListener::bind_on(net(), local(0), 4).expect("a free port"));
+    let addr = listener.local_addr().expect("bound");
+    let acceptors: Vec<_> = (0..4)
+        .map(|_| {
+            let listener = Arc::clone(&listener);
+            thread::spawn(move || block_on(listener.accept()).map(drop))
+        })
+        .collect();
+    common::wait_until("all wait", || common::NET.sleepers() == 4);
+    thread::sleep(std::time::Duration::from_millis(5));
+    let before = gannet_port_std::signals();
+    thread::sleep(std::time::Duration::from_millis(30));
+    assert_eq!(gannet_port_std::signals(), before, "nothing happens");
+    let clients = [(); 4].map(|()| block_on(TcpStream::connect(addr)));
+    for acceptor in acceptors {
+        assert_eq!(acceptor.join().expect("no panic"), Ok(()));
+    }
+    drop(clients);
+}
+
+fn woken_from_outside() {
+    let (give, take) = std::sync::mpsc::channel::<Waker>();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let other = {
+        let is_over = Arc::clone(&is_over);
+        thread::spawn(move || {
+            for waker in take {
+                is_over.store(true, Relaxed);
+                // One clone more, dropped unused.
+                drop(waker.clone());
+                waker.wake();
+            }
+        })
+    };
+    let mut polls = 0;
+    block_on(std::future::poll_fn(|cx| {
+        polls += 1;
+        if is_over.load(Relaxed) {
+            return Poll::Ready(());
+        }
+        give.send(cx.waker().clone()).expect("it takes");
+        Poll::Pending
+    }));
+    assert!(polls >= 2);
+    drop(give);
+    other.join().expect("no panic");
+}
+
+fn out_of_waiters() {
+    fn nest(depth: usize) -> usize {
+        match gannet_sockets::asynch::block_on(async { nest(depth + 1) }) {
+            Ok(deepest) => deepest,
+            Err(error) => {
+                assert_eq!(error, Error::NoBuffers);
+                depth
+            }
+        }
+    }
+    // As many as the net has waiters.
+    assert_eq!(nest(0), 64);
 }
