@@ -1,7 +1,8 @@
 //! All calls of netconn and sockets, kept by their addresses.
 use core::hint::black_box;
+use core::net::Ipv4Addr;
 
-use gannet_netconn::{Net, Netconn};
+use gannet_netconn::{Net, Netconn, Patience, Ready, Settings, Via};
 use gannet_sockets::bsd::{self, sockopt};
 use gannet_sockets::{TcpListener, TcpStream, UdpSocket};
 
@@ -53,6 +54,8 @@ pub extern "C" fn gannet_calls() {
         bsd::readv as *const (),
     ]);
     keep(&[
+        bsd::getsockopt::<sockopt::MulticastIf> as *const (),
+        bsd::getsockopt::<sockopt::MulticastLoop> as *const (),
         bsd::getsockopt::<sockopt::MulticastTtl> as *const (),
         bsd::getsockopt::<sockopt::Tos> as *const (),
         bsd::getsockopt::<sockopt::Ttl> as *const (),
@@ -86,6 +89,10 @@ pub extern "C" fn gannet_calls() {
         bsd::getsockopt::<sockopt::UserTimeout> as *const (),
     ]);
     keep(&[
+        bsd::setsockopt::<sockopt::AddMembership> as *const (),
+        bsd::setsockopt::<sockopt::DropMembership> as *const (),
+        bsd::setsockopt::<sockopt::MulticastIf> as *const (),
+        bsd::setsockopt::<sockopt::MulticastLoop> as *const (),
         bsd::setsockopt::<sockopt::MulticastTtl> as *const (),
         bsd::setsockopt::<sockopt::Tos> as *const (),
         bsd::setsockopt::<sockopt::Ttl> as *const (),
@@ -151,6 +158,13 @@ pub extern "C" fn gannet_calls() {
         TcpListener::take_error as *const (),
     ]);
     keep(&[
+        UdpSocket::join_multicast_v4 as *const (),
+        UdpSocket::leave_multicast_v4 as *const (),
+        UdpSocket::set_multicast_loop_v4 as *const (),
+        UdpSocket::multicast_loop_v4 as *const (),
+        UdpSocket::set_multicast_ttl_v4 as *const (),
+        UdpSocket::multicast_ttl_v4 as *const (),
+        multicast_interface as *const (),
         UdpSocket::bind as *const (),
         UdpSocket::bind_on as *const (),
         UdpSocket::connect as *const (),
@@ -174,7 +188,21 @@ pub extern "C" fn gannet_calls() {
         core::ptr::drop_in_place::<TcpListener> as *const (),
         core::ptr::drop_in_place::<UdpSocket> as *const (),
     ]);
+    keep(&[
+        bsd::FdSet::insert as *const (),
+        bsd::FdSet::remove as *const (),
+        bsd::FdSet::contains as *const (),
+        bsd::Descriptors::make_default as *const (),
+        bsd::Descriptors::in_use as *const (),
+    ]);
     // The sequential API.
+    keep(&[
+        change_settings as *const (),
+        Patience::from_timeout as *const (),
+        Ready::any as *const (),
+        Ready::of as *const (),
+        gannet_netconn::sys::now as *const (),
+    ]);
     keep(&[
         Netconn::new as *const (),
         Netconn::shutdown as *const (),
@@ -225,6 +253,8 @@ pub extern "C" fn gannet_calls() {
         Netconn::send_pbuf_to as *const (),
     ]);
     keep(&[
+        Net::make_default as *const (),
+        Net::default_net as *const (),
         Net::stop as *const (),
         Net::wake as *const (),
         Net::wake_from_isr as *const (),
@@ -253,4 +283,16 @@ fn socketpair(
     protocol: bsd::Protocol,
 ) -> Result<[bsd::Fd; 2], bsd::Errno> {
     bsd::socketpair(domain, kind, protocol)
+}
+
+fn change_settings(conn: &Netconn, change: fn(&mut Settings)) -> bool {
+    conn.change_settings(change).is_ok()
+}
+
+fn multicast_interface(socket: &UdpSocket, addr: Ipv4Addr) -> bool {
+    let conn = socket.netconn();
+    socket.set_multicast_interface(addr).is_ok()
+        && conn.set_multicast_interface(addr).is_ok()
+        && conn.join_multicast(addr, Via::Route).is_ok()
+        && conn.leave_multicast(addr, Via::Route).is_ok()
 }
