@@ -150,7 +150,12 @@ impl Ip {
     }
 
     /// As [`Ip::head`], without a look if the last packet was like this one.
-    fn head_at_hand(&mut self, now: Instant, route: &Route, out: &Outgoing) -> Result<Head, Error> {
+    pub(crate) fn head_at_hand(
+        &mut self,
+        now: Instant,
+        route: &Route,
+        out: &Outgoing,
+    ) -> Result<Head, Error> {
         let generation = self.generation(now);
         if let Some(last) = &self.last_head
             && last.head.is_current(generation)

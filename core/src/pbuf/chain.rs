@@ -251,11 +251,11 @@ impl Chain {
         n: usize,
         write: impl FnOnce(&mut [u8], &[u8]),
     ) -> Option<Pbuf> {
-        let place = self.part_at(off)?;
+        let place = self.part_at(off).filter(|_| len > 0)?;
         // SAFETY: `part_at` gives a descriptor that `head` owns, and `head` is borrowed exclusively
         // with `self`.
         let node = unsafe { place.part.node_mut() };
-        let view = node.view_headed(n, len, write).filter(|_| len > 0)?;
+        let view = node.view_headed(n, len, write)?;
         let slice = Pbuf::from_node(node.pool(), view).ok()?;
         self.sliced.set(Some(place));
         Some(slice)

@@ -55,6 +55,7 @@ mod segment;
 #[cfg(feature = "sack")]
 mod selective;
 mod send;
+mod series;
 mod settings;
 mod socket_options;
 #[cfg(feature = "sack")]

@@ -300,15 +300,16 @@ impl Pcb {
         options
     }
 
-    /// As [`Pcb::options`], as on the wire.
-    pub(crate) fn options_bytes<'a>(
+    /// Writes the options of a segment other than a SYN to the front of `room`; returns how many
+    /// bytes they are.
+    pub(crate) fn write_options(
         &self,
         runs: &Runs,
         now: Instant,
-        room: &'a mut [u8; MAX_LEN],
-    ) -> &'a [u8] {
+        room: &mut [u8; MAX_LEN],
+    ) -> usize {
         let plain = self.rcv.duplicate.is_none() && self.rcv.runs.is_empty();
-        let len = match self.timestamps(now) {
+        match self.timestamps(now) {
             None if plain => 0,
             Some(timestamps) if plain => {
                 let bytes = timestamps.bytes();
@@ -319,8 +320,7 @@ impl Pcb {
             }
             // There is room for all options.
             _ => self.options(runs, now).emit(room).unwrap_or(0),
-        };
-        room.get(..len).unwrap_or_default()
+        }
     }
 
     /// The timestamps of a segment sent now, if they are in use.

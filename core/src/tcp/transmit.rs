@@ -6,15 +6,15 @@ use crate::error::Error;
 use crate::ip::{Head, Ip, NetifId, Route};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
-use crate::wire::tcp::{Fields, Flags, HEADER_LEN, SeqNum};
-use crate::wire::tcp_options::{MAX_LEN, Options, Timestamps};
+use crate::wire::tcp::{Flags, SeqNum};
+use crate::wire::tcp_options::{Options, Timestamps};
 
 use super::State;
 use super::engine::Engine;
 use super::input::Context;
 use super::output::{Kind, Plan};
 use super::pcb::Pcb;
-use super::segment::{Emit, Headed, Service};
+use super::segment::{Emit, Service};
 use super::time_wait::Remains;
 
 /// How long to wait for a buffer or for room in a device that gives no sign.
@@ -160,28 +160,76 @@ impl Pcb {
             self.sent(&plan, cx);
             return Turn::Done;
         };
+        if plan.kind == Kind::Syn {
+            return self.burst_of_syn(ip, cx, netif, &plan);
+        }
+        let series = self.series(cx);
+        let mut run = self.full_segments(&plan);
         for _ in 0..BURST {
             if !ip.can_transmit(netif) {
                 return Turn::Held;
             }
-            match self.transmit(ip, cx, &plan) {
-                Ok(()) => {}
-                Err(Error::NoMemory) => {
-                    cx.stats.no_buffers += 1;
-                    return Turn::Held;
-                }
-                // Whatever else keeps the packet here is a loss to TCP.
-                Err(_) => {
-                    self.sent(&plan, cx);
-                    return Turn::Done;
-                }
+            match self.transmit_in(&series, ip, cx, &plan) {
+                Ok(flags) => self.transmitted(&plan, flags, cx),
+                Err(error) => return self.not_transmitted(&plan, error, cx),
             }
-            match self.plan() {
+            let next = match self.plan_like(&plan, &mut run) {
+                Some(next) => Some(next),
+                None => self.plan(),
+            };
+            match next {
                 Some(next) => plan = next,
                 None => return Turn::Done,
             }
+            // What blocks say is not said twice.
+            if series.has_blocks() {
+                break;
+            }
         }
         Turn::More
+    }
+
+    /// As [`Pcb::burst`], of a SYN: it is like no other segment.
+    #[inline(never)]
+    fn burst_of_syn(
+        &mut self,
+        ip: &mut Ip,
+        cx: &mut Context<'_>,
+        netif: NetifId,
+        plan: &Plan,
+    ) -> Turn {
+        if !ip.can_transmit(netif) {
+            return Turn::Held;
+        }
+        match self.transmit_syn(ip, cx, plan) {
+            Ok(flags) => self.transmitted(plan, flags, cx),
+            Err(error) => return self.not_transmitted(plan, error, cx),
+        }
+        Turn::More
+    }
+
+    /// The segment of `plan` was handed to IP, with these flags for ECN's sake.
+    fn transmitted(&mut self, plan: &Plan, ecn_flags: Flags, cx: &mut Context<'_>) {
+        self.ecn_sent(ecn_flags);
+        self.sent(plan, cx);
+        cx.stats.segments_sent += 1;
+        cx.stats.bytes_sent = cx.stats.bytes_sent.wrapping_add(u64::from(plan.len));
+        let again =
+            plan.kind == Kind::Again || (plan.kind == Kind::Syn && self.recovery.attempts > 0);
+        cx.stats.segments_retransmitted += u32::from(again);
+        self.counters.sent(plan.len, again, cx.now);
+    }
+
+    /// IP did not take the segment of `plan`.
+    #[cold]
+    fn not_transmitted(&mut self, plan: &Plan, error: Error, cx: &mut Context<'_>) -> Turn {
+        if error == Error::NoMemory {
+            cx.stats.no_buffers += 1;
+            return Turn::Held;
+        }
+        // Whatever else keeps the packet here is a loss to TCP.
+        self.sent(plan, cx);
+        Turn::Done
     }
 
     /// The interface that segments go out of. Makes the headers for them, if they are not made and
@@ -200,87 +248,7 @@ impl Pcb {
         Ok(route.netif)
     }
 
-    fn transmit(&mut self, ip: &mut Ip, cx: &mut Context<'_>, plan: &Plan) -> Result<(), Error> {
-        let flags = if plan.kind == Kind::Syn {
-            self.transmit_syn(ip, cx, plan)?
-        } else {
-            self.transmit_segment(ip, cx, plan)?
-        };
-        self.ecn_sent(flags);
-        self.sent(plan, cx);
-        cx.stats.segments_sent += 1;
-        cx.stats.bytes_sent = cx.stats.bytes_sent.wrapping_add(u64::from(plan.len));
-        let again =
-            plan.kind == Kind::Again || (plan.kind == Kind::Syn && self.recovery.attempts > 0);
-        cx.stats.segments_retransmitted += u32::from(again);
-        self.counters.sent(plan.len, again, cx.now);
-        Ok(())
-    }
-
-    /// Hands a segment that is not a SYN to IP; returns the flags it has for ECN's sake.
-    fn transmit_segment(
-        &mut self,
-        ip: &mut Ip,
-        cx: &Context<'_>,
-        plan: &Plan,
-    ) -> Result<Flags, Error> {
-        let mss = self.effective_mss();
-        let window = self.rcv.advertise(mss);
-        let (ecn_flags, ecn) = self.ecn_of(plan);
-        let fields = Fields {
-            src_port: self.local.port(),
-            dst_port: self.remote.port(),
-            seq: plan.seq,
-            ack: Some(self.rcv.nxt),
-            flags: plan.flags | ecn_flags,
-            window,
-        };
-        let (offset, len) = match plan.len {
-            0 => (0, 0),
-            len => (
-                plan.seq.since(self.snd.queue_start()) as usize,
-                len as usize,
-            ),
-        };
-        let mut room = [0; MAX_LEN];
-        let options = self.options_bytes(cx.runs, cx.now, &mut room);
-        let service = self.settings.service(cx.config);
-        // Without a head or too long for the link, which is an error: IP's long way.
-        if !self.head.fits(HEADER_LEN + options.len() + len) {
-            let payload = match len {
-                0 => None,
-                _ => Some(self.snd.queue.slice(offset, len)?),
-            };
-            let emit = Emit {
-                local: self.local,
-                remote: self.remote,
-                seq: fields.seq,
-                ack: fields.ack,
-                flags: fields.flags,
-                window,
-                options: &self.options(cx.runs, cx.now),
-                service: Service {
-                    tos: service.tos | ecn.bits(),
-                    ..service
-                },
-            };
-            let route = ip.route(*self.remote.ip(), Some(*self.local.ip()))?;
-            emit.send(ip, cx.now, &route, payload)?;
-            return Ok(ecn_flags);
-        }
-        let segment = Headed {
-            head: &self.head,
-            fields,
-            options,
-            ecn,
-            fragmentation: service.fragmentation,
-        };
-        let ends = (*self.local.ip(), *self.remote.ip());
-        segment.send(ip, ends, &mut self.snd.queue, offset, len)?;
-        Ok(ecn_flags)
-    }
-
-    /// As [`Pcb::transmit_segment`], for a SYN.
+    /// As [`Pcb::transmit_in`], for a SYN.
     #[inline(never)]
     fn transmit_syn(&mut self, ip: &mut Ip, cx: &Context<'_>, plan: &Plan) -> Result<Flags, Error> {
         let route = ip.route(*self.remote.ip(), Some(*self.local.ip()))?;

@@ -1,5 +1,5 @@
-//! Datagrams that wait to be delivered, of all endpoints in order of arrival: a ring in the
-//! user's storage. How many each endpoint may have is the engine's business.
+//! Datagrams that have to wait before they are delivered, of all endpoints in order of arrival: a
+//! ring in the user's storage. How many each endpoint may have is the engine's business.
 use core::net::SocketAddrV4;
 
 use crate::ip::NetifId;
@@ -60,12 +60,15 @@ impl Queue {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.len == self.slots.len()
     }
 
     /// Appends; gives it back if the queue is full.
-    #[inline]
     pub(super) fn push(&mut self, waiting: Waiting) -> Result<(), Waiting> {
         if self.is_full() {
             return Err(waiting);
@@ -78,7 +81,6 @@ impl Queue {
         Ok(())
     }
 
-    #[inline]
     pub(super) fn pop(&mut self) -> Option<Waiting> {
         if self.len == 0 {
             return None;

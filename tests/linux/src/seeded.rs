@@ -19,7 +19,7 @@ use crate::pipe::Faults;
 use crate::station::Station;
 
 /// Everything has ended by then; far longer than it takes.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// What became of a seed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -95,6 +95,11 @@ impl Plan {
             config.tcp.rcv_wnd = config.tcp.rcv_wnd.max(4_096);
             config.tcp.rcv_wnd_max = config.tcp.rcv_wnd_max.max(config.tcp.rcv_wnd);
             config.tcp.time_wait = Duration::from_secs(1);
+            // Segments of 100 bytes to a receiver that keeps nothing early take minutes.
+            config.tcp.max_out_of_order_runs = config.tcp.max_out_of_order_runs.max(1);
+            if config.tcp.max_mss == 100 {
+                config.tcp.max_mss = 536;
+            }
         }
         let mut flows: Vec<_> = (0..rng.u16(2..=4))
             .map(|n| flow(rng, 2, n, true, &hosts))

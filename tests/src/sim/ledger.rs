@@ -95,7 +95,11 @@ impl Ledger {
 
     /// Another stack's fault concerns this connection.
     pub fn excuse(&mut self, talk: &Dialogue, excuse: Excuse) {
-        let record = talk.id.and_then(|id| self.records.get_mut(id as usize));
+        // Before its first bytes a server does not know which it is: the last of its flow.
+        let last = |records: &[Record]| records.iter().rposition(|r| r.flow == talk.flow);
+        let at = talk.id.map(|id| id as usize);
+        let at = at.or_else(|| last(&self.records));
+        let record = at.and_then(|at| self.records.get_mut(at));
         let Some(record) = record.filter(|record| record.excuse.is_none()) else {
             return;
         };

@@ -189,3 +189,45 @@ fn only_short_data_that_fits_is_compacted() {
     drop((view, chain));
     assert_at_rest(&POOL);
 }
+
+#[test]
+fn headers_go_in_front_of_bytes_that_nobody_else_views() {
+    pbuf_pool! { static POOL: [64; 2] + refs 4 }
+    let mut queue = Chain::new();
+    queue.push(filled(&POOL, 8, b"first"));
+    queue.push(filled(&POOL, 8, b"second"));
+    let write = |room: &mut [u8], shown: &[u8]| {
+        room.copy_from_slice(b"HEAD");
+        assert_eq!(shown, b"second");
+    };
+    let frame = queue.slice_headed(5, 6, 4, write).expect("room");
+    assert_eq!(frame.parts().collect::<Vec<_>>(), [b"HEADsecond"]);
+    assert_eq!(in_use(&POOL).0, 2, "no block was taken");
+    queue.assert_invariants();
+
+    let not_to_be_written = |_: &mut [u8], _: &[u8]| panic!("there is no room");
+    let shared = queue.slice_headed(5, 6, 4, not_to_be_written);
+    assert!(shared.is_none(), "somebody else views the block");
+    drop(frame);
+    for (off, len, n) in [
+        (4, 2, 1),
+        (0, 6, 1),
+        (0, 5, 9),
+        (6, 5, 1),
+        (11, 0, 1),
+        (0, 0, 1),
+    ] {
+        let refused = queue.slice_headed(off, len, n, |_, _| {});
+        assert!(refused.is_none(), "{len} bytes from {off} behind {n}");
+        queue.assert_invariants();
+    }
+    // What was acknowledged makes room.
+    queue.consume(7);
+    let frame = queue
+        .slice_headed(0, 4, 10, |room, _| room.fill(b'-'))
+        .expect("room");
+    assert_eq!(bytes(&frame), b"----------cond");
+    drop(queue);
+    drop(frame);
+    assert_at_rest(&POOL);
+}

@@ -163,11 +163,18 @@ impl Host {
             }
             Step::Send(most) => {
                 pcb.before_output(cx.now, cx.sends);
+                let mut planned = pcb.plan();
+                let mut run = planned.map_or(0, |plan| pcb.full_segments(&plan));
                 for _ in 0..*most {
-                    let Some(plan) = pcb.plan() else { break };
+                    let Some(plan) = planned else { break };
                     let mss = pcb.effective_mss();
                     pcb.rcv.advertise(mss);
                     pcb.sent(&plan, &mut cx);
+                    planned = pcb.plan();
+                    // What a run plans is what would be planned.
+                    if let Some(like) = pcb.plan_like(&plan, &mut run) {
+                        assert_eq!(Some(like), planned);
+                    }
                 }
                 pcb.after_output(cx.now, cx.config);
             }
