@@ -21,6 +21,7 @@ use gannet_port_freertos::interrupt::{self, Line};
 use gannet_port_freertos::{Event, Priority, host, spawn};
 use signal_hook::consts::SIGTERM;
 
+use crate::cable::LooseCable;
 use crate::options::Network;
 
 /// The board's hardware address; locally administered.
@@ -104,6 +105,14 @@ pub(crate) fn run(
                     .map_err(|error| format!("{}: {error}", path.display()))?;
                 (Box::new(device), Some(capture))
             }
+        };
+        let device: Box<dyn Driver> = match network.flap {
+            None => device,
+            Some(every) => Box::new(LooseCable::new(
+                device,
+                Duration::from_secs(every.into()),
+                gannet_port_freertos::now,
+            )),
         };
         let device = Some((device, subnet, network.gateway));
         start_stack(device, network.seed, raw)?;

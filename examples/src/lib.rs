@@ -11,6 +11,7 @@
 //! gets into, and nothing of it is left when the host's side ends.
 
 pub mod board;
+mod cable;
 pub mod classic;
 pub mod gateway;
 mod host;
@@ -18,6 +19,9 @@ pub mod http;
 pub mod options;
 pub mod path;
 pub mod pattern;
+pub mod running;
+pub mod services;
+pub mod soak;
 pub mod stats;
 mod tap;
 pub mod tasks;

@@ -68,6 +68,16 @@ pub struct Network {
     #[arg(help_heading = "Faults of the path")]
     pub reorder: f64,
 
+    /// Percent of the IP packets in which a bit is wrong.
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent)]
+    #[arg(help_heading = "Faults of the path")]
+    pub corrupt: f64,
+
+    /// The board's cable is pulled out for a second every so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    #[arg(help_heading = "Faults of the path")]
+    pub flap: Option<u32>,
+
     /// Milliseconds that a frame takes in each direction.
     #[arg(long, value_name = "MILLISECONDS", default_value = "0")]
     #[arg(help_heading = "Faults of the path")]
@@ -135,6 +145,7 @@ impl Network {
             loss: self.loss / 100.0,
             duplicate: self.duplicate / 100.0,
             reorder: self.reorder / 100.0,
+            corrupt: self.corrupt / 100.0,
             delay: Duration::from_millis(self.delay.into()),
             seed: self.seed,
         }

@@ -1,7 +1,10 @@
-//! A path that frames take in one direction, with its faults: loss, duplicates, reordering, delay.
+//! A path that frames take in one direction, with its faults: loss, duplicates, reordering, wrong
+//! bits, delay.
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::time::Instant;
+
+use gannet_core::wire::ethernet::EtherType;
 
 /// How much longer a frame takes that others are to overtake.
 const DETOUR: Duration = Duration::from_millis(2);
@@ -17,6 +20,8 @@ pub struct Faults {
     pub duplicate: f64,
     /// That others overtake it.
     pub reorder: f64,
+    /// That a bit of it is wrong, if it is an IP packet.
+    pub corrupt: f64,
     /// How long each takes.
     pub delay: Duration,
     /// Makes the path's choices the same each time.
@@ -26,7 +31,7 @@ pub struct Faults {
 impl Faults {
     /// Frames arrive once, in order and at once.
     pub fn is_none(&self) -> bool {
-        let chance = self.loss + self.duplicate + self.reorder;
+        let chance = self.loss + self.duplicate + self.reorder + self.corrupt;
         chance == 0.0 && self.delay.is_zero()
     }
 }
@@ -73,7 +78,24 @@ impl Path {
             };
             self.sent += 1;
             let due = now + self.faults.delay + detour;
-            self.under_way.insert((due, self.sent), frame.to_vec());
+            let mut frame = frame.to_vec();
+            if self.random.f64() < self.faults.corrupt {
+                self.corrupt(&mut frame);
+            }
+            self.under_way.insert((due, self.sent), frame);
+        }
+    }
+
+    /// Turns a bit of an IP packet. A router would do that; on Ethernet itself, where ARP trusts it,
+    /// the frame check sequence would show it.
+    fn corrupt(&mut self, frame: &mut [u8]) {
+        let is_ip = frame.get(12..14) == Some(&EtherType::IPV4.0.to_be_bytes());
+        let packet = frame.get_mut(14..).filter(|_| is_ip);
+        if let Some(packet) = packet.filter(|packet| !packet.is_empty()) {
+            let at = self.random.usize(..packet.len());
+            if let Some(byte) = packet.get_mut(at) {
+                *byte ^= 1 << self.random.u8(..8);
+            }
         }
     }
 
@@ -136,6 +158,28 @@ mod tests {
         assert!(mixed.len() == 200 && !mixed.is_sorted());
         mixed.sort_unstable();
         assert_eq!(mixed, (0..200).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_wrong_bit_is_in_an_ip_packet() {
+        let faults = Faults {
+            corrupt: 1.0,
+            ..Faults::default()
+        };
+        let mut path = Path::new(faults, 0);
+        let now = Instant::now();
+        let ip = [&[0; 12][..], &[8, 0], &[0; 20]].concat();
+        let arp = [&[0; 12][..], &[8, 6], &[0; 28]].concat();
+        path.push(now, &ip);
+        path.push(now, &arp);
+        let wrong = path.pop(now).expect("it arrives");
+        let bits: u32 = wrong
+            .iter()
+            .zip(&ip)
+            .map(|(a, b)| (a ^ b).count_ones())
+            .sum();
+        assert_eq!((bits, &wrong[..14]), (1, &ip[..14]));
+        assert_eq!(path.pop(now), Some(arp));
     }
 
     #[test]

@@ -24,6 +24,18 @@ pub fn at(offset: u64, len: u64) -> &'static [u8] {
     rest.get(..len).unwrap_or(&[])
 }
 
+/// The CRC-32 of the first `len` bytes.
+pub fn crc(len: u64) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    let mut offset = 0;
+    while offset < len {
+        let piece = at(offset, len - offset);
+        crc.update(piece);
+        offset += piece.len() as u64;
+    }
+    crc.finalize()
+}
+
 #[cfg(test)]
 mod tests {
     use super::at;

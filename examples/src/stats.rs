@@ -1,6 +1,6 @@
 //! What the board has counted, as JSON.
 use gannet_netconn::{Error, Patience};
-use gannet_port_freertos::{counters, now};
+use gannet_port_freertos::{Heap, counters, now};
 use serde_json::{Map, Value, json};
 
 use crate::board::{NET, pools};
@@ -41,6 +41,7 @@ pub fn stats() -> Result<Value, Error> {
             "time_wait": census.time_wait,
         },
         "pools": pool_stats,
+        "heap": { "available": Heap.available(), "least_available": Heap.min_available() },
         "tcpip": { "wakeups": wakeups },
         "simulator": {
             "context_switches": counters::context_switches(),

@@ -12,7 +12,7 @@ use common::client::{
 };
 use common::{
     FETCH, GATEWAY, HTTPD, LIMIT, LOOPBACK, Outcome, PASSED, Port, Running, SERVICES, SERVICES_RAW,
-    is_alive, long, run, run_tests, skipped, transfer, wait_until,
+    httpd, is_alive, long, run, run_tests, skipped, transfer, wait_until,
 };
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::Signal;
@@ -69,7 +69,7 @@ fn services(program: &str) -> Running {
 }
 
 fn a_page_is_served() -> Outcome {
-    let httpd = Running::httpd(&[]);
+    let httpd = httpd(&[]);
     let page = String::from_utf8(get(httpd.web(), "/")).expect("text");
     assert!(page.contains("<title>gannet</title>"));
     assert_eq!(get(httpd.web(), "/bytes/0"), b"");
@@ -78,7 +78,7 @@ fn a_page_is_served() -> Outcome {
 }
 
 fn requests_share_a_connection() -> Outcome {
-    let httpd = Running::httpd(&[]);
+    let httpd = httpd(&[]);
     let stream = connect(httpd.web());
     // Both at once, and the second in pieces.
     let requests = b"GET /bytes/5 HTTP/1.1\r\nHost: b\r\n\r\nHEAD / HTTP/1.1\r\nHost: b\r\nConn";
@@ -96,7 +96,7 @@ fn requests_share_a_connection() -> Outcome {
 }
 
 fn bad_requests_get_clear_answers() -> Outcome {
-    let httpd = Running::httpd(&[]);
+    let httpd = httpd(&[]);
     assert_eq!(status(httpd.web(), "/nothing"), 404);
     assert_eq!(status(httpd.web(), "/bytes/many"), 400);
     for (request, answer) in [
@@ -125,7 +125,7 @@ fn bad_requests_get_clear_answers() -> Outcome {
 }
 
 fn data_arrives_whole_both_ways() -> Outcome {
-    let httpd = Running::httpd(&[]);
+    let httpd = httpd(&[]);
     download(httpd.web(), transfer());
     upload(httpd.web(), transfer());
     assert_comes_to_rest(httpd.web(), 1);
@@ -143,7 +143,7 @@ fn data_arrives_whole_over_a_bad_path() -> Outcome {
         "--seed",
         "7",
     ];
-    let httpd = Running::httpd(&faults);
+    let httpd = httpd(&faults);
     download(httpd.web(), transfer());
     upload(httpd.web(), transfer());
     let stats = stats(httpd.web());
@@ -157,7 +157,7 @@ fn data_arrives_whole_over_a_bad_path() -> Outcome {
 }
 
 fn a_thousand_connections_leave_nothing_behind() -> Outcome {
-    let httpd = Running::httpd(&[]);
+    let httpd = httpd(&[]);
     let before = stats(httpd.web());
     for n in 0..1_000 {
         let close = if n % 2 == 0 {
@@ -177,7 +177,7 @@ fn a_thousand_connections_leave_nothing_behind() -> Outcome {
 }
 
 fn thirty_two_connections_at_once_leave_nothing_behind() -> Outcome {
-    let httpd = Running::httpd(&[]);
+    let httpd = httpd(&[]);
     let server = httpd.web();
     thread::scope(|scope| {
         for n in 0..32 {
@@ -192,7 +192,7 @@ fn thirty_two_connections_at_once_leave_nothing_behind() -> Outcome {
 }
 
 fn a_client_that_does_not_read_stops_nobody() -> Outcome {
-    let httpd = Running::httpd(&[]);
+    let httpd = httpd(&[]);
     let sleepers: Vec<_> = (0..8)
         .map(|_| {
             let stream = connect(httpd.web());
@@ -464,7 +464,7 @@ fn loopback_measures() -> Outcome {
 
 fn a_capture_has_all_frames() -> Outcome {
     let path = std::env::temp_dir().join(format!("gannet-{}.pcap", std::process::id()));
-    let httpd = Running::httpd(&["--pcap", path.to_str().expect("text")]);
+    let httpd = httpd(&["--pcap", path.to_str().expect("text")]);
     download(httpd.web(), 100_000);
     assert!(httpd.stop().success());
     let file = std::fs::File::open(&path).expect("a capture");
@@ -483,7 +483,7 @@ fn a_capture_has_all_frames() -> Outcome {
 }
 
 fn nothing_is_left_after_ctrl_c() -> Outcome {
-    let httpd = Running::httpd(&[]);
+    let httpd = httpd(&[]);
     get(httpd.web(), "/");
     let (host, board) = (httpd.id(), httpd.board());
     let start = Instant::now();
@@ -494,7 +494,7 @@ fn nothing_is_left_after_ctrl_c() -> Outcome {
 }
 
 fn nothing_is_left_after_a_kill() -> Outcome {
-    let httpd = Running::httpd(&[]);
+    let httpd = httpd(&[]);
     get(httpd.web(), "/");
     let board = httpd.board();
     httpd.signal(Signal::KILL);

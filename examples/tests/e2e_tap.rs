@@ -7,28 +7,24 @@ use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::client::{
     ask, assert_comes_to_rest, connect, datagrams, download, exchange, get, stats, upload,
 };
+use common::tapped::{self, Tapped};
 use common::{
-    HTTPD, LIMIT, Outcome, PASSED, RESPONDER, Running, SERVICES, is_alive, run_tests, skipped,
+    HTTPD, LIMIT, Outcome, PASSED, RESPONDER, SERVICES, httpd, is_alive, run_tests, skipped,
     transfer, wait_until,
 };
 use gannet_core::wire::icmpv4::{Echo, Kind};
-use gannet_port_freertos::device::namespace;
 use gannet_tests::frames::{Packet, icmp};
 use rustix::net::sockopt::set_socket_timeout;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 fn main() -> ExitCode {
-    // While this process has one thread, as a user namespace demands.
-    let entered = namespace::enter().and_then(|()| namespace::loopback_up());
-    let _ = UNAVAILABLE.set(entered.err().map(|error| error.to_string()));
+    tapped::enter_namespace();
     run_tests(tests![
         data_arrives_whole_both_ways,
         data_arrives_whole_over_a_bad_path,
@@ -41,60 +37,8 @@ fn main() -> ExitCode {
     ])
 }
 
-/// Why there is no namespace.
-static UNAVAILABLE: OnceLock<Option<String>> = OnceLock::new();
-
-/// A board on a TAP device of this namespace, in a network of its own.
-struct Tapped {
-    /// Ended with this value.
-    _program: Running,
-    board: Ipv4Addr,
-    kernel: Ipv4Addr,
-}
-
-/// `Err` if there is no permission.
-fn start(program: &str, args: &[&str]) -> Result<Tapped, Outcome> {
-    static NETWORKS: AtomicU8 = AtomicU8::new(1);
-    if let Some(Some(reason)) = UNAVAILABLE.get() {
-        return Err(skipped(reason));
-    }
-    let network = NETWORKS.fetch_add(1, Ordering::Relaxed);
-    let name = format!("board{network}");
-    let (kernel, board) = ([10, 1, network, 1].into(), [10, 1, network, 2].into());
-    let addresses = [("--addr", board), ("--gateway", kernel)].map(|(o, a)| format!("{o}={a}"));
-    let mut all: Vec<&str> = addresses.iter().map(String::as_str).collect();
-    all.extend(args);
-    let tap = format!("--tap={name}");
-    all.push(&tap);
-    let program = Running::start(program, &[], &all);
-    if let Err(error) = namespace::configure(&name, None, kernel, 24) {
-        return Err(skipped(&error.to_string()));
-    }
-    Ok(Tapped {
-        _program: program,
-        board,
-        kernel,
-    })
-}
-
-impl Tapped {
-    fn web(&self) -> SocketAddr {
-        (self.board, 80).into()
-    }
-}
-
-/// The board, or the end of the test.
-macro_rules! board {
-    ($($start:tt)*) => {
-        match $($start)* {
-            Ok(board) => board,
-            Err(skipped) => return skipped,
-        }
-    };
-}
-
 fn data_arrives_whole_both_ways() -> Outcome {
-    let httpd = board!(start(HTTPD, &[]));
+    let httpd = board!(Tapped::start(HTTPD, &[]));
     download(httpd.web(), transfer());
     upload(httpd.web(), transfer());
     assert_comes_to_rest(httpd.web(), 1);
@@ -103,7 +47,7 @@ fn data_arrives_whole_both_ways() -> Outcome {
 
 fn data_arrives_whole_over_a_bad_path() -> Outcome {
     let faults = ["--loss=1", "--duplicate=1", "--reorder=2", "--seed=7"];
-    let httpd = board!(start(HTTPD, &faults));
+    let httpd = board!(Tapped::start(HTTPD, &faults));
     download(httpd.web(), transfer());
     upload(httpd.web(), transfer());
     let stats = stats(httpd.web());
@@ -117,7 +61,7 @@ fn data_arrives_whole_over_a_bad_path() -> Outcome {
 }
 
 fn a_thousand_connections_leave_nothing_behind() -> Outcome {
-    let httpd = board!(start(HTTPD, &[]));
+    let httpd = board!(Tapped::start(HTTPD, &[]));
     for n in 0..1_000 {
         let close = if n % 2 == 0 {
             "Connection: close\r\n"
@@ -133,7 +77,7 @@ fn a_thousand_connections_leave_nothing_behind() -> Outcome {
 }
 
 fn thirty_two_connections_at_once_leave_nothing_behind() -> Outcome {
-    let httpd = board!(start(HTTPD, &[]));
+    let httpd = board!(Tapped::start(HTTPD, &[]));
     let server = httpd.web();
     thread::scope(|scope| {
         for n in 0..32 {
@@ -150,8 +94,8 @@ fn thirty_two_connections_at_once_leave_nothing_behind() -> Outcome {
 /// As `ping -c 1000 -i 0.002`: nothing is lost, and the stack takes no more than three times as
 /// long as a task that answers pings and knows nothing else, on a device of the same kind.
 fn pings_are_all_answered() -> Outcome {
-    let httpd = board!(start(HTTPD, &[]));
-    let bare = board!(start(RESPONDER, &[]));
+    let httpd = board!(Tapped::start(HTTPD, &[]));
+    let bare = board!(Tapped::start(RESPONDER, &[]));
     let socket = match ping_socket() {
         Ok(socket) => socket,
         Err(error) => return skipped(&format!("raw sockets need CAP_NET_RAW: {error}")),
@@ -213,7 +157,7 @@ fn answered(socket: &OwnedFd, board: Ipv4Addr, seq: u16) -> bool {
 }
 
 fn datagrams_of_all_sizes_are_echoed() -> Outcome {
-    let services = board!(start(SERVICES, &[]));
+    let services = board!(Tapped::start(SERVICES, &[]));
     let echo = datagrams((services.board, 7).into());
     for len in [0, 1, 1_472, 1_473, 4_000, 20_000] {
         let data = vec![len as u8; len];
@@ -223,7 +167,7 @@ fn datagrams_of_all_sizes_are_echoed() -> Outcome {
 }
 
 fn the_board_connects_to_the_kernel() -> Outcome {
-    let services = board!(start(SERVICES, &[]));
+    let services = board!(Tapped::start(SERVICES, &[]));
     let listener = TcpListener::bind((services.kernel, 0)).expect("a port");
     let place = listener.local_addr().expect("an address");
     let control = datagrams((services.board, 9999).into());
@@ -246,10 +190,10 @@ fn the_board_connects_to_the_kernel() -> Outcome {
 }
 
 fn a_namespace_of_its_own_is_reached_through_forwarded_ports() -> Outcome {
-    if let Some(Some(reason)) = UNAVAILABLE.get() {
+    if let Some(reason) = tapped::unavailable() {
         return skipped(reason);
     }
-    let httpd = Running::httpd(&["--tap"]);
+    let httpd = httpd(&["--tap"]);
     let page = String::from_utf8(get(httpd.web(), "/")).expect("text");
     assert!(page.contains("<title>gannet</title>"));
     download(httpd.web(), 1_000_000);

@@ -1,10 +1,11 @@
 //! Datagrams between threads: slots shared by all connections of a net, in FIFO lists.
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, RefCell, RefMut};
 use core::net::SocketAddr;
 
 use critical_section::{CriticalSection, Mutex};
 use gannet_core::{Instant, Pbuf};
 
+use crate::guarded::lock;
 use crate::shared::NO_ADDR;
 use crate::udp::Received;
 
@@ -112,7 +113,7 @@ impl Datagrams {
         queue: &mut Queue,
         datagram: Datagram,
     ) -> Result<(), Datagram> {
-        let Some((index, slot)) = self.take_slot(cs) else {
+        let Some((index, mut slot)) = self.take_slot(cs) else {
             return Err(datagram);
         };
         let Datagram {
@@ -123,7 +124,7 @@ impl Datagrams {
             at,
         } = datagram;
         queue.bytes = queue.bytes.saturating_add(bytes_of(&data));
-        *slot.borrow_mut() = Entry {
+        *slot = Entry {
             data: Some(data),
             peer,
             local,
@@ -131,8 +132,9 @@ impl Datagrams {
             at,
             next: NONE,
         };
+        drop(slot);
         match self.at(cs, queue.last) {
-            Some(last) => last.borrow_mut().next = index,
+            Some(mut last) => last.next = index,
             None => queue.first = index,
         }
         queue.last = index;
@@ -143,7 +145,7 @@ impl Datagrams {
     /// Takes the first datagram out.
     pub(crate) fn pop(&self, cs: CriticalSection<'_>, queue: &mut Queue) -> Option<Datagram> {
         let index = queue.first;
-        let mut slot = self.at(cs, index)?.borrow_mut();
+        let mut slot = self.at(cs, index)?;
         let data = slot.data.take()?;
         queue.first = slot.next;
         queue.len -= 1;
@@ -168,7 +170,7 @@ impl Datagrams {
         queue: &Queue,
         look: impl FnOnce(&Pbuf, Received) -> R,
     ) -> Option<R> {
-        let slot = self.at(cs, queue.first)?.borrow();
+        let slot = self.at(cs, queue.first)?;
         let about = Received {
             len: 0,
             datagram_len: slot.data.as_ref()?.tot_len(),
@@ -180,16 +182,15 @@ impl Datagrams {
         Some(look(slot.data.as_ref()?, about))
     }
 
-    fn at<'a>(&'a self, cs: CriticalSection<'a>, index: u16) -> Option<&'a RefCell<Entry>> {
-        self.slots
-            .get(usize::from(index))
-            .map(|slot| slot.0.borrow(cs))
+    fn at<'a>(&'a self, cs: CriticalSection<'a>, index: u16) -> Option<RefMut<'a, Entry>> {
+        let slot = self.slots.get(usize::from(index))?;
+        lock(slot.0.borrow(cs))
     }
 
-    fn take_slot<'a>(&'a self, cs: CriticalSection<'a>) -> Option<(u16, &'a RefCell<Entry>)> {
+    fn take_slot<'a>(&'a self, cs: CriticalSection<'a>) -> Option<(u16, RefMut<'a, Entry>)> {
         let free = self.free.borrow(cs);
         if let Some(slot) = self.at(cs, free.get()) {
-            let index = free.replace(slot.borrow().next);
+            let index = free.replace(slot.next);
             return Some((index, slot));
         }
         let fresh = self.fresh.borrow(cs);

@@ -142,9 +142,22 @@ impl Doorbell {
         Some(())
     }
 
-    /// Sleeps until rung or `deadline`.
-    pub(crate) fn sleep(&self, deadline: Option<Instant>) {
-        let timeout = match deadline.map(|deadline| deadline.saturating_since(sys::now())) {
+    /// Sleeps until `end`, whoever rings.
+    pub(crate) fn rest(&self, end: Instant) {
+        let event = critical_section::with(|cs| self.state.borrow(cs).get().event);
+        let Some(event) = event else { return };
+        loop {
+            let left = end.saturating_since(sys::now());
+            // `asleep` is not set, so that nobody signals; but for one who was about to.
+            if left.is_zero() || !sys::event_wait(event, Some(left)) {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps from `now` until rung or `deadline`.
+    pub(crate) fn sleep(&self, now: Instant, deadline: Option<Instant>) {
+        let timeout = match deadline.map(|deadline| deadline.saturating_since(now)) {
             Some(Duration::ZERO) => return,
             timeout => timeout,
         };

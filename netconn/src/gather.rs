@@ -83,7 +83,7 @@ impl<'a> Gather<'a> {
         let mut source = *self;
         let mut left = n.min(source.left);
         // Asked first, so that a hopeless request copies nothing and keeps nobody waiting.
-        if (headroom + left).div_ceil(pool.block_size()) > pool.available() {
+        if (headroom + left).div_ceil(pool.block_size().max(1)) > pool.available() {
             return Err(NoBufs);
         }
         let mut copy = Pbuf::alloc(pool, headroom, 0)?;

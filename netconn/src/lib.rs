@@ -39,11 +39,13 @@ mod event;
 #[cfg(feature = "async")]
 mod futures;
 mod gather;
+mod guarded;
 mod info;
 mod listen;
 mod multicast;
 mod net;
 mod netconn;
+mod pace;
 mod pair;
 mod poll;
 mod recv;

@@ -9,7 +9,9 @@ use crate::control::Kind;
 use crate::datagram::Datagrams;
 use crate::doorbell::Doorbell;
 use crate::error::Error;
+use crate::guarded::lock;
 use crate::info::InfoCell;
+use crate::pace::Pace;
 use crate::shared::{Holder, Shared};
 use crate::snapshot::SnapshotCell;
 use crate::sys;
@@ -107,23 +109,37 @@ impl Net {
     /// [`Service`](crate::Service), at the place its owner names; the others are applications on
     /// the raw API, woken with [`Net::wake`].
     ///
-    /// Sleeps until the doorbell rings or the stack's next deadline; an idle stack has none.
+    /// Sleeps until the doorbell rings or the stack's next deadline; an idle stack has none. When
+    /// frames come faster than they can be handled it rests a moment again and again, so that
+    /// threads below its priority run all the same (about a tenth of the time).
     ///
     /// # Errors
     /// [`Error::NoBuffers`]: the operating system is out of events.
     #[doc(alias = "tcpip_init")]
     pub fn run(&self, stack: &mut Stack, handlers: &mut [&mut dyn Handler]) -> Result<(), Error> {
         self.doorbell.init().ok_or(Error::NoBuffers)?;
+        let mut now = sys::now();
+        let mut pace = Pace::new(now);
         loop {
             let rung = self.doorbell.look();
             if rung.stop {
                 return Ok(());
             }
             if rung.owners != 0 {
-                stack.wake(sys::now(), rung.owners, handlers);
+                stack.wake(now, rung.owners, handlers);
             }
-            let deadline = stack.turn(sys::now(), handlers);
-            self.doorbell.sleep(deadline);
+            let deadline = stack.turn(now, handlers);
+            #[cfg(feature = "invariants")]
+            if let Err(violation) = stack.check_invariants() {
+                panic!("{violation}");
+            }
+            let done = sys::now();
+            match pace.rest(done) {
+                None => self.doorbell.sleep(done, deadline),
+                Some(end) => self.doorbell.rest(end),
+            }
+            now = sys::now();
+            pace.slept(done, now);
         }
     }
 
@@ -164,7 +180,9 @@ impl Net {
     /// Connections in use, those being closed in the background included.
     pub fn connections(&self) -> usize {
         let in_use = |slot: &&storage::Slot| {
-            critical_section::with(|cs| slot.0.borrow_ref(cs).holder != Holder::Free)
+            critical_section::with(|cs| {
+                lock(slot.0.borrow(cs)).is_some_and(|shared| shared.holder != Holder::Free)
+            })
         };
         self.slots.iter().filter(in_use).count()
     }
@@ -176,8 +194,11 @@ impl Net {
 
     /// The first slot that `is_wanted`.
     pub(crate) fn find(&self, is_wanted: impl Fn(&Shared) -> bool) -> Option<u16> {
-        let wanted =
-            |slot: &storage::Slot| critical_section::with(|cs| is_wanted(&slot.0.borrow_ref(cs)));
+        let wanted = |slot: &storage::Slot| {
+            critical_section::with(|cs| {
+                lock(slot.0.borrow(cs)).is_some_and(|shared| is_wanted(&shared))
+            })
+        };
         (0u16..)
             .zip(self.slots)
             .find(|(_, slot)| wanted(slot))
@@ -201,7 +222,7 @@ impl Net {
     pub(crate) fn allocate(&self, kind: Kind, holder: Holder) -> Result<(u16, u16), Error> {
         for (slot, index) in self.slots.iter().zip(0u16..) {
             let generation = critical_section::with(|cs| {
-                let mut shared = slot.0.borrow_ref_mut(cs);
+                let mut shared = lock(slot.0.borrow(cs))?;
                 if shared.holder != Holder::Free {
                     return None;
                 }
@@ -238,7 +259,7 @@ impl Net {
             return;
         };
         let signal = critical_section::with(|cs| {
-            let mut shared = slot.0.borrow_ref_mut(cs);
+            let mut shared = lock(slot.0.borrow(cs))?;
             f(&mut shared, cs);
             core::mem::take(&mut shared.ring).then(|| {
                 // The service is an application on the raw API like others.
@@ -260,7 +281,7 @@ impl Net {
         f: impl FnOnce(&mut Shared) -> R,
     ) -> Option<R> {
         let slot = self.slots.get(usize::from(index))?;
-        Some(f(&mut slot.0.borrow_ref_mut(cs)))
+        lock(slot.0.borrow(cs)).map(|mut shared| f(&mut shared))
     }
 
     /// As [`Net::with`], then wakes whoever the new state concerns. For the service.

@@ -223,7 +223,7 @@ fn local(port: u16) -> SocketAddr {
 }
 
 #[test]
-fn a_post_wakes_who_takes() {
+fn x109_a_post_wakes_who_takes() {
     model(3, || {
         let event = Netconn::event(net(), 0).expect("free");
         let taker = thread::spawn(move || event.take(Take::All, Patience::Forever));
@@ -322,7 +322,7 @@ impl Handler for Stopper {
 /// The doorbell: the tcpip thread looks, finds nothing and goes to sleep; whatever comes in between
 /// is seen.
 #[test]
-fn a_wake_is_not_lost_while_the_tcpip_thread_falls_asleep() {
+fn x109_a_wake_is_not_lost_while_the_tcpip_thread_falls_asleep() {
     model(3, || {
         let tx_pool = pool::<8, 512>("tx");
         let net = net_over(tx_pool);
@@ -342,7 +342,7 @@ fn a_wake_is_not_lost_while_the_tcpip_thread_falls_asleep() {
 }
 
 #[test]
-fn closing_wakes_a_receiver() {
+fn x109_closing_wakes_a_receiver() {
     model(3, || {
         let (one, two) = Netconn::pair(net()).expect("free");
         let reader = thread::spawn(move || one.recv(&mut [0; 1]));

@@ -19,4 +19,5 @@ pub mod sender;
 pub mod sim;
 pub mod storage;
 pub mod udp;
+pub mod victim;
 pub mod wire;

@@ -284,7 +284,7 @@ fn pings_are_limited() {
 }
 
 #[test]
-fn answers_leave_checksums_to_the_device_but_not_those_of_fragments() {
+fn x076_answers_leave_checksums_to_the_device_but_not_those_of_fragments() {
     let mut device = capabilities();
     device.tx_checksums.icmpv4 = true;
     let mut lan = Lan::with(Config::default(), Sizes::default(), device);

@@ -243,7 +243,10 @@ impl Engine {
         let pcb = self.at(index).ok_or(Error::Closed)?;
         pcb.can_write()?;
         let (len, parts) = match data {
-            Data::Copy(bytes) => (bytes.len(), bytes.len().div_ceil(self.tx_pool.block_size())),
+            Data::Copy(bytes) => (
+                bytes.len(),
+                bytes.len().div_ceil(self.tx_pool.block_size().max(1)),
+            ),
             Data::Static(bytes) => (bytes.len(), bytes.len().div_ceil(usize::from(u16::MAX))),
             Data::Pbuf(p) => (p.tot_len(), p.clen()),
         };

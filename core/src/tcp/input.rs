@@ -101,7 +101,9 @@ impl Pcb {
         (self.snd.wl1, self.snd.wl2) = (segment.seq, ack);
         self.establish(cx);
         self.restart_user_timer(cx.now);
-        self.measure(segment, cx);
+        if self.measure(segment, cx).is_none() {
+            self.rtt.nothing_learnt();
+        }
         self.rcv.acknowledge(AckDue::Now);
         // Data and FIN may come with the SYN.
         segment.trim_front(self.rcv.nxt);

@@ -4,6 +4,8 @@ use crate::time::{Instant, Span};
 
 /// The longest round trip that is told apart from longer ones: what fits eightfold in 32 bits.
 const LONGEST: u32 = u32::MAX / 8;
+/// See [`Rtt::nothing_learnt`].
+const AFTER_LOST_SYN: Span = Span::from_secs(3);
 
 /// Smoothed round-trip time of one connection.
 #[derive(Clone, Debug)]
@@ -97,6 +99,13 @@ impl Rtt {
             self.backoff = 0;
             self.compute_rto();
         }
+    }
+
+    /// The handshake is over, but only with a SYN that was sent again, and nothing is known of the
+    /// path but that it is slow or lossy: three seconds for the first data.
+    pub(crate) fn nothing_learnt(&mut self) {
+        // RFC 6298 §5.7.
+        self.rto = self.rto.max(AFTER_LOST_SYN).min(self.most);
     }
 
     /// The current timeout, between `rto_min` and `rto_max`.

@@ -2,19 +2,25 @@
 //! host, and only then lets its stack see the SYN. So the board is refused where the host refuses,
 //! and no port needs to be known beforehand.
 use core::net::{Ipv4Addr, SocketAddrV4};
+use core::time::Duration;
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
 
+use gannet_core::wire::checksum::Checksum;
 use gannet_core::wire::ethernet::{self, EtherType};
 use gannet_core::wire::ipv4::{Packet, Protocol};
-use gannet_core::wire::tcp::{Flags, Segment};
+use gannet_core::wire::tcp::{Flags, Segment, SeqNum};
 use gannet_core::{Owner, Tcp, TcpListener};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 /// Connections to the host that wait for the board's third segment; the oldest gives way.
 const MAX_WAITING: usize = 256;
+/// How long they wait at most: a handshake is given up after two minutes.
+const PATIENCE: Duration = Duration::from_secs(150);
 /// Ports listened on; the longest unused gives way.
 const MAX_LISTENERS: usize = 32;
 const BACKLOG: u16 = 128;
@@ -24,6 +30,8 @@ const BACKLOG: u16 = 128;
 struct Attempt {
     from: SocketAddrV4,
     port: u16,
+    /// Tells a SYN that comes late, or twice, from that of another connection.
+    isn: SeqNum,
 }
 
 /// What to do with a frame from the board.
@@ -41,7 +49,9 @@ pub(super) struct Admissions {
     owner: Owner,
     connecting: Vec<(Attempt, TcpStream, Vec<u8>)>,
     /// Connected to the host; the board's handshake goes on.
-    connected: Vec<(Attempt, TcpStream)>,
+    connected: Vec<(Attempt, TcpStream, Instant)>,
+    /// Of late; one more SYN of theirs is no attempt.
+    accepted: VecDeque<Attempt>,
     listeners: Vec<(u16, TcpListener)>,
 }
 
@@ -52,6 +62,7 @@ impl Admissions {
             owner,
             connecting: Vec::new(),
             connected: Vec::new(),
+            accepted: VecDeque::new(),
             listeners: Vec::new(),
         }
     }
@@ -65,7 +76,8 @@ impl Admissions {
         if self.connecting.iter().any(known) {
             return Verdict::Hold;
         }
-        if self.connected.iter().any(|(other, _)| *other == attempt) {
+        let is_known = self.connected.iter().any(|(other, ..)| *other == attempt);
+        if is_known || self.accepted.contains(&attempt) {
             return Verdict::Pass;
         }
         match connect(attempt.port) {
@@ -90,6 +102,8 @@ impl Admissions {
 
     /// Looks how the attempts stand; the frames that the stack may see now.
     pub(super) fn progress(&mut self, tcp: &mut Tcp<'_>) -> Vec<Vec<u8>> {
+        self.connected
+            .retain(|(.., since)| since.elapsed() < PATIENCE);
         let mut frames = Vec::new();
         for (attempt, host, frame) in core::mem::take(&mut self.connecting) {
             match is_connected(&host) {
@@ -99,7 +113,7 @@ impl Admissions {
                         if self.connected.len() >= MAX_WAITING {
                             self.connected.remove(0);
                         }
-                        self.connected.push((attempt, host));
+                        self.connected.push((attempt, host, Instant::now()));
                     }
                     frames.push(frame);
                 }
@@ -114,12 +128,12 @@ impl Admissions {
 
     /// The connection to the host behind one that the stack has accepted.
     pub(super) fn take(&mut self, from: SocketAddrV4, port: u16) -> Option<TcpStream> {
-        let attempt = Attempt { from, port };
-        let at = self
-            .connected
-            .iter()
-            .position(|(other, _)| *other == attempt)?;
-        Some(self.connected.remove(at).1)
+        let is_it = |attempt: &Attempt| (attempt.from, attempt.port) == (from, port);
+        let at = self.connected.iter().position(|(it, ..)| is_it(it))?;
+        let (attempt, host, _) = self.connected.remove(at);
+        self.accepted.truncate(MAX_WAITING - 1);
+        self.accepted.push_front(attempt);
+        Some(host)
     }
 
     fn listen(&mut self, tcp: &mut Tcp<'_>, port: u16) -> bool {
@@ -129,8 +143,14 @@ impl Admissions {
             return true;
         }
         if self.listeners.len() >= MAX_LISTENERS {
-            let (_, unused) = self.listeners.remove(0);
-            let _ = tcp.close_listener(unused);
+            // Without its listener a handshake that is under way would end in a reset.
+            let is_waited_for = |port: u16| self.connected.iter().any(|(a, ..)| a.port == port);
+            let unused = self
+                .listeners
+                .iter()
+                .position(|(of, _)| !is_waited_for(*of));
+            let Some(unused) = unused else { return false };
+            let _ = tcp.close_listener(self.listeners.remove(unused).1);
         }
         let Ok(pcb) = tcp.new(self.owner) else {
             return false;
@@ -167,11 +187,25 @@ fn syn(frame: &[u8], gateway: Ipv4Addr) -> Option<Attempt> {
     if !is_whole || packet.dst() != gateway {
         return None;
     }
-    let segment = Segment::parse(packet.first_payload(), packet.payload_len()).ok()?;
+    let bytes = packet.first_payload();
+    // What is damaged may name a port that the board did not. RFC 9293 §3.1.
+    let mut sum = Checksum::new();
+    sum.pseudo_header(
+        packet.src(),
+        gateway,
+        Protocol::TCP,
+        u16::try_from(bytes.len()).ok()?,
+    );
+    sum.add(bytes);
+    if !packet.checksum_is_valid() || !sum.is_valid() {
+        return None;
+    }
+    let segment = Segment::parse(bytes, packet.payload_len()).ok()?;
     let flags = segment.flags();
     (flags.contains(Flags::SYN) && !flags.contains(Flags::ACK)).then(|| Attempt {
         from: SocketAddrV4::new(packet.src(), segment.src_port()),
         port: segment.dst_port(),
+        isn: segment.seq(),
     })
 }
 

@@ -1,8 +1,10 @@
 //! Running the example programs as a user would, and talking to them over sockets.
 #![allow(dead_code, reason = "each test program uses a part")]
 pub(crate) mod client;
+pub(crate) mod packet_socket;
 pub(crate) mod raw_link;
 mod running;
+pub(crate) mod tapped;
 
 pub(crate) use running::*;
 
@@ -13,8 +15,7 @@ pub(crate) const SERVICES_RAW: &str = env!("CARGO_BIN_EXE_services_raw");
 pub(crate) const FETCH: &str = env!("CARGO_BIN_EXE_fetch");
 pub(crate) const LOOPBACK: &str = env!("CARGO_BIN_EXE_loopback");
 
-impl Running {
-    pub(crate) fn httpd(args: &[&str]) -> Self {
-        Self::start(HTTPD, &[Port::Tcp(80)], args)
-    }
+/// The web server, with its port forwarded.
+pub(crate) fn httpd(args: &[&str]) -> Running {
+    Running::start(HTTPD, &[Port::Tcp(80)], args)
 }

@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 type Records = &'static [(char, u16, u16)];
 
 /// What does not concern the stack as it is, and why.
-const ELSEWHERE: [(&str, Records); 4] = [
+const ELSEWHERE: [(&str, Records); 5] = [
     (
         "IPv6 is not there yet",
         &[
@@ -96,6 +96,10 @@ const ELSEWHERE: [(&str, Records); 4] = [
         ],
     ),
     (
+        "a matter of figures: `tests/compare` measures that 1,000 connections cost what one does",
+        &[('x', 117, 117)],
+    ),
+    (
         "memory unsafety of C that safe Rust excludes (the pools, which are unsafe, have tests, \
          models and Miri of their own)",
         &[
@@ -112,22 +116,24 @@ const ELSEWHERE: [(&str, Records); 4] = [
 const LAST: [(char, u16); 3] = [('c', 176), ('k', 18), ('x', 119)];
 
 fn main() -> ExitCode {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["test", "-p", "gannet-tests", "--no-fail-fast", "--tests"])
-        .output();
-    let Ok(output) = output else {
+    let mut tested: BTreeMap<(char, u16), Vec<(String, String)>> = BTreeMap::new();
+    let Some(outputs) = RUNS
+        .iter()
+        .map(|args| run(args))
+        .collect::<Option<Vec<_>>>()
+    else {
         eprintln!("cargo cannot be run");
         return ExitCode::FAILURE;
     };
-    let mut tested: BTreeMap<(char, u16), Vec<(String, String)>> = BTreeMap::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
+    for line in outputs.iter().flat_map(|output| output.lines()) {
         let Some((name, result)) = line
             .strip_prefix("test ")
             .and_then(|rest| rest.split_once(" ... "))
         else {
             continue;
         };
+        // Unit tests have their module in front.
+        let name = name.rsplit("::").next().unwrap_or(name);
         for id in ids(name) {
             let entry = (name.to_owned(), result.to_owned());
             tested.entry(id).or_default().push(entry);
@@ -162,6 +168,21 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Where tests are that are named after records: what `cargo test` runs.
+const RUNS: [&[&str]; 3] = [
+    &["-p", "gannet-tests", "--tests"],
+    &["-p", "gannet-core", "--lib"],
+    &["-p", "gannet-netconn", "--test", "loom", "--release"],
+];
+
+/// What `cargo test` with `args` prints.
+fn run(args: &[&str]) -> Option<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    let output = command.args(["test", "--no-fail-fast"]).args(args).output();
+    Some(String::from_utf8_lossy(&output.ok()?.stdout).into_owned())
 }
 
 /// The records a test is named after: `c061_x092_k08_...`.

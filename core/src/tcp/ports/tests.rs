@@ -90,7 +90,7 @@ fn assert_independent(what: &str, a: &[u32], b: &[u32]) {
 }
 
 #[test]
-fn initial_numbers_of_different_peers_are_random() {
+fn c062_c063_c080_initial_numbers_of_different_peers_are_random() {
     let s = secrets(1);
     let local = SocketAddrV4::new(HERE, 80);
     let draws: Vec<_> = (0..DRAWS).map(|n| s.isn(local, peer(n), T).0).collect();
@@ -149,7 +149,7 @@ fn ports_to_different_peers_are_random_and_those_to_one_peer_do_not_repeat() {
 }
 
 #[test]
-fn streams_say_nothing_about_each_other() {
+fn c063_x063_streams_say_nothing_about_each_other() {
     let mut s = secrets(4);
     let local = SocketAddrV4::new(HERE, 80);
     let isns: Vec<_> = (0..DRAWS).map(|n| s.isn(local, peer(n), T).0).collect();
