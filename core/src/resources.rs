@@ -73,6 +73,9 @@ pub fn take_slots<T, const N: usize>(
 /// * `routes`: routes besides those of the interfaces.
 /// * `reassembly`: IP packets being put together.
 /// * `loopback`: packets on their way from the stack to itself.
+/// * `raw`, which may be left out: raw IP endpoints (`MEMP_NUM_RAW_PCB`), with room for 16 received
+///   packets each.
+/// * `packet`, which may be left out: packet endpoints, with room for 32 frames each.
 ///
 /// ```
 /// use gannet_core::{Config, Stack, pbuf_pool, stack_storage};
@@ -107,11 +110,27 @@ macro_rules! stack_storage {
         pending: $pending:expr,
         routes: $routes:expr,
         reassembly: $reassembly:expr,
-        loopback: $loopback:expr $(,)?
+        loopback: $loopback:expr
+        $(, raw: $raw:expr)?
+        $(, packet: $packet:expr)?
+        $(,)?
     } $(;)?) => {
         $(#[$attr])*
         $vis static $name: $crate::StorageCell = $crate::StorageCell::new(|tx_pool, header_pool| {
             use $crate::{ip_storage as __ip, tcp as __tcp, udp as __udp};
+            #[allow(unused_mut, reason = "raw and packet endpoints are optional")]
+            let (mut __raw, mut __packet) = (
+                <$crate::raw::RawStorage as ::core::default::Default>::default(),
+                <$crate::packet::PacketStorage as ::core::default::Default>::default(),
+            );
+            $(
+                __raw.pcbs = $crate::__static_slots!($crate::raw::RawSlot, $raw);
+                __raw.packets = $crate::__static_slots!($crate::raw::PacketSlot, 16 * ($raw));
+            )?
+            $(
+                __packet.pcbs = $crate::__static_slots!($crate::packet::PacketSlot, $packet);
+                __packet.frames = $crate::__static_slots!($crate::packet::FrameSlot, 32 * ($packet));
+            )?
             ::core::option::Option::Some($crate::Storage {
                 tcp: __tcp::TcpStorage {
                     pcbs: $crate::__static_slots!(__tcp::PcbSlot, $connections),
@@ -134,6 +153,8 @@ macro_rules! stack_storage {
                     reassembly: $crate::__static_slots!(__ip::ReassemblySlot, $reassembly),
                     loopback: $crate::__static_slots!(__ip::LoopbackSlot, $loopback),
                 },
+                raw: __raw,
+                packet: __packet,
                 tx_pool,
                 header_pool,
             })

@@ -181,6 +181,8 @@ fn storage(tx_pool: &'static Pool) -> Storage {
             reassembly: leaked(1, ip_storage::ReassemblySlot::new),
             loopback: leaked(8, ip_storage::LoopbackSlot::new),
         },
+        raw: Default::default(),
+        packet: Default::default(),
         tx_pool,
         header_pool: pool::<8, 128>("headers"),
     }

@@ -1,6 +1,8 @@
 //! Storage for stacks under test, from the heap and never given back.
+use gannet_core::packet::PacketStorage;
 use gannet_core::pbuf::Pool;
 use gannet_core::pbuf::storage::{Memory, Slot, Word, words};
+use gannet_core::raw::RawStorage;
 use gannet_core::tcp::TcpStorage;
 use gannet_core::udp::UdpStorage;
 use gannet_core::{IpStorage, Storage};
@@ -38,6 +40,10 @@ pub struct Sizes {
     pub reassembly: usize,
     /// Packets on loopback.
     pub loopback: usize,
+    /// Raw IP endpoints.
+    pub raw: usize,
+    /// Packet endpoints.
+    pub packet: usize,
 }
 
 impl Default for Sizes {
@@ -57,6 +63,8 @@ impl Default for Sizes {
             routes: 4,
             reassembly: 4,
             loopback: 32,
+            raw: 4,
+            packet: 4,
         }
     }
 }
@@ -151,6 +159,14 @@ pub fn storage_in(arena: &mut Arena, sizes: Sizes, pools: Pools) -> Storage {
             routes: arena.slots(sizes.routes),
             reassembly: arena.slots(sizes.reassembly),
             loopback: arena.slots(sizes.loopback),
+        },
+        raw: RawStorage {
+            pcbs: arena.slots(sizes.raw),
+            packets: arena.slots(16 * sizes.raw),
+        },
+        packet: PacketStorage {
+            pcbs: arena.slots(sizes.packet),
+            frames: arena.slots(32 * sizes.packet),
         },
         tx_pool: pools.tx,
         header_pool: pools.header,

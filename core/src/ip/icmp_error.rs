@@ -41,8 +41,8 @@ impl Ip {
         }
         let (src, dst) = (about.dst, about.src);
         let mut quote = about.payload;
-        // The header is still there; if the buffer has other users it may not be.
-        if quote.add_header(about.header_len.into()).is_none() {
+        // The header is still there.
+        if !quote.uncover(about.header_len.into()) {
             count(&mut self.icmp_stats.out_errors);
             return;
         }

@@ -14,7 +14,7 @@ use crate::wire::udp;
 use super::calls::is_unicast;
 use super::icmp_error::PROTOCOL_UNREACHABLE;
 use super::stats::count;
-use super::{ChecksumState, Destination, Input, Ip, Received};
+use super::{ChecksumState, Destination, Input, Ip, Offered, Received};
 
 /// RFC 1112 §4: the group every host that knows multicast is in.
 const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
@@ -33,6 +33,7 @@ pub(super) struct Head {
     pub(super) dst: Ipv4Addr,
     pub(super) protocol: Protocol,
     pub(super) tos: u8,
+    pub(super) ttl: u8,
     pub(super) ident: u16,
     pub(super) header_len: u8,
     pub(super) payload_len: usize,
@@ -45,6 +46,10 @@ impl Ip {
     /// dealt with here.
     #[inline]
     pub(crate) fn input(&mut self, now: Instant, netif: NetifId, frame: Pbuf) -> Option<Input> {
+        if self.observed {
+            self.show_received(netif, &frame);
+            return self.input_any(now, netif, frame);
+        }
         match self.plain(netif, &frame) {
             Some(plain) => self.deliver_plain(netif, &plain, frame),
             None => self.input_any(now, netif, frame),
@@ -110,6 +115,7 @@ impl Ip {
             dst: plain.dst,
             to: Destination::Unicast,
             tos: plain.tos,
+            ttl: plain.ttl,
             checksum: match verified {
                 true => ChecksumState::Verified,
                 false => ChecksumState::ToVerify,
@@ -236,6 +242,7 @@ impl Ip {
             count(&mut self.stats.in_discards);
             return None;
         };
+        let offered = self.offer_raw(arrival.netif, &head, &payload);
         if !payload.remove_header(header_len) {
             count(&mut self.stats.in_header_errors); // it was contiguous: not reached
             return None;
@@ -254,6 +261,7 @@ impl Ip {
             dst: head.dst,
             to,
             tos: head.tos,
+            ttl: head.ttl,
             checksum: match verified {
                 true => ChecksumState::Verified,
                 false => checksum,
@@ -275,6 +283,10 @@ impl Ip {
                 self.icmp_input(now, received)
             }
             _ => {
+                if offered == Offered::Wanted {
+                    count(&mut self.stats.in_delivers);
+                    return None;
+                }
                 // RFC 1122 §3.2.2.1.
                 count(&mut self.stats.in_unknown_protocols);
                 self.send_icmp_error(now, PROTOCOL_UNREACHABLE, received);
@@ -323,6 +335,7 @@ impl Head {
             dst: packet.dst(),
             protocol: packet.protocol(),
             tos: packet.dscp() << 2 | ecn,
+            ttl: packet.ttl(),
             ident: packet.ident(),
             // At most 60.
             header_len: packet.header_len() as u8,

@@ -10,6 +10,7 @@ mod icmp;
 mod icmp_error;
 mod input;
 mod limit;
+mod observe;
 pub(crate) mod output;
 mod reassembly;
 mod route;
@@ -22,8 +23,10 @@ use crate::config::IpConfig;
 use crate::netif::loopback::Loopback;
 use crate::netif::neighbor::Neighbors;
 use crate::netif::{LoopbackSlot, NeighborSlot, NetifSlot, Netifs, PendingSlot};
+use crate::packet::PacketStorage;
 use crate::pbuf::{NoBufs, Pbuf, Pool};
 use crate::random::{Entropy, Keyed};
+use crate::raw::RawStorage;
 use crate::time::{Instant, earliest};
 use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::SeqNum;
@@ -34,6 +37,7 @@ pub use route::RouteSlot;
 pub use stats::{ArpStats, IcmpStats, IpStats};
 pub use subnet::Subnet;
 
+pub(crate) use observe::Offered;
 pub(crate) use route::Route;
 
 use limit::Bucket;
@@ -109,6 +113,8 @@ pub(crate) struct Received {
     pub(crate) to: Destination,
     /// Differentiated services and ECN, as on the wire.
     pub(crate) tos: u8,
+    /// Hops it might still have taken.
+    pub(crate) ttl: u8,
     pub(crate) checksum: ChecksumState,
     /// Length of the IP header, which is still there in front of `payload`: as long as nobody has
     /// used that headroom, [`Ip::send_icmp_error`] can quote it.
@@ -156,6 +162,12 @@ pub(crate) enum Input {
 pub(crate) struct Ip {
     pub(crate) header_pool: &'static Pool,
     ttl: u8,
+    #[cfg(feature = "raw")]
+    pub(crate) raw: crate::raw::Engine,
+    #[cfg(feature = "packet")]
+    pub(crate) packet: crate::packet::Engine,
+    /// Somebody looks on: no packet takes the straight ways.
+    observed: bool,
     pub(crate) netifs: Netifs,
     pub(crate) neighbors: Neighbors,
     pub(crate) routes: route::Routes,
@@ -188,6 +200,11 @@ impl Ip {
         Self {
             header_pool,
             ttl: config.ttl,
+            #[cfg(feature = "raw")]
+            raw: crate::raw::Engine::new(crate::raw::RawStorage::default()),
+            #[cfg(feature = "packet")]
+            packet: crate::packet::Engine::new(crate::packet::PacketStorage::default()),
+            observed: false,
             netifs: Netifs::new(storage.netifs),
             neighbors: Neighbors::new(
                 storage.neighbors,
@@ -212,6 +229,19 @@ impl Ip {
             stats: IpStats::default(),
             icmp_stats: IcmpStats::default(),
             arp_stats: ArpStats::default(),
+        }
+    }
+
+    /// Gives storage to those who look on.
+    pub(crate) fn with_observers(self, raw: RawStorage, packet: PacketStorage) -> Self {
+        #[cfg(not(all(feature = "raw", feature = "packet")))]
+        let _ = (&raw, &packet);
+        Self {
+            #[cfg(feature = "raw")]
+            raw: crate::raw::Engine::new(raw),
+            #[cfg(feature = "packet")]
+            packet: crate::packet::Engine::new(packet),
+            ..self
         }
     }
 

@@ -84,6 +84,9 @@ impl Ip {
     #[inline]
     fn plain_way(&mut self, now: Instant, route: &Route, len: usize) -> Option<(HwAddr, HwAddr)> {
         // Loopback has no slot.
+        if self.observed {
+            return None;
+        }
         let netif = self.netifs.at(route.netif)?;
         let fits = len <= usize::from(route.mtu).saturating_sub(HEADER_LEN);
         // The next hop of what goes to one host is no group.
@@ -110,7 +113,8 @@ impl Ip {
         if route.netif == NetifId::LOOPBACK {
             let whole = ipv4::Fragmentation::Forbidden;
             let packet = self.with_ip_header(packet, route, out, whole, 0)?;
-            return self.loopback.push(packet).map_err(|_| Error::NoMemory);
+            self.show_leaving(NetifId::LOOPBACK, &packet);
+            return self.loopback_push(packet);
         }
         if len <= route.mtu.saturating_sub(HEADER_LEN as u16) {
             let (fragmentation, ident) = self.idents.of(out);
@@ -123,6 +127,33 @@ impl Ip {
         }
         let ident = self.idents.next(out);
         self.send_fragments(now, route, out, ident, packet)
+    }
+
+    /// Hands a packet of this host to itself.
+    pub(crate) fn loopback_push(&mut self, packet: Pbuf) -> Result<(), Error> {
+        self.loopback.push(packet).map_err(|_| Error::NoMemory)
+    }
+
+    /// Sends a packet that has its IP header already and is not longer than the MTU.
+    #[cfg(feature = "raw")]
+    pub(crate) fn send_whole(
+        &mut self,
+        now: Instant,
+        route: &Route,
+        packet: Pbuf,
+    ) -> Result<(), Error> {
+        count(&mut self.stats.out_requests);
+        if route.netif == NetifId::LOOPBACK {
+            self.show_leaving(NetifId::LOOPBACK, &packet);
+            return self.loopback_push(packet);
+        }
+        self.link_output(now, route.netif, route.next_hop, packet)
+    }
+
+    /// An identification for a packet that may be fragmented on its way.
+    #[cfg(feature = "raw")]
+    pub(crate) fn next_ident(&mut self, out: &Outgoing) -> u16 {
+        self.idents.next(out)
     }
 
     /// `packet` with an IP header in front, in place if there is room.

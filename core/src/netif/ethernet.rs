@@ -55,7 +55,7 @@ impl Ip {
     ) -> Result<(), Error> {
         let netif = self.netifs.usable(id)?;
         let Some(own) = netif.hw_addr() else {
-            return netif.transmit(packet);
+            return self.transmit_frame(id, Ok(packet));
         };
         let subnet_broadcast = netif.subnet.and_then(|subnet| subnet.broadcast());
         if let Some(group) = group_address(next_hop, subnet_broadcast) {
@@ -102,6 +102,9 @@ impl Ip {
         id: NetifId,
         frame: Result<Pbuf, Error>,
     ) -> Result<(), Error> {
+        if let Ok(frame) = &frame {
+            self.show_leaving(id, frame);
+        }
         let netif = self.netifs.usable(id)?;
         match frame {
             Ok(frame) => netif.transmit(frame),

@@ -152,6 +152,7 @@ impl Engine {
             endpoint,
             netif: received.netif,
             tos: received.tos,
+            ttl: received.ttl,
             from,
             to,
             data,

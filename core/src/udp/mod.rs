@@ -39,6 +39,8 @@ pub struct Datagram {
     pub netif: NetifId,
     /// Type of service: DSCP in the upper six bits, ECN in the lower two (`IP_RECVTOS`).
     pub tos: u8,
+    /// Hops it might still have taken (`IP_RECVTTL`).
+    pub ttl: u8,
 }
 
 /// A datagram that was not sent.

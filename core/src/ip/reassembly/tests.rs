@@ -77,6 +77,7 @@ impl Rig {
             dst: US,
             protocol: Protocol::UDP,
             tos: piece.tos,
+            ttl: 64,
             ident: piece.ident,
             header_len: piece.header_len,
             payload_len: piece.data.len(),
