@@ -41,9 +41,12 @@ impl Netconn {
             read: (interest.read || !interest.write).then(|| cx.waker().clone()),
             write: interest.write.then(|| cx.waker().clone()),
         };
-        let looked = self.with(|shared, _| {
-            let ready = shared.ready().of(interest);
+        let looked = self.with(|shared, cs| {
+            let ready = shared.ready(self.net, cs).of(interest);
             if !ready.any() {
+                if interest.write && shared.kind.is_datagram() {
+                    shared.wait_for_room(self.net);
+                }
                 for (kept, new) in [
                     (&mut shared.wakers.read, &mut new.read),
                     (&mut shared.wakers.write, &mut new.write),
@@ -66,6 +69,18 @@ impl Netconn {
             }
             looked => Poll::Ready(looked),
         }
+    }
+
+    /// Waits until receiving would not.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn readable(&self) -> Result<(), Error> {
+        let attempt = || match self.ready()?.read {
+            true => Ok(()),
+            false => Err(Error::WouldBlock),
+        };
+        self.ready_for(Ready::READ, attempt).await
     }
 
     /// Waits for `interest`, after a call found that it could do nothing.

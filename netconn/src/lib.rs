@@ -41,10 +41,16 @@ mod info;
 mod listen;
 mod net;
 mod netconn;
+#[cfg(feature = "packet")]
+mod packet;
 mod pair;
 mod poll;
+#[cfg(feature = "raw")]
+mod raw;
 mod recv;
+mod room;
 mod send;
+mod send_datagram;
 mod service;
 mod settings;
 mod shared;

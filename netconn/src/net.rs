@@ -10,6 +10,7 @@ use crate::datagram::Datagrams;
 use crate::doorbell::Doorbell;
 use crate::error::Error;
 use crate::info::InfoCell;
+use crate::room::Shortage;
 use crate::shared::{Holder, Shared};
 use crate::snapshot::SnapshotCell;
 use crate::sys;
@@ -49,6 +50,7 @@ pub struct Net {
     pub(crate) tx_pool: &'static Pool,
     pub(crate) snapshot: SnapshotCell,
     pub(crate) info: InfoCell,
+    pub(crate) shortage: Shortage,
     /// The owner under which the service's connections run in the stack.
     owner: Mutex<Cell<Owner>>,
 }
@@ -86,6 +88,7 @@ impl Net {
             tx_pool,
             snapshot: SnapshotCell::new(),
             info: InfoCell::new(),
+            shortage: Shortage::new(),
             owner: Mutex::new(Cell::new(Owner(0))),
         }
     }
@@ -119,11 +122,12 @@ impl Net {
             if rung.stop {
                 return Ok(());
             }
-            if rung.owners != 0 {
-                stack.wake(sys::now(), rung.owners, handlers);
+            let owners = rung.owners | self.retry_held();
+            if owners != 0 {
+                stack.wake(sys::now(), owners, handlers);
             }
             let deadline = stack.turn(sys::now(), handlers);
-            self.doorbell.sleep(deadline);
+            self.doorbell.sleep(self.wake_senders(deadline));
         }
     }
 
@@ -172,6 +176,12 @@ impl Net {
     /// Slots for connections.
     pub(crate) fn capacity(&self) -> usize {
         self.slots.len()
+    }
+
+    /// The numbers of all slots.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = u16> + use<> {
+        // At most 65,535 of them.
+        0..self.slots.len() as u16
     }
 
     /// The first slot that `is_wanted`.
@@ -271,7 +281,7 @@ impl Net {
     ) -> Option<R> {
         let (result, wake) = self.with(index, |shared, cs| {
             let result = f(shared, cs);
-            (result, shared.take_waiters())
+            (result, shared.take_waiters(self, cs))
         })?;
         self.signal(wake);
         Some(result)
@@ -286,10 +296,10 @@ impl Net {
 
 /// Declares a [`Net`] with its storage.
 ///
-/// * `connections`: TCP connections, listeners and UDP endpoints of the sequential API, those that
+/// * `connections`: TCP connections, listeners and endpoints of the sequential API, those that
 ///   are closing included. As many as the stack has control blocks and listeners of its own is
 ///   always enough.
-/// * `datagrams`: UDP datagrams that wait to be received or sent.
+/// * `datagrams`: datagrams that wait to be received or sent.
 /// * `waiters`: threads that sleep in a call at a time, at most 128; each costs one event
 ///   (semaphore) of the operating system once it is needed.
 /// * `tx_pool`: where data to send is copied to; the stack's own.

@@ -75,14 +75,24 @@ impl Net {
     /// Looks at all of `set`; how many are ready. Leaves `waiter` with those that are not.
     fn look(&'static self, set: &mut dyn Watch, waiter: Option<u8>) -> usize {
         let mut count = 0;
+        let mut shortage = false;
         self.each(set, |net, watched, set, cs| {
+            let mut look = |shared: &mut Shared| {
+                let ready = watched.look(net, cs, shared, waiter);
+                // A ring of this section is given by nobody.
+                shortage |= core::mem::take(&mut shared.ring);
+                ready
+            };
             let ready = watched
                 .conn
                 .filter(|conn| core::ptr::eq(conn.net, net))
-                .and_then(|conn| conn.in_section(cs, |shared| watched.look(shared, waiter)));
+                .and_then(|conn| conn.in_section(cs, &mut look));
             count += usize::from(ready.is_none_or(Ready::any));
             set.found(watched.at, ready);
         });
+        if shortage {
+            self.ring();
+        }
         count
     }
 
@@ -109,11 +119,20 @@ impl Net {
 
 impl Watched {
     /// What is ready; if nothing is, `waiter` is left where the news will be.
-    fn look(&self, shared: &mut Shared, waiter: Option<u8>) -> Ready {
-        let ready = shared.ready().of(self.interest);
+    fn look(
+        &self,
+        net: &Net,
+        cs: CriticalSection<'_>,
+        shared: &mut Shared,
+        waiter: Option<u8>,
+    ) -> Ready {
+        let ready = shared.ready(net, cs).of(self.interest);
         if let Some(waiter) = waiter.filter(|_| !ready.any()) {
             if self.interest.write {
                 shared.writers.insert(waiter);
+                if shared.kind.is_datagram() {
+                    shared.wait_for_room(net);
+                }
             }
             // Errors and ends are news for both; who waits for nothing else hears them here.
             if self.interest.read || self.interest.peer_closed || !self.interest.write {

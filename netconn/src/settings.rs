@@ -45,13 +45,14 @@ pub struct Settings {
     /// TCP: bytes that make a connection ready for reading (`SO_RCVLOWAT`). Receiving sleeps
     /// until there are so many, or the stream has ended; at most half of the window counts.
     pub recv_low_water: u32,
-    /// TCP: bytes that may be written and not acknowledged; `None`: as the stack is configured
+    /// TCP: bytes that may be written and not acknowledged; `None`: as the stack is configured.
+    /// Datagrams: bytes that may wait to be handed to a device; `None`: a quarter of the pool's
     /// (`SO_SNDBUF`).
     pub send_buffer: Option<NonZeroU32>,
-    /// UDP: datagrams that wait to be received, at most; more are dropped and counted.
+    /// Datagrams that wait to be received, at most; more are dropped and counted.
     pub recv_queue: u16,
     /// Bytes that wait to be received, at most (`SO_RCVBUF`). TCP: the receive window; `None`: as
-    /// the stack is configured, growing by itself. UDP: a datagram that goes beyond is dropped and
+    /// the stack is configured, growing by itself. Else: a datagram that goes beyond is dropped and
     /// counted, unless it is the only one; `None`: any.
     pub recv_buffer: Option<NonZeroU32>,
     /// Hops a packet may take; `None`: the stack's default (`IP_TTL`).
@@ -62,7 +63,9 @@ pub struct Settings {
     pub multicast_ttl: u8,
     /// Event: what taking from it takes (`EFD_SEMAPHORE`).
     pub take: Take,
-    /// UDP: sending to broadcast addresses is allowed (`SO_BROADCAST`).
+    /// Raw IP: what is sent begins with the IP header (`IP_HDRINCL`).
+    pub header_included: bool,
+    /// UDP and raw IP: sending to broadcast addresses is allowed (`SO_BROADCAST`).
     pub broadcast: bool,
     /// Binding to an address in use is allowed: UDP shares it (`SO_REUSEADDR`). TCP needs no such
     /// thing here: connections in TIME-WAIT never keep a listener from its port.
@@ -112,6 +115,7 @@ impl Settings {
         // RFC 1112 §6.1.
         multicast_ttl: 1,
         take: Take::All,
+        header_included: false,
         broadcast: false,
         reuse_address: false,
     };
@@ -140,7 +144,8 @@ impl Settings {
         let more = (self.cork, self.quick_ack, self.congestion);
         let times = (self.user_timeout, self.syn_retransmits, self.defer_accept);
         let sizes = (self.max_segment, self.send_buffer, self.recv_buffer);
-        let ip = (self.ttl, self.tos, self.multicast_ttl, self.broadcast);
+        let ip = (self.ttl, self.tos, self.multicast_ttl);
+        let ip = (ip, self.broadcast, self.header_included);
         (tcp, more, times, sizes, ip)
     }
 }

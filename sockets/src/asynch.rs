@@ -7,6 +7,7 @@
 //! turns.
 //!
 //! `edge-nal`'s UDP traits are not offered: they require multicast, which the stack has not.
+mod buffered;
 mod nal;
 mod tcp;
 mod udp;

@@ -45,6 +45,21 @@ pub enum Admin {
     Down,
 }
 
+/// To whom a frame was addressed, or where it came from (`sll_pkttype`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// To this host (`PACKET_HOST`).
+    Host,
+    /// To all (`PACKET_BROADCAST`).
+    Broadcast,
+    /// To a group (`PACKET_MULTICAST`).
+    Multicast,
+    /// To another station: the device lets everything through (`PACKET_OTHERHOST`).
+    OtherHost,
+    /// Sent by this host (`PACKET_OUTGOING`).
+    Outgoing,
+}
+
 /// Whether the device says that it is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {

@@ -13,6 +13,7 @@ use crate::handle::{Owner, PacketPcb};
 use crate::ip::{Ip, NetifId};
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
+pub use crate::netif::Class;
 pub use crate::udp::SendError;
 pub use crate::wire::ethernet::EtherType;
 
@@ -26,21 +27,6 @@ pub enum Filter {
     All,
     /// Received ones with this EtherType.
     EtherType(EtherType),
-}
-
-/// To whom a frame was addressed, or where it came from (`sll_pkttype`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// To this host (`PACKET_HOST`).
-    Host,
-    /// To all (`PACKET_BROADCAST`).
-    Broadcast,
-    /// To a group (`PACKET_MULTICAST`).
-    Multicast,
-    /// To another station: the device lets everything through (`PACKET_OTHERHOST`).
-    OtherHost,
-    /// Sent by this host (`PACKET_OUTGOING`).
-    Outgoing,
 }
 
 /// A frame that was seen.
