@@ -108,6 +108,8 @@ fn echo(pool: &'static Pool, parts: usize) {
         join(host);
         assert_eq!(board.counters().rx_frames(), COUNT as u32);
         assert_eq!(board.counters().tx_frames(), COUNT as u32);
+        // What was kept for the next frame is given back when there is none.
+        assert!(board.receive().is_none());
         assert_eq!(pool.available(), pool.blocks());
     });
 }

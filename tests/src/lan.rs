@@ -51,6 +51,7 @@ pub fn capabilities() -> Capabilities {
         mtu: 1500,
         tx_checksums: Checksums::NONE,
         rx_checksums: Checksums::NONE,
+        tso: 0,
     }
 }
 

@@ -90,6 +90,7 @@ impl WireDriver {
             mtu: 1500,
             tx_checksums: Checksums::NONE,
             rx_checksums: Checksums::NONE,
+            tso: 0,
         };
         Self::with(wire, rx_pool, capabilities)
     }

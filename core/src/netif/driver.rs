@@ -72,6 +72,10 @@ pub struct Capabilities {
     pub tx_checksums: Checksums,
     /// Checksums the device verifies: frames that fail never arrive.
     pub rx_checksums: Checksums,
+    /// Largest IP packet in bytes that the device takes with a TCP segment in it and cuts into
+    /// segments itself ([`Driver::transmit_large`]); not more than `mtu` or 0: it cannot. Its
+    /// `tx_checksums` then include TCP's.
+    pub tso: u16,
 }
 
 /// A network device. Called from the tcpip thread only, never blocks.
@@ -101,4 +105,15 @@ pub trait Driver: Send {
     /// Sends a frame, given as a chain of parts (scatter-gather). The driver keeps the buffer
     /// until the hardware has read it. `Err` gives it back: no room, or no link.
     fn transmit(&mut self, frame: Pbuf) -> Result<(), Pbuf>;
+
+    /// Sends a frame of up to [`Capabilities::tso`] bytes of IP packet, cut into TCP segments of
+    /// `mss` payload bytes (the last may be shorter): each with the headers of this one, numbers,
+    /// lengths, identification and checksums corrected, FIN and PSH on the last only (TCP
+    /// segmentation offload). `Err` gives it back, as for [`Driver::transmit`].
+    ///
+    /// Called only if `tso` says that the device can.
+    fn transmit_large(&mut self, frame: Pbuf, mss: u16) -> Result<(), Pbuf> {
+        let _ = mss;
+        Err(frame)
+    }
 }

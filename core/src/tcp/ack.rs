@@ -1,8 +1,6 @@
 //! What an acknowledgement does to the sender: the queue, the window, the clock. What it means for
 //! lost segments is in `retransmit`, and if the peer acknowledges selectively in `selective`.
-use core::time::Duration;
-
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 use crate::wire::tcp::SeqNum;
 
 use super::congestion::Acked;
@@ -74,7 +72,7 @@ impl Pcb {
             una: ack,
             nxt: self.snd.nxt,
             rtt,
-            srtt: self.rtt.srtt().unwrap_or(cx.config.rto_initial),
+            srtt: self.srtt(),
         };
         self.on_new_ack(&acked, window_limited, self.echo(segment));
         // RFC 6298 §5.2, §5.3.
@@ -100,34 +98,39 @@ impl Pcb {
     }
 
     /// How long ago our timestamp clock had the value `echo`.
-    pub(super) fn echo_age(&self, echo: u32, now: Instant) -> Duration {
+    pub(super) fn echo_age(&self, echo: u32, now: Instant) -> Span {
         let offset = self.negotiated.timestamps.unwrap_or(0);
         let elapsed = Self::timestamp(offset, now).wrapping_sub(echo);
-        Duration::from_millis(u64::from(elapsed))
+        Span::from_millis(elapsed)
+    }
+
+    /// The smoothed round-trip time, or what is assumed without one.
+    pub(super) fn srtt(&self) -> Span {
+        self.rtt.srtt().unwrap_or(Span::from_secs(1))
     }
 
     /// Takes a round-trip measurement if the segment offers one.
-    pub(super) fn measure(&mut self, segment: &Arrived, cx: &Context<'_>) -> Option<Duration> {
+    pub(super) fn measure(&mut self, segment: &Arrived, cx: &Context<'_>) -> Option<Span> {
         let measured = self.measurement(segment, cx);
         match measured {
-            Some(rtt) => self.rtt.measured(rtt, cx.config),
-            None => self.rtt.progress(cx.config),
+            Some(rtt) => self.rtt.measured(rtt),
+            None => self.rtt.progress(),
         }
         measured
     }
 
-    fn measurement(&mut self, segment: &Arrived, cx: &Context<'_>) -> Option<Duration> {
+    fn measurement(&mut self, segment: &Arrived, cx: &Context<'_>) -> Option<Span> {
         if let Some((end, sent)) = self.timed
             && self.snd.una.after_eq(end)
         {
             self.timed = None;
-            return Some(cx.now.saturating_since(sent));
+            return Some(cx.now.since(sent));
         }
         // RFC 7323 §4.1: the echoed timestamp, also of retransmissions. An echo from the future,
         // or older than any connection waits, is no measurement.
         self.echo(segment)
             .map(|echo| self.echo_age(echo, cx.now))
-            .filter(|age| *age <= cx.config.rto_max)
+            .filter(|age| *age <= self.rtt.most())
     }
 
     /// RFC 9293 §3.10.7.4: the window counts if the segment is newer than the last that set it.
@@ -148,7 +151,7 @@ impl Pcb {
     /// A closed window opened: a probe in flight was refused then, so it goes again now, and the
     /// back-off of the probes ends.
     fn window_opened(&mut self, cx: &Context<'_>) {
-        self.rtt.progress(cx.config);
+        self.rtt.progress();
         self.timers.stop(Timer::Persist);
         if self.snd.in_flight() > 0 {
             let until = self.lacking_until(cx.sends);

@@ -1,23 +1,21 @@
 //! Growth of the receive window: as large as the application proves to need, and no larger than
 //! configured. Measured is what the application consumes in a round trip (dynamic right-sizing);
 //! the window is kept at twice that, so that a sender in slow start is never held up by it.
-use core::time::Duration;
-
 use crate::config::TcpConfig;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 use super::pcb::Pcb;
 use super::segment::Arrived;
 
 /// Round trips shorter than this are measured together: the clock of timestamps is no finer.
-const SHORTEST: Duration = Duration::from_millis(1);
+const SHORTEST: Span = Span::from_millis(1);
 
 /// What the application consumed, and how long a round trip takes as the receiver sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AutoTune {
     since: Option<Instant>,
     consumed: u32,
-    rtt: Option<Duration>,
+    rtt: Option<Span>,
 }
 
 impl AutoTune {
@@ -28,7 +26,7 @@ impl AutoTune {
     };
 
     /// The round-trip time seen from the receiving side, if measured.
-    pub(crate) fn rtt(&self) -> Option<Duration> {
+    pub(crate) fn rtt(&self) -> Option<Span> {
         self.rtt
     }
 }
@@ -48,9 +46,9 @@ impl Pcb {
         if elapsed > 60_000 {
             return;
         }
-        let sample = Duration::from_millis(u64::from(elapsed));
+        let sample = Span::from_millis(elapsed);
         self.tune.rtt = Some(match self.tune.rtt {
-            Some(rtt) if sample > rtt => rtt.saturating_add(sample.saturating_sub(rtt) / 8),
+            Some(rtt) if sample > rtt => rtt.saturating_add(sample.saturating_sub(rtt).part(8)),
             _ => sample,
         });
     }
@@ -67,7 +65,7 @@ impl Pcb {
         };
         let since = *self.tune.since.get_or_insert(now);
         self.tune.consumed = self.tune.consumed.saturating_add(len);
-        if now.saturating_since(since) < rtt.max(SHORTEST) {
+        if now.since(since) < rtt.max(SHORTEST) {
             return;
         }
         let wanted = self

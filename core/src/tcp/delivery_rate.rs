@@ -1,8 +1,6 @@
 //! Delivery rate: how fast the path carried what was acknowledged
 //! (draft-ietf-ccwg-bbr §4.1, after draft-cheng-iccrg-delivery-rate-estimation).
-use core::time::Duration;
-
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 use super::scoreboard::Record;
 use super::stamp::Stamp;
@@ -70,7 +68,7 @@ pub(crate) struct Sample {
     pub(crate) newly_acked: u32,
     pub(crate) newly_lost: u32,
     /// Its round-trip time, if it tells one.
-    pub(crate) rtt: Option<Duration>,
+    pub(crate) rtt: Option<Span>,
     /// Bytes in flight now.
     pub(crate) in_flight: u32,
     pub(crate) mss: u32,
@@ -123,7 +121,7 @@ impl DeliveryRate {
         now: Instant,
         bytes: u32,
         newest: &Record,
-        min_rtt: Option<Duration>,
+        min_rtt: Option<Span>,
     ) -> Sample {
         self.delivered = self.delivered.wrapping_add(bytes);
         self.delivered_time = Stamp::of(now);
@@ -140,10 +138,8 @@ impl DeliveryRate {
         let interval = send_elapsed.max(ack_elapsed);
         let delivered = self.delivered.wrapping_sub(snapshot.delivered);
         // Shorter than any round trip: of a segment sent twice the first copy arrived.
-        let plausible = !interval.is_zero() && min_rtt.is_none_or(|least| interval >= least);
-        let micros = u64::try_from(interval.as_micros())
-            .unwrap_or(u64::MAX)
-            .max(1);
+        let plausible = interval > Span::ZERO && min_rtt.is_none_or(|least| interval >= least);
+        let micros = u64::from(interval.as_micros().max(1));
         Sample {
             now,
             rate: plausible.then(|| u64::from(delivered) * 1_000_000 / micros),
@@ -210,7 +206,7 @@ mod tests {
         let mut rate = DeliveryRate::NEW;
         let mut record = Record::new(SeqNum(1), at(1_000));
         record.snapshot = rate.sent(at(1_000), 0, 1000);
-        let least = Some(Duration::from_millis(50));
+        let least = Some(Span::from_millis(50));
         assert_eq!(rate.acked(at(1_001), 1000, &record, least).rate, None);
     }
 }

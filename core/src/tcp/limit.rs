@@ -1,5 +1,5 @@
 //! A token bucket: so many a second, no timer needed.
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// Counts what was allowed in the current second.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ impl Limiter {
 
     /// Whether one more is allowed at `now`, of `per_second`.
     pub(crate) fn allow(&mut self, now: Instant, per_second: u16) -> bool {
-        if now.saturating_since(self.since).as_micros() >= 1_000_000 {
+        if now.since(self.since) >= Span::from_secs(1) {
             *self = Self {
                 since: now,
                 spent: 0,

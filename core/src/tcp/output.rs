@@ -334,13 +334,13 @@ impl Pcb {
         self.ask_path_again(now);
         self.refresh_records(sends);
         self.refresh_pacing(now);
-        let idle = now.saturating_since(self.last_sent);
         if self.snd.in_flight() == 0
             && self.snd.unsent() > 0
-            && idle > self.rtt.rto()
+            && now > self.rtt.deadline(self.last_sent)
             && self.is_synchronized()
         {
             let mss = self.effective_mss();
+            let idle = now.saturating_since(self.last_sent);
             self.congestion.restart_after_idle(mss, idle);
         }
     }

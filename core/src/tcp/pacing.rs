@@ -1,11 +1,9 @@
 //! Pacing: not before its time does the next segment leave. A deadline, not a thread: the timer
 //! table wakes the connection.
-use core::time::Duration;
-
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// Bursts are worth so much time of the rate, so that a wake-up sends more than one segment.
-const BURST: Duration = Duration::from_millis(1);
+const BURST: Span = Span::from_millis(1);
 
 /// When the next segment may leave.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +55,8 @@ impl Pacing {
     }
 }
 
-fn time_for(len: u32, rate: u64) -> Duration {
-    Duration::from_micros(u64::from(len) * 1_000_000 / rate)
+fn time_for(len: u32, rate: u64) -> Span {
+    Span::saturated(u64::from(len) * 1_000_000 / rate)
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! RACK: which segments are lost, told by time (RFC 8985 §6). A segment is lost when one that was
 //! sent sufficiently later has arrived.
-use core::time::Duration;
-
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 use crate::wire::tcp::SeqNum;
 
 use super::min_rtt::MinRtt;
@@ -15,7 +13,7 @@ const DUP_THRESH: u16 = 3;
 const PERSIST: u8 = 16;
 
 /// The granularity of our timestamp clock.
-pub(crate) const TICK: Duration = Duration::from_millis(1);
+pub(crate) const TICK: Span = Span::from_millis(1);
 
 /// RACK's state of one connection; the names are those of RFC 8985 §5.2.
 #[derive(Clone, Debug)]
@@ -23,7 +21,7 @@ pub(crate) struct Rack {
     /// RACK.xmit_ts and RACK.end_seq: of all segments that arrived, the one sent last.
     newest: Option<(Stamp, SeqNum)>,
     /// RACK.rtt: its round-trip time.
-    rtt: Duration,
+    rtt: Span,
     min_rtt: MinRtt,
     /// RACK.fack: the highest number that arrived.
     fack: Option<SeqNum>,
@@ -45,28 +43,28 @@ pub(crate) enum Repair {
 pub(crate) struct Delivery {
     now: Instant,
     /// How long ago the timestamp was made that the acknowledgement echoes.
-    pub(crate) echo_age: Option<Duration>,
+    pub(crate) echo_age: Option<Span>,
     /// Bytes that were not known to have arrived.
     pub(crate) bytes: u32,
     /// The newest segment, and how often it was sent.
     newest: Option<(Stamp, SeqNum)>,
     /// Of segments sent once, the longest and the shortest time since.
-    pub(crate) longest: Option<Duration>,
-    pub(crate) shortest: Option<Duration>,
+    pub(crate) longest: Option<Span>,
+    pub(crate) shortest: Option<Span>,
     /// Of segments sent again, the shortest time since the last copy.
-    pub(crate) repeated: Option<Duration>,
+    pub(crate) repeated: Option<Span>,
     /// The highest end of a segment sent once, and the lowest start: for F-RTO and reordering.
     pub(crate) original: Option<SeqNum>,
     lowest_original: Option<SeqNum>,
     highest: Option<SeqNum>,
-    min_rtt: Duration,
+    min_rtt: Span,
     /// The record whose delivery the rate is measured by: the one sent last.
     #[cfg(feature = "bbr")]
     pub(crate) rated: Option<Record>,
 }
 
 impl Delivery {
-    pub(crate) fn new(now: Instant, echo_age: Option<Duration>, rack: &Rack) -> Self {
+    pub(crate) fn new(now: Instant, echo_age: Option<Span>, rack: &Rack) -> Self {
         Self {
             now,
             echo_age,
@@ -78,7 +76,7 @@ impl Delivery {
             original: None,
             lowest_original: None,
             highest: None,
-            min_rtt: rack.min_rtt.value().unwrap_or(Duration::ZERO),
+            min_rtt: rack.min_rtt.value().unwrap_or(Span::ZERO),
             #[cfg(feature = "bbr")]
             rated: None,
         }
@@ -131,7 +129,7 @@ fn sent_after(a: (Stamp, SeqNum), b: (Stamp, SeqNum)) -> bool {
 impl Rack {
     pub(crate) const NEW: Self = Self {
         newest: None,
-        rtt: Duration::ZERO,
+        rtt: Span::ZERO,
         min_rtt: MinRtt::NEW,
         fack: None,
         reordering_seen: false,
@@ -142,7 +140,7 @@ impl Rack {
 
     /// The shortest round-trip time of late, if one was measured.
     #[cfg(feature = "bbr")]
-    pub(crate) fn min_rtt(&self) -> Option<Duration> {
+    pub(crate) fn min_rtt(&self) -> Option<Span> {
         self.min_rtt.value()
     }
 
@@ -208,14 +206,17 @@ impl Rack {
     }
 
     /// RFC 8985 §6.2.4 "RACK_update_reo_wnd": how much later a segment may come.
-    fn reordering_window(&self, board: &Scoreboard, srtt: Duration, repair: Repair) -> Duration {
+    fn reordering_window(&self, board: &Scoreboard, srtt: Span, repair: Repair) -> Span {
         // Without any sign of reordering it is all the same to wait once three segments are in.
         let impatient = repair == Repair::Busy || board.sacked_segments() >= DUP_THRESH;
         if !self.reordering_seen && impatient {
-            return Duration::ZERO;
+            return Span::ZERO;
         }
         let min_rtt = self.min_rtt.value().unwrap_or(srtt);
-        sum(Duration::ZERO, min_rtt, u32::from(self.reo_wnd_mult), 4).min(srtt)
+        min_rtt
+            .times(u32::from(self.reo_wnd_mult))
+            .part(4)
+            .min(srtt)
     }
 
     /// RFC 8985 §6.2.5 "RACK_detect_loss": marks what is lost. Returns how long to wait for
@@ -225,9 +226,9 @@ impl Rack {
         board: &mut Scoreboard,
         store: &mut SentStore,
         now: Instant,
-        srtt: Duration,
+        srtt: Span,
         repair: Repair,
-    ) -> Option<Duration> {
+    ) -> Option<Span> {
         let newest = self.newest_at(now)?;
         // In order and nothing sent twice: whatever is in flight was sent later.
         let first = board.first(store)?;
@@ -237,7 +238,9 @@ impl Rack {
         {
             return None;
         }
-        let patience = sum(self.rtt, self.reordering_window(board, srtt, repair), 1, 1);
+        let patience = self
+            .rtt
+            .saturating_add(self.reordering_window(board, srtt, repair));
         let mut wait = None;
         board.mark_missing(store, |_, record| {
             if !sent_after(newest, (record.at, record.end)) {
@@ -248,7 +251,7 @@ impl Rack {
                 return true;
             }
             let left = patience.saturating_sub(age);
-            wait = Some(wait.map_or(left, |wait: Duration| wait.max(left)));
+            wait = Some(wait.map_or(left, |wait: Span| wait.max(left)));
             false
         });
         wait
@@ -262,27 +265,13 @@ impl Rack {
         store: &mut SentStore,
         una: SeqNum,
         now: Instant,
-        srtt: Duration,
+        srtt: Span,
     ) {
-        let patience = sum(
-            self.rtt,
-            self.reordering_window(board, srtt, Repair::Busy),
-            1,
-            1,
-        );
+        let patience = self
+            .rtt
+            .saturating_add(self.reordering_window(board, srtt, Repair::Busy));
         board.mark_missing(store, |start, record| {
             start == una || record.at.age(now) >= patience
         });
     }
-}
-
-/// As a plain number; the operators of `Duration` can panic. 584 years fit, more counts as that.
-fn nanos(d: Duration) -> u64 {
-    u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// `a + b * numerator / denominator`, as large as it can be.
-fn sum(a: Duration, b: Duration, numerator: u32, denominator: u32) -> Duration {
-    let part = nanos(b).saturating_mul(numerator.into()) / u64::from(denominator.max(1));
-    Duration::from_nanos(nanos(a).saturating_add(part))
 }

@@ -205,21 +205,21 @@ impl Pcb {
     pub(crate) fn on_retransmit_timeout(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         let (now, config) = (cx.now, cx.config);
         self.recovery.attempts = self.recovery.attempts.saturating_add(1);
-        self.rtt.timed_out(config);
+        self.rtt.timed_out();
         self.timed = None;
-        let rto = self.rtt.rto();
+        let deadline = self.rtt.deadline(now);
         if matches!(self.state, State::SynSent | State::SynReceived) {
             if self.retransmits_exhausted(config) {
                 return Err(Error::TimedOut);
             }
             self.syn_due = true;
-            self.timers.start(Timer::Retransmit, now, rto);
+            self.timers.start_at(Timer::Retransmit, deadline);
             return Ok(());
         }
         if self.retransmits_exhausted(config) {
             return Err(Error::TimedOut);
         }
-        self.timers.start(Timer::Retransmit, now, rto);
+        self.timers.start_at(Timer::Retransmit, deadline);
         let una = self.snd.una;
         if self.snd.wnd == 0 {
             // A probe that got no new window: the network lost nothing, so no congestion

@@ -1,8 +1,6 @@
 //! Round-trip time estimation and the retransmission timeout (RFC 6298), on a fine clock.
-use core::time::Duration;
-
 use crate::config::TcpConfig;
-use crate::time::{Instant, micros};
+use crate::time::{Instant, Span};
 
 /// The longest round trip that is told apart from longer ones: what fits eightfold in 32 bits.
 const LONGEST: u32 = u32::MAX / 8;
@@ -13,9 +11,13 @@ pub(crate) struct Rtt {
     smoothed: Option<Smoothed>,
     /// Timeouts since the last measurement; each doubles the timeout (RFC 6298 §5.5).
     backoff: u8,
-    /// What follows from the two above and the configuration, which never changes: computed when
-    /// they change, because it is asked for several times as often. In microseconds.
-    rto: u64,
+    /// What follows from the two above and the limits: computed when they change, because it is
+    /// asked for several times as often.
+    rto: Span,
+    /// As configured: the timeout before the first measurement, and its limits.
+    initial: Span,
+    least: Span,
+    most: Span,
 }
 
 /// In microseconds, scaled so that the smoothing is shifts and loses nothing by rounding.
@@ -30,19 +32,29 @@ impl Rtt {
     pub(crate) const UNUSED: Self = Self {
         smoothed: None,
         backoff: 0,
-        rto: 0,
+        rto: Span::ZERO,
+        initial: Span::ZERO,
+        least: Span::ZERO,
+        most: Span::ZERO,
     };
 
     /// Before the first measurement.
     pub(crate) fn new(config: &TcpConfig) -> Self {
-        let mut rtt = Self::UNUSED;
-        rtt.compute_rto(config);
+        let least = Span::of(config.rto_min);
+        let most = Span::of(config.rto_max).max(least);
+        let mut rtt = Self {
+            initial: Span::of(config.rto_initial),
+            least,
+            most,
+            ..Self::UNUSED
+        };
+        rtt.compute_rto();
         rtt
     }
 
     /// Takes a measurement `r`; ends the back-off.
-    pub(crate) fn measured(&mut self, r: Duration, config: &TcpConfig) {
-        let r = u32::try_from(micros(r)).unwrap_or(LONGEST).min(LONGEST);
+    pub(crate) fn measured(&mut self, r: Span) {
+        let r = r.as_micros().min(LONGEST);
         self.backoff = 0;
         self.smoothed = Some(match self.smoothed {
             // RFC 6298 §2.2: the first measurement; RTTVAR is half of it.
@@ -63,64 +75,65 @@ impl Rtt {
                 }
             }
         });
-        self.compute_rto(config);
+        self.compute_rto();
     }
 
     /// The retransmission timer expired (RFC 6298 §5.5).
-    pub(crate) fn timed_out(&mut self, config: &TcpConfig) {
+    pub(crate) fn timed_out(&mut self) {
         self.backoff = self.backoff.saturating_add(1);
-        self.compute_rto(config);
+        self.rto = self.rto.times(2).min(self.most);
     }
 
     /// New data was acknowledged without a measurement: the path works, so the doubling ends
     /// (RFC 6298 §5.7 note; Linux does the same).
-    pub(crate) fn progress(&mut self, config: &TcpConfig) {
+    pub(crate) fn progress(&mut self) {
         if self.backoff > 0 {
             self.backoff = 0;
-            self.compute_rto(config);
+            self.compute_rto();
         }
     }
 
     /// The current timeout, between `rto_min` and `rto_max`.
-    pub(crate) const fn rto(&self) -> Duration {
-        Duration::from_micros(self.rto)
+    pub(crate) const fn rto(&self) -> Span {
+        self.rto
+    }
+
+    /// The longest timeout.
+    pub(crate) const fn most(&self) -> Span {
+        self.most
     }
 
     /// When what is sent at `now` times out.
-    pub(crate) const fn deadline(&self, now: Instant) -> Instant {
-        now.plus_micros(self.rto)
+    pub(crate) fn deadline(&self, now: Instant) -> Instant {
+        now + self.rto
     }
 
-    fn compute_rto(&mut self, config: &TcpConfig) {
-        let least = micros(config.rto_min);
+    /// Without back-off.
+    fn compute_rto(&mut self) {
         let base = match self.smoothed {
-            None => micros(config.rto_initial),
+            None => self.initial,
             // RFC 6298 §2.3: SRTT + max(G, 4 RTTVAR). The variance term carries the minimum, as
             // in Linux, so that a long steady path does not time out on the first jitter.
             Some(Smoothed {
                 srtt_times_8,
                 rttvar_times_4,
-            }) => u64::from(srtt_times_8 / 8).saturating_add(u64::from(rttvar_times_4).max(least)),
+            }) => {
+                let variance = Span::from_micros(rttvar_times_4).max(self.least);
+                Span::from_micros(srtt_times_8 / 8).saturating_add(variance)
+            }
         };
-        let doubled = base.saturating_mul(1 << self.backoff.min(16));
-        let most = micros(config.rto_max).max(least);
-        self.rto = doubled.clamp(least, most);
+        self.rto = base.clamp(self.least, self.most);
     }
 
     /// Mean deviation of the round-trip time, if measured.
-    pub(crate) fn rttvar(&self) -> Option<Duration> {
+    pub(crate) fn rttvar(&self) -> Option<Span> {
         self.smoothed
-            .map(|s| Duration::from_micros(u64::from(s.rttvar_times_4 / 4)))
+            .map(|s| Span::from_micros(s.rttvar_times_4 / 4))
     }
 
     /// Smoothed round-trip time, if measured.
-    pub(crate) fn srtt(&self) -> Option<Duration> {
-        self.srtt_micros().map(Duration::from_micros)
-    }
-
-    /// The same in microseconds.
-    pub(crate) fn srtt_micros(&self) -> Option<u64> {
-        self.smoothed.map(|s| u64::from(s.srtt_times_8 / 8))
+    pub(crate) fn srtt(&self) -> Option<Span> {
+        self.smoothed.map(|s| Span::from_micros(s.srtt_times_8 / 8))
     }
 }
 
@@ -128,14 +141,11 @@ impl Rtt {
 mod tests {
     use super::*;
 
-    const MS: Duration = Duration::from_millis(1);
+    const MS: Span = Span::from_millis(1);
 
     #[test]
     fn the_first_timeout_is_the_configured_one() {
-        assert_eq!(
-            Rtt::new(&TcpConfig::default()).rto(),
-            Duration::from_secs(1)
-        );
+        assert_eq!(Rtt::new(&TcpConfig::default()).rto(), Span::from_secs(1));
     }
 
     #[test]
@@ -143,24 +153,24 @@ mod tests {
         let config = TcpConfig::default();
         let mut rtt = Rtt::new(&config);
         for _ in 0..100 {
-            rtt.measured(MS * 50, &config);
+            rtt.measured(MS.times(50));
         }
         let rto = rtt.rto();
-        assert!(rto >= MS * 250 && rto < MS * 256, "{rto:?}");
+        assert!(rto >= MS.times(250) && rto < MS.times(256), "{rto:?}");
     }
 
     #[test]
     fn timeouts_double_up_to_the_maximum_and_a_measurement_ends_that() {
         let config = TcpConfig::default();
         let mut rtt = Rtt::new(&config);
-        rtt.timed_out(&config);
-        assert_eq!(rtt.rto(), Duration::from_secs(2));
+        rtt.timed_out();
+        assert_eq!(rtt.rto(), Span::from_secs(2));
         for _ in 0..300 {
-            rtt.timed_out(&config);
+            rtt.timed_out();
         }
-        assert_eq!(rtt.rto(), config.rto_max);
-        rtt.measured(MS, &config);
-        assert!(rtt.rto() < MS * 300);
+        assert_eq!(rtt.rto(), Span::of(config.rto_max));
+        rtt.measured(MS);
+        assert!(rtt.rto() < MS.times(300));
     }
 
     #[test]
@@ -178,9 +188,9 @@ mod tests {
                 rttvar = 0.75 * rttvar + 0.25 * f64::abs(srtt - sample);
                 srtt = 0.875 * srtt + 0.125 * sample;
             }
-            rtt.measured(Duration::from_secs_f64(sample / 1e3), &config);
-            let near = |is: Option<Duration>, should: f64| {
-                (is.unwrap_or_default().as_secs_f64() * 1e3 - should).abs() < 0.005
+            rtt.measured(Span::from_micros((sample * 1e3) as u32));
+            let near = |is: Option<Span>, should: f64| {
+                (f64::from(is.unwrap_or_default().as_micros()) / 1e3 - should).abs() < 0.005
             };
             assert!(
                 near(rtt.srtt(), srtt) && near(rtt.rttvar(), rttvar),
@@ -194,9 +204,9 @@ mod tests {
         let config = TcpConfig::default();
         let mut rtt = Rtt::new(&config);
         for _ in 0..100 {
-            rtt.measured(Duration::MAX, &config);
+            rtt.measured(Span::MAX);
         }
-        assert_eq!(rtt.rto(), config.rto_max);
-        assert!(rtt.srtt() > Some(Duration::from_secs(500)));
+        assert_eq!(rtt.rto(), Span::of(config.rto_max));
+        assert!(rtt.srtt() > Some(Span::from_secs(500)));
     }
 }

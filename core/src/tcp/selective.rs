@@ -1,9 +1,7 @@
 //! The sender when the peer acknowledges selectively: what each acknowledgement does to the
 //! scoreboard, to RACK, and to recovery (RFC 6675, RFC 8985). The pieces are in `scoreboard`,
 //! `rack`, `tail_probe`, `prr`, `undo` and `frto`; the sender without SACK is in `retransmit`.
-use core::time::Duration;
-
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 use crate::wire::tcp::SeqNum;
 use crate::wire::tcp_options::{SackBlock, SackBlocks};
 
@@ -233,24 +231,18 @@ impl Pcb {
             // tell how long the path is; what caused this one does.
             (Some(rtt), None, echo) => {
                 self.timed = None;
-                self.rtt.measured(
-                    echo.map_or(rtt, |echo| rtt.min(echo.saturating_add(TICK))),
-                    cx.config,
-                );
+                self.rtt
+                    .measured(echo.map_or(rtt, |echo| rtt.min(echo.saturating_add(TICK))));
             }
             // An echo older than the last copy: of the first one, or of what came before it, if
             // an acknowledgement was lost. Karn's rule: no measurement, and the back-off stays.
             (_, Some(copy), Some(echo)) if echo > copy.saturating_add(TICK) => {}
-            (_, Some(copy), Some(_)) => self.rtt.measured(copy, cx.config),
-            (_, Some(_), None) => self.rtt.progress(cx.config),
+            (_, Some(copy), Some(_)) => self.rtt.measured(copy),
+            (_, Some(_), None) => self.rtt.progress(),
             (None, None, _) => {
                 self.measure(segment, cx);
             }
         }
-    }
-
-    pub(super) fn srtt(&self) -> Duration {
-        self.rtt.srtt().unwrap_or(Duration::from_secs(1))
     }
 
     /// RFC 5682 §3.1: was the timeout spurious?
@@ -285,7 +277,7 @@ impl Pcb {
     }
 
     /// Marks what is lost by now, and sets the timer for what may be late.
-    fn detect_losses(&mut self, srtt: Duration, cx: &mut Context<'_>) {
+    fn detect_losses(&mut self, srtt: Span, cx: &mut Context<'_>) {
         let repair = match self.recovery.phase {
             Phase::Open => Repair::Idle,
             Phase::Fast { .. } | Phase::Timeout { .. } => Repair::Busy,
@@ -297,8 +289,8 @@ impl Pcb {
         match wait {
             // A timer that fires too early would only be set again.
             Some(wait) => {
-                let wait = wait.max(Duration::from_micros(1));
-                self.timers.start(Timer::Reorder, cx.now, wait);
+                let wait = wait.max(Span::from_micros(1));
+                self.timers.start_at(Timer::Reorder, cx.now + wait);
             }
             None => self.timers.stop(Timer::Reorder),
         }

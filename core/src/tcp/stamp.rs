@@ -1,7 +1,5 @@
 //! A moment in 32 bits, for the records of what was sent: microseconds that wrap after 71 minutes.
-use core::time::Duration;
-
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// When a segment was sent. Of two stamps more than 35 minutes apart the order is lost; nothing
 /// stays unacknowledged that long without having been sent again.
@@ -18,14 +16,14 @@ impl Stamp {
     }
 
     /// How long ago this was at `now`; nothing if it seems to lie ahead.
-    pub(crate) const fn age(self, now: Instant) -> Duration {
+    pub(crate) const fn age(self, now: Instant) -> Span {
         Self::of(now).since(self)
     }
 
     /// Time from `earlier` to this; nothing if `earlier` is later.
-    pub(crate) const fn since(self, earlier: Self) -> Duration {
+    pub(crate) const fn since(self, earlier: Self) -> Span {
         let micros = self.0.wrapping_sub(earlier.0) as i32;
-        Duration::from_micros(if micros < 0 { 0 } else { micros as u64 })
+        Span::from_micros(if micros < 0 { 0 } else { micros as u32 })
     }
 
     /// Whether this is later than `other`.
@@ -44,7 +42,7 @@ mod tests {
         let after = Instant::from_micros((1 << 32) + 5);
         let (a, b) = (Stamp::of(before), Stamp::of(after));
         assert!(b.after(a) && !a.after(b) && !a.after(a));
-        assert_eq!(a.age(after), Duration::from_micros(10));
-        assert_eq!(b.age(before), Duration::ZERO);
+        assert_eq!(a.age(after), Span::from_micros(10));
+        assert_eq!(b.age(before), Span::ZERO);
     }
 }

@@ -1,7 +1,7 @@
 //! TLP: when the last segments of a flight are lost nothing that follows can tell; a probe after
 //! two round trips makes the peer say what it has (RFC 8985 §7).
 use crate::config::TcpConfig;
-use crate::time::{Instant, micros};
+use crate::time::{Instant, Span};
 use crate::wire::tcp::SeqNum;
 use crate::wire::tcp_options::SackBlock;
 
@@ -11,10 +11,10 @@ use super::retransmit::Phase;
 use super::timers::Timer;
 use super::undo::Undo;
 
-/// Never less than the clock of an embedded system can tell. In microseconds, as all times here.
-const LEAST: u64 = 2_000;
+/// Never less than the clock of an embedded system can tell.
+const LEAST: Span = Span::from_millis(2);
 /// Without a measurement (RFC 8985 §7.2).
-const FIRST: u64 = 1_000_000;
+const FIRST: Span = Span::from_secs(1);
 /// Probes while losses are repaired, before the retransmission timer decides.
 const REPAIR_PROBES: u8 = 3;
 
@@ -65,7 +65,7 @@ impl Pcb {
         let repairing = self.recovery.phase != Phase::Open;
         let quiet = sel.board.sacked() == 0 && sel.board.missing() == 0;
         let free = sel.tail == TailProbe::Idle;
-        let wait = match self.rtt.srtt_micros() {
+        let wait = match self.rtt.srtt() {
             Some(srtt) if repairing => {
                 let Some(wait) = self.repair_patience(srtt) else {
                     return;
@@ -75,13 +75,12 @@ impl Pcb {
             _ if !quiet || !free => return,
             // RFC 8985 §7.2 "TLP_calc_PTO": a lone segment may be acknowledged late.
             Some(srtt) if self.snd.in_flight() <= self.effective_mss() => {
-                (2 * srtt).saturating_add(micros(config.max_ack_delay))
+                srtt.times(2).saturating_add(Span::of(config.max_ack_delay))
             }
-            Some(srtt) => (2 * srtt).max(LEAST),
+            Some(srtt) => srtt.times(2).max(LEAST),
             None => FIRST,
         };
-        self.timers
-            .start_at(Timer::TailProbe, now.plus_micros(wait));
+        self.timers.start_at(Timer::TailProbe, now + wait);
         // Not later than the retransmission timer, which starts anew after the probe.
         self.timers.limit(Timer::TailProbe, Timer::Retransmit);
     }
@@ -89,9 +88,9 @@ impl Pcb {
     /// How long to wait for news of what was sent again. A retransmission that is lost with
     /// nothing sent after it, because its gap closes the window, is as silent as a lost tail;
     /// RFC 8985 §7.2 leaves it to the retransmission timer, RFC 9002 §6.2 (QUIC) does not.
-    fn repair_patience(&self, srtt: u64) -> Option<u64> {
+    fn repair_patience(&self, srtt: Span) -> Option<Span> {
         let tries = self.selective.repair_probes;
-        (tries < REPAIR_PROBES).then(|| (2 * srtt).max(LEAST) << tries)
+        (tries < REPAIR_PROBES).then(|| srtt.times(2).max(LEAST).times(1 << tries))
     }
 
     /// The timer expired (RFC 8985 §7.3 "TLP_send_probe").

@@ -145,6 +145,7 @@ impl Driver for Wire {
             mtu: MTU,
             tx_checksums: Checksums::NONE,
             rx_checksums: Checksums::NONE,
+            tso: 0,
         }
     }
 

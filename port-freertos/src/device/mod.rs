@@ -4,17 +4,25 @@
 //!
 //! On the simulator: a TAP device (`Tap`) with the Linux kernel as the peer, and one end of a socket
 //! pair (`FramePair`) with this or another program as the peer. No privilege is needed for the
-//! latter. Both read and write whole Ethernet frames on a file descriptor (`fd_device`), and the
-//! Linux kernel signals their interrupts (`interrupt::on_interrupt`).
+//! latter. Both read and write whole Ethernet frames on a file descriptor (`frame_io`), and the Linux
+//! kernel signals their interrupts (`fd_device`, `interrupt::on_interrupt`). A stack without an RTOS
+//! reads the same descriptors with `Polled`. A TAP device may have Linux compute checksums and cut
+//! large segments (`vnet`).
 #[cfg(unix)]
 mod fd_device;
+#[cfg(unix)]
+mod frame_io;
 pub mod lan9118;
 #[cfg(unix)]
 pub mod namespace;
 #[cfg(unix)]
 mod pair;
 #[cfg(unix)]
+mod polled;
+#[cfg(unix)]
 mod tap;
+#[cfg(unix)]
+mod vnet;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -22,6 +30,8 @@ use gannet_core::{HwAddr, Pool};
 
 #[cfg(unix)]
 pub use self::pair::{FramePair, HostEnd};
+#[cfg(unix)]
+pub use self::polled::Polled;
 #[cfg(unix)]
 pub use self::tap::Tap;
 
@@ -32,7 +42,8 @@ pub struct Setup {
     pub hw: HwAddr,
     /// Largest IP packet in bytes.
     pub mtu: u16,
-    /// Where received frames go. Blocks of more than `mtu` + 14 bytes are read into without a copy.
+    /// Where received frames go. A frame fills as many blocks as it needs; blocks of `mtu` + 14 bytes or more
+    /// hold any but a large segment of a TAP device with offloads.
     pub pool: &'static Pool,
 }
 

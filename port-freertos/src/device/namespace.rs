@@ -11,7 +11,7 @@ use std::string::String;
 
 use gannet_core::HwAddr;
 
-use super::fd_device::check;
+use super::frame_io::check;
 use super::tap::interface_request;
 
 /// Why there is no network namespace or interface: one sentence with the permission that is

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use gannet_core::{Capabilities, Driver, Pbuf};
 
-use super::fd_device::{FdDevice, check};
+use super::fd_device::FdDevice;
+use super::frame_io::{Framing, check};
 use super::{DeviceCounters, Setup};
 use crate::interrupt::{self, Line};
 
@@ -47,14 +48,14 @@ impl FramePair {
     /// Those of the system, if `fd` can't raise interrupts.
     pub fn from_fd(fd: OwnedFd, setup: Setup) -> io::Result<Self> {
         Ok(Self {
-            device: FdDevice::new(fd, setup)?,
+            device: FdDevice::new(fd, setup, Framing::Plain)?,
             waits: Arc::default(),
         })
     }
 
     /// Its counters, to keep when the stack has taken over the device.
     pub fn counters(&self) -> Arc<DeviceCounters> {
-        Arc::clone(&self.device.counters)
+        Arc::clone(self.device.counters())
     }
 }
 
@@ -84,7 +85,7 @@ impl Driver for FramePair {
     }
 
     fn transmit(&mut self, frame: Pbuf) -> Result<(), Pbuf> {
-        let result = self.device.transmit(frame);
+        let result = self.device.transmit(frame, None);
         if result.is_err() {
             self.waits.store(true, Ordering::SeqCst);
         }

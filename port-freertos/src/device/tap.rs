@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use gannet_core::{Capabilities, Driver, Pbuf};
 
-use super::fd_device::{FdDevice, check};
+use super::fd_device::FdDevice;
+use super::frame_io::{Framing, check};
 use super::{DeviceCounters, Setup};
 
 /// A TAP device as the board's network interface.
@@ -28,7 +29,23 @@ impl Tap {
     pub fn open(name: &str, setup: Setup) -> io::Result<Self> {
         let (fd, name) = Self::attach(name)?;
         Ok(Self {
-            device: FdDevice::new(fd, setup)?,
+            device: FdDevice::new(fd, setup, Framing::Plain)?,
+            name,
+        })
+    }
+
+    /// As [`Tap::open`], with Linux's offloads: TCP and UDP checksums are neither computed nor
+    /// verified between the two, and TCP segments of up to 64 KiB pass in both directions
+    /// (`IFF_VNET_HDR`). Such a segment fills blocks of the receive pool: the pool should have 64 KiB
+    /// to spare.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tap::attach`].
+    pub fn open_offloading(name: &str, setup: Setup) -> io::Result<Self> {
+        let (fd, name) = Self::attach_offloading(name)?;
+        Ok(Self {
+            device: FdDevice::new(fd, setup, Framing::Vnet)?,
             name,
         })
     }
@@ -42,18 +59,22 @@ impl Tap {
     /// Those of the system: needs read and write permission on `/dev/net/tun`, and `CAP_NET_ADMIN`
     /// in the network namespace or an interface made for this user.
     pub fn attach(name: &str) -> io::Result<(OwnedFd, String)> {
-        let fd: OwnedFd = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open("/dev/net/tun")?
-            .into();
-        let mut request = interface_request(name)?;
-        request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
-        // SAFETY: TUNSETIFF reads and writes one `ifreq`.
-        check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) })?;
-        let name = request.ifr_name.iter().take_while(|c| **c != 0);
-        Ok((fd, name.map(|c| *c as u8 as char).collect()))
+        attach(name, libc::IFF_TAP | libc::IFF_NO_PI)
+    }
+
+    /// As [`Tap::attach`], with offloads: before each frame comes a `struct virtio_net_hdr`
+    /// ([`Polled::offloading`](super::Polled::offloading)).
+    ///
+    /// # Errors
+    ///
+    /// As [`Tap::attach`].
+    pub fn attach_offloading(name: &str) -> io::Result<(OwnedFd, String)> {
+        let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+        let (fd, name) = attach(name, flags)?;
+        let offloads = libc::TUN_F_CSUM | libc::TUN_F_TSO4;
+        // SAFETY: TUNSETOFFLOAD takes flags.
+        check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETOFFLOAD as _, offloads) })?;
+        Ok((fd, name))
     }
 
     /// The interface's name.
@@ -63,7 +84,7 @@ impl Tap {
 
     /// Its counters, to keep when the stack has taken over the device.
     pub fn counters(&self) -> Arc<DeviceCounters> {
-        Arc::clone(&self.device.counters)
+        Arc::clone(self.device.counters())
     }
 }
 
@@ -81,8 +102,27 @@ impl Driver for Tap {
     }
 
     fn transmit(&mut self, frame: Pbuf) -> Result<(), Pbuf> {
-        self.device.transmit(frame)
+        self.device.transmit(frame, None)
     }
+
+    fn transmit_large(&mut self, frame: Pbuf, mss: u16) -> Result<(), Pbuf> {
+        self.device.transmit(frame, Some(mss))
+    }
+}
+
+fn attach(name: &str, flags: libc::c_int) -> io::Result<(OwnedFd, String)> {
+    let fd: OwnedFd = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open("/dev/net/tun")?
+        .into();
+    let mut request = interface_request(name)?;
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    // SAFETY: TUNSETIFF reads and writes one `ifreq`.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) })?;
+    let name = request.ifr_name.iter().take_while(|c| **c != 0);
+    Ok((fd, name.map(|c| *c as u8 as char).collect()))
 }
 
 /// An `ifreq` that names an interface.

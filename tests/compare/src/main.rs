@@ -7,17 +7,19 @@ mod lwip;
 mod profile;
 mod smol;
 mod speed;
+mod tap;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: gannet-compare [speed | instructions] [options]
+usage: gannet-compare [speed | instructions | tap] [options]
   speed           medians of interleaved runs, as ratios (the default)
   instructions    instructions of a unit, counted by valgrind, and the functions they are in
+  tap             over TAP against the kernel, as ratios; takes CAP_NET_ADMIN or user namespaces
 options:
   --cell TEXT     only cells whose name contains TEXT; may be repeated
   --stack TEXT    only stacks whose name contains TEXT; may be repeated
-  --turns N       speed: turns of each stack (15)
+  --turns N       speed, tap: turns of each stack (15)
   --top N         instructions: functions and source files to list (0)
   --record        instructions: write recorded.json
   --check         instructions: compare gannet with recorded.json, fail above 3 % more
@@ -44,7 +46,7 @@ fn options() -> Option<Options> {
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "speed" | "instructions" | instructions::CHILD => options.command = arg,
+            "speed" | "tap" | "instructions" | instructions::CHILD => options.command = arg,
             "--cell" => options.cells.push(args.next()?),
             "--stack" => options.stacks.push(args.next()?),
             "--turns" => options.turns = args.next()?.parse().ok()?,
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
     match options.command.as_str() {
         "instructions" => instructions::run(&options),
         instructions::CHILD => instructions::child(&options),
+        "tap" => tap::run(&options),
         _ => speed::run(&options),
     }
 }

@@ -84,7 +84,8 @@ fn print_row(cell: &Cell, runners: &[Runner]) {
     println!();
 }
 
-fn median(figures: &[f64]) -> f64 {
+/// The one in the middle.
+pub fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
@@ -113,5 +114,5 @@ pub fn print_notes(options: &Options) {
     for (reason, cells) in reasons {
         println!("  {reason} ({})", cells.join(", "));
     }
-    println!("  netconn and sockets, and TAP against the kernel: not in memory, not one thread");
+    println!("  netconn and sockets: not in one thread; TAP against the kernel: see `tap`");
 }

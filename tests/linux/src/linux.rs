@@ -37,6 +37,15 @@ pub fn cubic_or_reno() -> CongestionControl {
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// What the Linux at the other end of a cable does for this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offloads {
+    /// Nothing: frames of at most the MTU, with checksums.
+    None,
+    /// Checksums and large TCP segments: each frame has a `struct virtio_net_hdr` in front.
+    All,
+}
+
 /// A Linux with one interface.
 #[derive(Debug)]
 pub struct Linux {
@@ -51,10 +60,18 @@ impl Linux {
     /// # Errors
     /// One sentence with the permission that is missing.
     pub fn new(number: u8) -> Result<(Self, OwnedFd), String> {
+        Self::with_offloads(number, Offloads::None)
+    }
+
+    /// As [`Linux::new`], with such a cable.
+    ///
+    /// # Errors
+    /// One sentence with the permission that is missing.
+    pub fn with_offloads(number: u8, offloads: Offloads) -> Result<(Self, OwnedFd), String> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (ready, made) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let cable = make(number);
+            let cable = make(number, offloads);
             let failed = cable.is_err();
             // The other side waits for it.
             let _ = ready.send(cable);
@@ -136,12 +153,16 @@ impl Drop for Linux {
     }
 }
 
-fn make(number: u8) -> Result<OwnedFd, String> {
+fn make(number: u8, offloads: Offloads) -> Result<OwnedFd, String> {
     let text = |error: Unavailable| error.to_string();
     namespace::enter().map_err(text)?;
     namespace::loopback_up().map_err(text)?;
-    let (fd, name) = Tap::attach("")
-        .map_err(|error| format!("a TAP device can't be made in the namespace: {error}"))?;
+    let tap = match offloads {
+        Offloads::None => Tap::attach(""),
+        Offloads::All => Tap::attach_offloading(""),
+    };
+    let (fd, name) =
+        tap.map_err(|error| format!("a TAP device can't be made in the namespace: {error}"))?;
     let hw = Some(hardware(number));
     namespace::configure(&name, hw, address(number), PREFIX).map_err(text)?;
     Ok(fd)

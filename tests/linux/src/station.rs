@@ -182,6 +182,7 @@ impl Driver for Cable {
             mtu: MTU,
             tx_checksums: Checksums::NONE,
             rx_checksums: Checksums::NONE,
+            tso: 0,
         }
     }
 

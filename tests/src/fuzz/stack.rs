@@ -262,6 +262,7 @@ impl Rig {
             mtu: 68 + 6 * u16::from(setup.mtu),
             tx_checksums: Checksums::NONE,
             rx_checksums: Checksums::NONE,
+            tso: 0,
         };
         let driver = arena.one(WireDriver::new(wire.clone(), pools.rx, capabilities));
         let subnet = Subnet::new(STACK, 24).expect("a valid prefix");

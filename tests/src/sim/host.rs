@@ -236,6 +236,7 @@ fn stack(
         mtu: of.mtu,
         tx_checksums: Checksums::NONE,
         rx_checksums: Checksums::NONE,
+        tso: 0,
     };
     let driver = arena.one(WireDriver::new(wire.clone(), pools.rx, capabilities));
     let subnet = Subnet::new(addr(n), 24).expect("a valid prefix");

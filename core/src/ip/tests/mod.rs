@@ -96,6 +96,7 @@ fn attach(ip: &mut Ip, subnet: ([u8; 4], u8), tx_checksums: Checksums) -> (Netif
         mtu: 1500,
         tx_checksums,
         rx_checksums: Checksums::NONE,
+        tso: 0,
     };
     let port = Box::leak(Box::new(Port(device.clone(), capabilities)));
     let subnet = Subnet::new(subnet.0.into(), subnet.1).expect("a valid prefix");

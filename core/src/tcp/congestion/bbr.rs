@@ -8,9 +8,7 @@
 //! at least twice the model.
 mod model;
 
-use core::time::Duration;
-
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 use super::super::delivery_rate::{Limited, Sample};
 use model::Model;
@@ -32,9 +30,9 @@ const BETA: u64 = 70;
 const HEADROOM: u64 = 85;
 /// Draft §2.4 "BBRMinPipeCwnd", in segments.
 const MIN_PIPE: u32 = 4;
-/// Draft §2.4 "ProbeRTTDuration" and "ProbeRTTInterval".
-const PROBE_RTT_TIME: Duration = Duration::from_millis(200);
-const PROBE_RTT_INTERVAL: Duration = Duration::from_secs(5);
+/// Draft §2.4 "ProbeRTTSpan" and "ProbeRTTInterval".
+const PROBE_RTT_TIME: Span = Span::from_millis(200);
+const PROBE_RTT_INTERVAL: Span = Span::from_secs(5);
 /// Draft §5.3.3.8: rounds until a flow probes as often as NewReno would.
 const MOST_ROUNDS: u32 = 63;
 
@@ -58,7 +56,7 @@ pub(crate) struct Bbr {
     /// The window before it was lowered for a timeout or to probe the round-trip time.
     prior_cwnd: u32,
     cycle_start: Instant,
-    probe_wait: Duration,
+    probe_wait: Span,
     rounds_since_probe: u32,
     /// Rounds of this probe, each of which adds twice as much.
     up_rounds: u8,
@@ -73,7 +71,7 @@ impl Bbr {
         model: Model::NEW,
         prior_cwnd: 0,
         cycle_start: Instant::ZERO,
-        probe_wait: Duration::from_secs(2),
+        probe_wait: Span::from_secs(2),
         rounds_since_probe: 0,
         up_rounds: 0,
         probing: false,
@@ -192,7 +190,7 @@ impl Bbr {
                     self.up_rounds = self.up_rounds.saturating_add(1);
                 }
                 let enough = sample.in_flight > self.model.bdp(UP_PACING);
-                let long = sample.now.saturating_since(self.cycle_start) > self.model.min_rtt();
+                let long = sample.now.since(self.cycle_start) > self.model.min_rtt();
                 if (long && enough) || self.model.full_pipe_now() {
                     self.enter_down(sample.now);
                 }
@@ -204,7 +202,7 @@ impl Bbr {
     fn is_time_to_probe(&self, sample: &Sample) -> bool {
         // Draft §5.3.3.8: as often as NewReno would at this window, at least.
         let segments = self.model.bdp(100) / sample.mss.max(1);
-        sample.now.saturating_since(self.cycle_start) >= self.probe_wait
+        sample.now.since(self.cycle_start) >= self.probe_wait
             || self.rounds_since_probe >= segments.clamp(1, MOST_ROUNDS)
     }
 
@@ -217,7 +215,7 @@ impl Bbr {
         // Draft §5.3.3.8: 2 to 3 s, so that flows do not probe together. The low bits of the
         // clock are random enough for that.
         let spread = now.as_micros().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44;
-        self.probe_wait = Duration::from_secs(2) + Duration::from_micros(spread);
+        self.probe_wait = Span::from_secs(2).saturating_add(Span::saturated(spread));
     }
 
     fn enter_refill(&mut self) {
@@ -341,9 +339,9 @@ impl Bbr {
 }
 
 /// Draft §5.6.2: the initial window in a round trip, or in a millisecond while none is known.
-fn initial_rate(cwnd: u32, rtt: Option<Duration>) -> u64 {
+fn initial_rate(cwnd: u32, rtt: Option<Span>) -> u64 {
     let micros = rtt.map_or(1_000, |rtt| rtt.as_micros().max(1));
-    u64::from(cwnd) * 1_000_000 / u64::try_from(micros).unwrap_or(u64::MAX)
+    u64::from(cwnd) * 1_000_000 / u64::from(micros)
 }
 
 fn hundredths(value: u32, by: u64) -> u32 {

@@ -1,7 +1,7 @@
 //! CUBIC (RFC 9438) in integers: windows in bytes, time in milliseconds.
 use core::time::Duration;
 
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 use super::Acked;
 use super::hystart::{HyStart, Step};
@@ -95,7 +95,7 @@ impl Cubic {
         let bytes = u64::from(acked.bytes);
         epoch.w_est += ((bytes * mss * pace.0) << 8) / (window * pace.1);
         self.epoch = Some(epoch);
-        let elapsed = acked.now.saturating_since(epoch.start);
+        let elapsed = acked.now.since(epoch.start);
         // RFC 9438 §4.2, figure 1, now and one round-trip time ahead.
         let now = w_cubic(&epoch, millis(elapsed), mss);
         let friendly = epoch.w_est >> 8;
@@ -150,8 +150,8 @@ impl Cubic {
     }
 }
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+fn millis(time: Span) -> u64 {
+    u64::from(time.as_millis())
 }
 
 fn scaled(value: u32, by: u64, of: u64) -> u32 {

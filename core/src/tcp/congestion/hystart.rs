@@ -1,14 +1,13 @@
 //! HyStart++: leaving slow start before the queue overflows, when the round-trip time grows
 //! (RFC 9406).
-use core::time::Duration;
-
+use crate::time::Span;
 use crate::wire::tcp::SeqNum;
 
 use super::Acked;
 
 /// RFC 9406 §4.3.
-const MIN_RTT_THRESH: Duration = Duration::from_millis(4);
-const MAX_RTT_THRESH: Duration = Duration::from_millis(16);
+const MIN_RTT_THRESH: Span = Span::from_millis(4);
+const MAX_RTT_THRESH: Span = Span::from_millis(16);
 const MIN_RTT_DIVISOR: u32 = 8;
 const N_RTT_SAMPLE: u8 = 8;
 const CSS_GROWTH_DIVISOR: u32 = 4;
@@ -21,7 +20,7 @@ enum Phase {
     /// Conservative slow start: so many rounds, and the round-trip time it began with.
     Conservative {
         rounds: u8,
-        baseline: Duration,
+        baseline: Span,
     },
 }
 
@@ -30,8 +29,8 @@ enum Phase {
 pub(crate) struct HyStart {
     /// RFC 9406 §4.2 "windowEnd": the round ends when this is acknowledged.
     window_end: Option<SeqNum>,
-    last_round: Option<Duration>,
-    this_round: Option<Duration>,
+    last_round: Option<Span>,
+    this_round: Option<Span>,
     samples: u8,
     phase: Phase,
 }
@@ -90,7 +89,9 @@ impl HyStart {
         };
         match self.phase {
             Phase::SlowStart => {
-                let threshold = (last / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
+                let threshold = last
+                    .part(MIN_RTT_DIVISOR)
+                    .clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
                 if this >= last.saturating_add(threshold) {
                     self.phase = Phase::Conservative {
                         rounds: 0,
@@ -113,7 +114,7 @@ mod tests {
     use crate::time::Instant;
 
     /// One round: ten acknowledgements with these round-trip times.
-    fn round(hystart: &mut HyStart, n: u32, ms: u64) -> Step {
+    fn round(hystart: &mut HyStart, n: u32, ms: u32) -> Step {
         let mut last = Step::Full;
         for i in 0..10 {
             let acked = Acked {
@@ -122,8 +123,8 @@ mod tests {
                 mss: 1000,
                 una: SeqNum(n * 10 + i),
                 nxt: SeqNum(n * 10 + 10),
-                rtt: Some(Duration::from_millis(ms)),
-                srtt: Duration::from_millis(ms),
+                rtt: Some(Span::from_millis(ms)),
+                srtt: Span::from_millis(ms),
             };
             last = hystart.acked(&acked);
             if last == Step::Done {

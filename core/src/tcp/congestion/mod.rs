@@ -11,7 +11,7 @@ mod newreno;
 
 use core::time::Duration;
 
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 use crate::wire::tcp::SeqNum;
 
 #[cfg(feature = "bbr")]
@@ -101,9 +101,9 @@ pub(crate) struct Acked {
     pub(crate) una: SeqNum,
     pub(crate) nxt: SeqNum,
     /// The round-trip time the acknowledgement shows.
-    pub(crate) rtt: Option<Duration>,
+    pub(crate) rtt: Option<Span>,
     /// The smoothed round-trip time.
-    pub(crate) srtt: Duration,
+    pub(crate) srtt: Span,
 }
 
 /// The congestion state of one connection.

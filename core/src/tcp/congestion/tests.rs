@@ -1,7 +1,6 @@
 use super::*;
 
 const MSS: u32 = 1460;
-const MS: Duration = Duration::from_millis(1);
 
 fn newreno() -> Congestion {
     Congestion::new(CongestionControl::NewReno, MSS)
@@ -14,8 +13,8 @@ fn ack(bytes: u32) -> Acked {
         mss: MSS,
         una: SeqNum(1),
         nxt: SeqNum(1_000_000),
-        rtt: Some(50 * MS),
-        srtt: 50 * MS,
+        rtt: Some(Span::from_millis(50)),
+        srtt: Span::from_millis(50),
     }
 }
 

@@ -91,6 +91,7 @@ impl Driver for Device {
             mtu: 1500,
             tx_checksums: Checksums::NONE,
             rx_checksums: Checksums::NONE,
+            tso: 0,
         }
     }
 

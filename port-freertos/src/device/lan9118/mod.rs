@@ -314,6 +314,7 @@ impl<R: Registers> Driver for Lan9118<R> {
             mtu: self.setup.mtu,
             tx_checksums: Checksums::NONE,
             rx_checksums: Checksums::NONE,
+            tso: 0,
         }
     }
 

@@ -38,6 +38,7 @@ pub(super) fn join(
             mtu: 1500,
             tx_checksums: checksums,
             rx_checksums: checksums,
+            tso: 0,
         };
         Box::leak(Box::new(Port {
             capabilities,

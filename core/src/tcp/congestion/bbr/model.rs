@@ -1,14 +1,12 @@
 //! What BBR knows about the path (draft-ietf-ccwg-bbr §5.5): rounds, the highest bandwidth of the
 //! last two cycles, the shortest round-trip time, and bounds that losses taught.
-use core::time::Duration;
-
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 use super::super::super::delivery_rate::{Limited, Sample};
 use super::hundredths;
 
 /// Draft §5.5.7 "MinRTTFilterLen".
-const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
+const MIN_RTT_WINDOW: Span = Span::from_secs(10);
 /// Draft §5.3.1.2: growth by less than a quarter in three rounds is none.
 const GROWTH: u64 = 125;
 const FLAT_ROUNDS: u8 = 3;
@@ -21,9 +19,9 @@ pub(crate) struct Model {
     started: bool,
     /// Highest bandwidth of the last cycle and of this one, in bytes per second.
     max_bw: [u64; 2],
-    min_rtt: Option<(Duration, Instant)>,
+    min_rtt: Option<(Span, Instant)>,
     /// The shortest round-trip time of the last round and of this one.
-    round_rtt: [Option<Duration>; 2],
+    round_rtt: [Option<Span>; 2],
     full_bw: u64,
     flat_rounds: u8,
     full_now: bool,
@@ -93,7 +91,7 @@ impl Model {
         if let Some(rtt) = sample.rtt {
             let old = self
                 .min_rtt
-                .is_none_or(|(_, at)| sample.now.saturating_since(at) > MIN_RTT_WINDOW);
+                .is_none_or(|(_, at)| sample.now.since(at) > MIN_RTT_WINDOW);
             if old || self.min_rtt.is_some_and(|(least, _)| rtt <= least) {
                 self.min_rtt = Some((rtt, sample.now));
             }
@@ -121,13 +119,12 @@ impl Model {
         self.max_bw[0].max(self.max_bw[1]).min(self.bw_lo)
     }
 
-    pub(super) fn min_rtt(&self) -> Duration {
-        self.min_rtt.map_or(Duration::ZERO, |(rtt, _)| rtt)
+    pub(super) fn min_rtt(&self) -> Span {
+        self.min_rtt.map_or(Span::ZERO, |(rtt, _)| rtt)
     }
 
-    pub(super) fn min_rtt_age(&self, now: Instant) -> Duration {
-        self.min_rtt
-            .map_or(Duration::ZERO, |(_, at)| now.saturating_since(at))
+    pub(super) fn min_rtt_age(&self, now: Instant) -> Span {
+        self.min_rtt.map_or(Span::ZERO, |(_, at)| now.since(at))
     }
 
     /// The round-trip time was probed: what is known now is as good as new.
@@ -144,12 +141,12 @@ impl Model {
     pub(super) fn has_queue(&self) -> bool {
         let least = self.min_rtt();
         let shortest = self.round_rtt[0].or(self.round_rtt[1]).unwrap_or(least);
-        shortest > least + (least / 4).max(Duration::from_millis(1))
+        shortest > least.saturating_add(least.part(4).max(Span::from_millis(1)))
     }
 
     /// The product of bandwidth and delay, times `gain` hundredths.
     pub(super) fn bdp(&self, gain: u64) -> u32 {
-        let micros = u64::try_from(self.min_rtt().as_micros()).unwrap_or(u64::MAX);
+        let micros = u64::from(self.min_rtt().as_micros());
         let bytes = self.bandwidth().saturating_mul(micros) / 1_000_000;
         u32::try_from(bytes.saturating_mul(gain) / 100).unwrap_or(u32::MAX)
     }

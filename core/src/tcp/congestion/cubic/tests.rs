@@ -11,7 +11,7 @@ fn ack(now_ms: u64, bytes: u32) -> Acked {
         una: SeqNum(0),
         nxt: SeqNum(1),
         rtt: None,
-        srtt: Duration::from_millis(100),
+        srtt: Span::from_millis(100),
     }
 }
 
@@ -64,7 +64,7 @@ fn with_a_short_round_trip_it_is_as_fast_as_newreno() {
     for i in 0..10 {
         for _ in 0..cwnd / MSS {
             let mut ack = ack(1_000 + i, MSS);
-            ack.srtt = Duration::from_millis(1);
+            ack.srtt = Span::from_millis(1);
             cwnd += cubic.avoid(cwnd, &ack);
         }
     }

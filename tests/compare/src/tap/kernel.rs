@@ -1,0 +1,68 @@
+//! The kernel's side: a network namespace with three servers.
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+
+use gannet_tests_linux::linux::{Linux, Offloads, address};
+
+use super::Job;
+
+/// Of the first server.
+const PORT: u16 = 9_000;
+
+/// A kernel of one's own.
+pub(super) struct Kernel {
+    linux: Linux,
+}
+
+impl Kernel {
+    pub(super) fn new(number: u8, offloads: Offloads) -> Result<(Self, OwnedFd), String> {
+        // The station's own number, and the kernel's.
+        let (linux, cable) = Linux::with_offloads(number + 100, offloads)?;
+        // Paced, the kernel would wait between its segments.
+        let _ = linux.sysctl("ipv4/tcp_congestion_control", "cubic");
+        for (n, serve) in (0..).zip([discard as fn(TcpStream), give, echo]) {
+            let at = SocketAddr::from((linux.address(), PORT + n));
+            let listener = linux
+                .run(move || TcpListener::bind(at))
+                .map_err(|error| error.to_string())?;
+            std::thread::spawn(move || listener.incoming().flatten().for_each(serve));
+        }
+        Ok((Self { linux }, cable))
+    }
+
+    /// Where the other side of `job` is.
+    pub(super) fn server(&self, job: Job) -> SocketAddr {
+        let n = match job {
+            Job::Send(_) => 0,
+            Job::Receive(_) => 1,
+            Job::RoundTrips(..) => 2,
+        };
+        (self.linux.address(), PORT + n).into()
+    }
+}
+
+/// The address of the stack that has this kernel as its peer.
+pub(super) fn station() -> Ipv4Addr {
+    address(1)
+}
+
+fn discard(mut stream: TcpStream) {
+    let mut buffer = vec![0; 256 << 10];
+    while matches!(stream.read(&mut buffer), Ok(1..)) {}
+}
+
+fn give(mut stream: TcpStream) {
+    let buffer = vec![0x5a; 256 << 10];
+    while stream.write_all(&buffer).is_ok() {}
+}
+
+fn echo(mut stream: TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let mut buffer = vec![0; 4_096];
+    while let Ok(n @ 1..) = stream.read(&mut buffer) {
+        if stream.write_all(&buffer[..n]).is_err() {
+            return;
+        }
+    }
+}
