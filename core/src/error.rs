@@ -21,10 +21,14 @@ pub enum Error {
     LinkDown,
     /// No control block, buffer or room in a queue is free; worth trying again (`ERR_MEM`).
     NoMemory,
+    /// There is no such interface (`ERR_IF`).
+    NoInterface,
     /// No route leads to the destination (`ERR_RTE`).
     NoRoute,
     /// The operation needs a connected socket (`ERR_CONN`).
     NotConnected,
+    /// The group was not joined (`ERR_VAL`).
+    NotMember,
     /// The peer answered that nothing listens there (`ERR_RST` while connecting, or ICMP port
     /// unreachable).
     Refused,
@@ -49,8 +53,10 @@ impl fmt::Display for Error {
             Self::InUse => "address in use",
             Self::LinkDown => "interface down",
             Self::NoMemory => "out of buffers",
+            Self::NoInterface => "no such interface",
             Self::NoRoute => "no route to the destination",
             Self::NotConnected => "not connected",
+            Self::NotMember => "not a member of the group",
             Self::Refused => "connection refused",
             Self::Reset => "connection reset by peer",
             Self::TimedOut => "timed out",

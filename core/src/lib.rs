@@ -37,10 +37,12 @@ pub use handle::{Owner, PcbMap, TcpListener, TcpPcb, UdpPcb};
 pub use handler::{Handler, Refused, owner_bit};
 pub mod ip_storage {
     //! The slots of [`IpStorage`](crate::IpStorage).
-    pub use crate::ip::{ReassemblySlot, RouteSlot};
+    pub use crate::ip::{GroupSlot, ReassemblySlot, RouteSlot};
     pub use crate::netif::{LoopbackSlot, NeighborSlot, NetifSlot, PendingSlot};
 }
-pub use ip::{ArpStats, IcmpStats, IpStats, IpStorage, NetifId, Subnet};
+#[cfg(feature = "igmp")]
+pub use ip::IgmpStats;
+pub use ip::{ArpStats, IcmpStats, IpStats, IpStorage, NetifId, Subnet, Via};
 #[cfg(not(feature = "packet"))]
 pub use left_out::packet;
 #[cfg(not(feature = "raw"))]

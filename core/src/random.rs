@@ -27,6 +27,15 @@ impl Keyed {
         Self { key, drawn: 0 }
     }
 
+    /// Another stream, which says as little about this one as that about it.
+    pub(crate) fn derive(&self, name: &[u8]) -> Self {
+        let mut key = [0; 16];
+        for (half, n) in key.as_chunks_mut::<8>().0.iter_mut().zip([1, 2]) {
+            *half = self.hash(&[b"derive", name, &[n]]).to_le_bytes();
+        }
+        Self { key, drawn: 0 }
+    }
+
     /// The function itself: the same input gives the same number. Its first [`LONGEST_INPUT`] bytes
     /// count; nobody has more.
     // Inlined, for the lengths are constants where it is called: the input is then put together

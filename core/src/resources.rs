@@ -73,6 +73,8 @@ pub fn take_slots<T, const N: usize>(
 /// * `routes`: routes besides those of the interfaces.
 /// * `reassembly`: IP packets being put together.
 /// * `loopback`: packets on their way from the stack to itself.
+/// * `groups`, which may be left out: multicast memberships, of all endpoints together; 4 if nothing
+///   else is said. Without the feature `igmp` they cost nothing.
 /// * `raw`, which may be left out: raw IP endpoints (`MEMP_NUM_RAW_PCB`), with room for 16 received
 ///   packets each.
 /// * `packet`, which may be left out: packet endpoints, with room for 32 frames each.
@@ -85,7 +87,7 @@ pub fn take_slots<T, const N: usize>(
 ///     static STORAGE: {
 ///         connections: 8, listeners: 2, half_open: 8, time_wait: 8, out_of_order: 16,
 ///         in_flight: 64, udp: 4, datagrams: 64, interfaces: 1, neighbors: 8, pending: 8, routes: 2,
-///         reassembly: 2, loopback: 16,
+///         reassembly: 2, loopback: 16, groups: 2,
 ///     }
 /// }
 /// # let mut entropy = |bytes: &mut [u8]| bytes.fill(7);
@@ -111,6 +113,7 @@ macro_rules! stack_storage {
         routes: $routes:expr,
         reassembly: $reassembly:expr,
         loopback: $loopback:expr
+        $(, groups: $groups:expr)?
         $(, raw: $raw:expr)?
         $(, packet: $packet:expr)?
         $(,)?
@@ -144,6 +147,10 @@ macro_rules! stack_storage {
                 udp: __udp::UdpStorage {
                     pcbs: $crate::__static_slots!(__udp::UdpSlot, $udp),
                     datagrams: $crate::__static_slots!(__udp::DatagramSlot, $datagrams),
+                    memberships: $crate::__static_slots!(
+                        __udp::MembershipSlot,
+                        $crate::__or_default!(4 $(, $groups)?)
+                    ),
                 },
                 ip: $crate::IpStorage {
                     netifs: $crate::__static_slots!(__ip::NetifSlot, $interfaces),
@@ -152,6 +159,10 @@ macro_rules! stack_storage {
                     routes: $crate::__static_slots!(__ip::RouteSlot, $routes),
                     reassembly: $crate::__static_slots!(__ip::ReassemblySlot, $reassembly),
                     loopback: $crate::__static_slots!(__ip::LoopbackSlot, $loopback),
+                    groups: $crate::__static_slots!(
+                        __ip::GroupSlot,
+                        $crate::__or_default!(4 $(, $groups)?)
+                    ),
                 },
                 raw: __raw,
                 packet: __packet,
@@ -159,6 +170,18 @@ macro_rules! stack_storage {
                 header_pool,
             })
         });
+    };
+}
+
+/// The second of two values, or the only one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __or_default {
+    ($default:expr) => {
+        $default
+    };
+    ($default:expr, $value:expr) => {
+        $value
     };
 }
 

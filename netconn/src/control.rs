@@ -1,7 +1,8 @@
 //! The calls that change what a connection is: bind, connect, listen. They are carried out by the
 //! tcpip thread, and their callers sleep until it has answered.
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 
+use gannet_core::Via;
 use gannet_core::wire::ipv4::Protocol;
 
 use crate::error::Error;
@@ -56,6 +57,11 @@ pub(crate) enum Control {
     Listen(u16),
     /// TCP: how the connection is doing; the answer is with the net.
     Info,
+    /// UDP: membership in a group.
+    Join(Ipv4Addr, Via),
+    Leave(Ipv4Addr, Via),
+    /// UDP: where multicasts leave.
+    MulticastInterface(Via),
     /// Datagrams: send what is queued; the answer is that of the last datagram.
     SendAll,
     /// The answer; whoever asked takes it.

@@ -7,7 +7,7 @@ use core::fmt;
 pub enum Error {
     /// The connection was given up on this side (`ECONNABORTED`).
     Aborted,
-    /// The address is not one of this host (`EADDRNOTAVAIL`).
+    /// The address is not one of this host, or not a group it is in (`EADDRNOTAVAIL`).
     AddressNotAvailable,
     /// Connected already (`EISCONN`).
     AlreadyConnected,
@@ -33,6 +33,8 @@ pub enum Error {
     NetworkUnreachable,
     /// No buffer is free (`ENOBUFS`).
     NoBuffers,
+    /// There is no such interface (`ENODEV`).
+    NoInterface,
     /// Not connected (`ENOTCONN`).
     NotConnected,
     /// The call does not fit the kind of connection (`EOPNOTSUPP`).
@@ -61,8 +63,10 @@ impl From<gannet_core::Error> for Error {
             Core::Denied => Self::Denied,
             Core::InUse => Self::InUse,
             Core::LinkDown => Self::NetworkDown,
+            Core::NoInterface => Self::NoInterface,
             Core::NoMemory => Self::NoBuffers,
             Core::NoRoute => Self::NetworkUnreachable,
+            Core::NotMember => Self::AddressNotAvailable,
             Core::NotConnected => Self::NotConnected,
             Core::Refused => Self::Refused,
             Core::Reset => Self::Reset,
@@ -92,6 +96,7 @@ impl fmt::Display for Error {
             Self::NetworkDown => "network down",
             Self::NetworkUnreachable => "network unreachable",
             Self::NoBuffers => "out of buffers",
+            Self::NoInterface => "no such interface",
             Self::NotConnected => "not connected",
             Self::NotSupported => "operation not supported",
             Self::Refused => "connection refused",

@@ -39,6 +39,7 @@ mod futures;
 mod gather;
 mod info;
 mod listen;
+mod multicast;
 mod net;
 mod netconn;
 #[cfg(feature = "packet")]
@@ -62,7 +63,8 @@ mod wait;
 pub use control::Kind;
 pub use error::Error;
 pub use event::Take;
-pub use gannet_core::Instant;
+pub use gannet_core::udp::MulticastLoop;
+pub use gannet_core::{Instant, Via};
 pub use net::{Net, storage};
 pub use netconn::Netconn;
 pub use poll::{PollEntry, Watch, Watched, poll};

@@ -2,7 +2,9 @@
 use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
+use gannet_core::Via;
 use gannet_core::tcp::{CongestionControl, Cork, Keepalive, Nagle, QuickAck};
+use gannet_core::udp::MulticastLoop;
 
 use crate::event::Take;
 use crate::wait::Patience;
@@ -61,6 +63,11 @@ pub struct Settings {
     pub tos: u8,
     /// UDP: hops of multicast datagrams, not 0 (`IP_MULTICAST_TTL`).
     pub multicast_ttl: u8,
+    /// UDP: multicasts reach members on this host too (`IP_MULTICAST_LOOP`).
+    pub multicast_loop: MulticastLoop,
+    /// UDP: where multicasts leave (`IP_MULTICAST_IF`). One that is not there changes nothing;
+    /// [`set_multicast_interface`](crate::Netconn::set_multicast_interface) tells.
+    pub multicast_interface: Via,
     /// Event: what taking from it takes (`EFD_SEMAPHORE`).
     pub take: Take,
     /// Raw IP: what is sent begins with the IP header (`IP_HDRINCL`).
@@ -114,6 +121,8 @@ impl Settings {
         tos: 0,
         // RFC 1112 §6.1.
         multicast_ttl: 1,
+        multicast_loop: MulticastLoop::On,
+        multicast_interface: Via::Route,
         take: Take::All,
         header_included: false,
         broadcast: false,
@@ -146,7 +155,8 @@ impl Settings {
         let sizes = (self.max_segment, self.send_buffer, self.recv_buffer);
         let ip = (self.ttl, self.tos, self.multicast_ttl);
         let ip = (ip, self.broadcast, self.header_included);
-        (tcp, more, times, sizes, ip)
+        let multicast = (self.multicast_loop, self.multicast_interface);
+        (tcp, more, times, sizes, ip, multicast)
     }
 }
 

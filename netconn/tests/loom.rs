@@ -172,6 +172,7 @@ fn storage(tx_pool: &'static Pool) -> Storage {
         udp: UdpStorage {
             pcbs: leaked(2, udp::UdpSlot::new),
             datagrams: leaked(2, udp::DatagramSlot::new),
+            memberships: leaked(1, udp::MembershipSlot::new),
         },
         ip: IpStorage {
             netifs: leaked(1, ip_storage::NetifSlot::new),
@@ -180,6 +181,7 @@ fn storage(tx_pool: &'static Pool) -> Storage {
             routes: leaked(1, ip_storage::RouteSlot::new),
             reassembly: leaked(1, ip_storage::ReassemblySlot::new),
             loopback: leaked(8, ip_storage::LoopbackSlot::new),
+            groups: leaked(1, ip_storage::GroupSlot::new),
         },
         raw: Default::default(),
         packet: Default::default(),

@@ -14,7 +14,7 @@ use bbqueue::nicknames::{GogiGui, YakiNiku};
 use bbqueue::prod_cons::framed::{FramedConsumer, FramedGrantW, FramedProducer};
 use bbqueue::traits::storage::BoxedSlice;
 use critical_section::Mutex;
-use gannet_core::{Capabilities, Driver, Medium, Pbuf};
+use gannet_core::{Capabilities, Driver, HwAddr, Medium, Pbuf};
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, PcapError};
 
@@ -108,6 +108,10 @@ impl<D: Driver> Driver for Captured<D> {
 
     fn link_up(&mut self) -> bool {
         self.driver.link_up()
+    }
+
+    fn multicast(&mut self, groups: &mut dyn Iterator<Item = HwAddr>) {
+        self.driver.multicast(groups);
     }
 
     fn receive(&mut self) -> Option<Pbuf> {

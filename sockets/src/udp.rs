@@ -1,8 +1,8 @@
 //! [`UdpSocket`]: datagrams.
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 
 use gannet_core::Pbuf;
-use gannet_netconn::{Error, Kind, Net, Netconn, Patience, PbufError, Peek};
+use gannet_netconn::{Error, Kind, MulticastLoop, Net, Netconn, Patience, PbufError, Peek, Via};
 
 use crate::options::{blocks, has_peer, owns_connection};
 
@@ -107,5 +107,64 @@ impl UdpSocket {
     /// Sends a buffer without copying; does not wait for room.
     pub fn send_pbuf_to(&self, data: Pbuf, to: SocketAddr) -> Result<(), PbufError> {
         self.0.send_pbuf_to(data, Some(to))
+    }
+
+    /// Joins a multicast group on the interface that has the address `interface`; 0.0.0.0: on the one
+    /// the route leads through. What others on this host have joined does not arrive here.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]: not a group. [`Error::NoInterface`]. [`Error::InUse`]: joined already.
+    /// [`Error::NoBuffers`]: the stack's table of groups is full.
+    pub fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> Result<(), Error> {
+        self.0.join_multicast(*group, *interface)
+    }
+
+    /// Leaves a multicast group; closing does too.
+    ///
+    /// # Errors
+    /// [`Error::AddressNotAvailable`]: it was not joined. [`Error::Invalid`]: not a group.
+    /// [`Error::NoInterface`].
+    pub fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> Result<(), Error> {
+        self.0.leave_multicast(*group, *interface)
+    }
+
+    /// Whether multicasts reach members on this host too, perhaps this socket (`IP_MULTICAST_LOOP`).
+    pub fn set_multicast_loop_v4(&self, looped: bool) -> Result<(), Error> {
+        let looped = if looped {
+            MulticastLoop::On
+        } else {
+            MulticastLoop::Off
+        };
+        self.0
+            .change_settings(|settings| settings.multicast_loop = looped)
+    }
+
+    /// Whether multicasts reach members on this host too.
+    pub fn multicast_loop_v4(&self) -> Result<bool, Error> {
+        Ok(self.0.settings()?.multicast_loop == MulticastLoop::On)
+    }
+
+    /// Hops a multicast may take; 1, the link, at first (`IP_MULTICAST_TTL`).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]: 0, or more than 255.
+    pub fn set_multicast_ttl_v4(&self, ttl: u32) -> Result<(), Error> {
+        let hops = u8::try_from(ttl).ok().filter(|hops| *hops > 0);
+        let hops = hops.ok_or(Error::Invalid)?;
+        self.0
+            .change_settings(|settings| settings.multicast_ttl = hops)
+    }
+
+    /// Hops a multicast may take.
+    pub fn multicast_ttl_v4(&self) -> Result<u32, Error> {
+        Ok(self.0.settings()?.multicast_ttl.into())
+    }
+
+    /// Through which interface multicasts leave (`IP_MULTICAST_IF`); the route decides at first.
+    ///
+    /// # Errors
+    /// [`Error::NoInterface`].
+    pub fn set_multicast_interface(&self, interface: impl Into<Via>) -> Result<(), Error> {
+        self.0.set_multicast_interface(interface)
     }
 }

@@ -5,6 +5,7 @@ pub mod arena;
 pub mod flows;
 pub mod frames;
 pub mod fuzz;
+pub mod igmp;
 pub mod lan;
 pub mod link;
 pub mod lossy;

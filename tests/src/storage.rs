@@ -40,6 +40,8 @@ pub struct Sizes {
     pub reassembly: usize,
     /// Packets on loopback.
     pub loopback: usize,
+    /// Multicast groups.
+    pub groups: usize,
     /// Raw IP endpoints.
     pub raw: usize,
     /// Packet endpoints.
@@ -63,6 +65,7 @@ impl Default for Sizes {
             routes: 4,
             reassembly: 4,
             loopback: 32,
+            groups: 4,
             raw: 4,
             packet: 4,
         }
@@ -151,6 +154,7 @@ pub fn storage_in(arena: &mut Arena, sizes: Sizes, pools: Pools) -> Storage {
         udp: UdpStorage {
             pcbs: arena.slots(sizes.udp),
             datagrams: arena.slots(sizes.datagrams),
+            memberships: arena.slots(sizes.groups),
         },
         ip: IpStorage {
             netifs: arena.slots(sizes.netifs),
@@ -159,6 +163,7 @@ pub fn storage_in(arena: &mut Arena, sizes: Sizes, pools: Pools) -> Storage {
             routes: arena.slots(sizes.routes),
             reassembly: arena.slots(sizes.reassembly),
             loopback: arena.slots(sizes.loopback),
+            groups: arena.slots(sizes.groups),
         },
         raw: RawStorage {
             pcbs: arena.slots(sizes.raw),

@@ -15,6 +15,8 @@ struct Queues {
     unplugged: bool,
     /// Received frames are given to the stack in parts of this size.
     part: Option<usize>,
+    /// What the stack last wanted to hear.
+    groups: Vec<HwAddr>,
 }
 
 /// The outer end of a device: frames go in and come out.
@@ -57,6 +59,11 @@ impl Wire {
     /// delivers them.
     pub fn set_part(&self, size: Option<usize>) {
         self.queues().part = size;
+    }
+
+    /// The groups whose frames the stack last asked for.
+    pub fn groups(&self) -> Vec<HwAddr> {
+        self.queues().groups.clone()
     }
 
     /// Frames dropped because no receive buffer was free.
@@ -121,6 +128,10 @@ impl Driver for WireDriver {
 
     fn link_up(&mut self) -> bool {
         !self.wire.queues().unplugged
+    }
+
+    fn multicast(&mut self, groups: &mut dyn Iterator<Item = HwAddr>) {
+        self.wire.queues().groups = groups.collect();
     }
 
     fn receive(&mut self) -> Option<Pbuf> {

@@ -23,6 +23,7 @@ impl Stack {
         self.ip.check_addr(subnet, None)?;
         let id = self.ip.netifs.insert(Netif::new(driver, subnet))?;
         self.ip.ways_changed();
+        self.ip.update_filter(id);
         self.ip.announce(id);
         Ok(id)
     }
@@ -37,6 +38,8 @@ impl Stack {
         let removed = self.ip.netifs.remove(netif).ok_or(Error::Argument)?;
         self.ip.ways_changed();
         self.ip.forget(netif);
+        self.ip.igmp_forget(netif);
+        self.udp.forget_netif(netif);
         Ok(removed.into_driver())
     }
 
@@ -208,9 +211,11 @@ impl Ip {
         if netif.is_usable() {
             // RFC 5227 §2.3, RFC 4436: perhaps at another port of a switch now.
             self.announce(id);
+            self.igmp_start(id);
         } else {
             // The cable may come back in another network.
             self.forget(id);
+            self.igmp_stop(id);
         }
     }
 

@@ -9,15 +9,12 @@ use crate::time::Instant;
 use crate::wire::checksum::ComputedBy;
 use crate::wire::ethernet::{self, EtherType};
 use crate::wire::ipv4::{self, Ecn, Packet, Plain, Protocol};
-use crate::wire::udp;
+use crate::wire::{igmp, udp};
 
 use super::calls::is_unicast;
 use super::icmp_error::PROTOCOL_UNREACHABLE;
 use super::stats::count;
 use super::{ChecksumState, Destination, Input, Ip, Offered, Received};
-
-/// RFC 1112 §4: the group every host that knows multicast is in.
-const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
 /// Where a fragment belongs, in bytes of the payload of the whole packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +131,7 @@ impl Ip {
     #[inline(never)]
     fn input_any(&mut self, now: Instant, netif: NetifId, frame: Pbuf) -> Option<Input> {
         let (arrival, packet) = if netif == NetifId::LOOPBACK {
-            (Arrival::LOOPBACK, frame)
+            (Arrival::looped(self.loopback.via()), frame)
         } else {
             self.link_input(now, netif, frame)?
         };
@@ -169,8 +166,11 @@ impl Ip {
         }
         let head = Head::of(&parsed);
         let total_len = parsed.total_len();
-        if arrival.netif != NetifId::LOOPBACK && self.is_martian(arrival.netif, head.src, head.dst)
-        {
+        // RFC 3376 §4.2.13, RFC 4541 §2.1.1: hosts and switches without an address speak IGMP too.
+        let nobody = head.protocol == Protocol::IGMP && head.src.is_unspecified();
+        let from_wire = arrival.link != LinkDestination::Loopback;
+        let martian = from_wire && self.is_martian(arrival.netif, head.src, head.dst);
+        if martian && !(cfg!(feature = "igmp") && nobody) {
             count(&mut self.stats.in_martians);
             return None;
         }
@@ -204,14 +204,15 @@ impl Ip {
 
     /// To whom `dst` is addressed when it arrives at `netif`; `None` if not to this host.
     fn destination(&self, netif: NetifId, dst: Ipv4Addr) -> Option<Destination> {
+        if dst.is_multicast() {
+            let member = self.groups.is_member(netif, dst);
+            return member.then_some(Destination::Multicast);
+        }
         if netif == NetifId::LOOPBACK {
             return self.is_own(dst).then_some(Destination::Unicast);
         }
         if dst.is_broadcast() {
             return Some(Destination::Broadcast);
-        }
-        if dst == ALL_HOSTS {
-            return Some(Destination::Multicast);
         }
         // RFC 1122 §3.3.4.2, the strong model: the address of another interface is not for this
         // one, so that what is bound to an inner address cannot be reached from outside.
@@ -281,6 +282,12 @@ impl Ip {
             Protocol::ICMP => {
                 count(&mut self.stats.in_delivers);
                 self.icmp_input(now, received)
+            }
+            #[cfg(feature = "igmp")]
+            Protocol::IGMP => {
+                count(&mut self.stats.in_delivers);
+                self.igmp_input(now, arrival.link, head.ttl, &received);
+                None
             }
             _ => {
                 if offered == Offered::Wanted {
@@ -364,6 +371,7 @@ fn transport_header(protocol: Protocol, first: &[u8]) -> usize {
         Protocol::UDP => 8,
         // An error with the header it quotes and eight bytes behind that.
         Protocol::ICMP => 8 + 60 + 8,
+        Protocol::IGMP => igmp::QUERY_LEN,
         _ => 0,
     }
 }

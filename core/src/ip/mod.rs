@@ -8,6 +8,11 @@ mod calls;
 mod fragment;
 mod icmp;
 mod icmp_error;
+#[cfg(feature = "igmp")]
+mod igmp;
+#[cfg(not(feature = "igmp"))]
+#[path = "igmp_none.rs"]
+mod igmp;
 mod input;
 mod limit;
 mod observe;
@@ -16,6 +21,7 @@ mod reassembly;
 mod route;
 pub(crate) mod stats;
 mod subnet;
+mod via;
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -32,18 +38,28 @@ use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::SeqNum;
 
 pub use crate::netif::NetifId;
+pub use igmp::GroupSlot;
+#[cfg(feature = "igmp")]
+pub use igmp::IgmpStats;
 pub use reassembly::ReassemblySlot;
 pub use route::RouteSlot;
 pub use stats::{ArpStats, IcmpStats, IpStats};
 pub use subnet::Subnet;
+pub use via::Via;
 
+pub(crate) use igmp::Groups;
+#[cfg(feature = "igmp")]
+pub(crate) use igmp::{Member, Querier};
 pub(crate) use observe::Offered;
-pub(crate) use route::Route;
+pub(crate) use route::{OwnCopy, Route};
 
 use limit::Bucket;
 use output::Idents;
 use reassembly::Reassembly;
 use stats::count;
+
+/// RFC 1112 §4: the group every host that knows multicast is in.
+pub(crate) const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
 /// IP's share of a stack's storage.
 #[derive(Debug)]
@@ -61,6 +77,8 @@ pub struct IpStorage {
     pub reassembly: &'static mut [ReassemblySlot],
     /// Packets from this host to itself that wait to be received (`LWIP_LOOPBACK_MAX_PBUFS`).
     pub loopback: &'static mut [LoopbackSlot],
+    /// Multicast groups joined, one for each on each interface (`MEMP_NUM_IGMP_GROUP`).
+    pub groups: &'static mut [GroupSlot],
 }
 
 /// Whether routers, and IP here, may fragment a packet.
@@ -177,6 +195,8 @@ pub(crate) struct Ip {
     /// to be forgotten whenever interfaces or addresses change.
     last_source: Option<(NetifId, Ipv4Addr)>,
     loopback: Loopback,
+    /// Multicast groups joined.
+    pub(crate) groups: Groups,
     reassembly: Reassembly,
     idents: Idents,
     error_bucket: Bucket,
@@ -197,6 +217,8 @@ impl Ip {
         config: IpConfig,
         entropy: Entropy<'_>,
     ) -> Self {
+        let idents = Idents::new(entropy);
+        let error_cost = Keyed::new(entropy);
         Self {
             header_pool,
             ttl: config.ttl,
@@ -216,15 +238,16 @@ impl Ip {
             last_way: route::LastWay::default(),
             last_source: None,
             loopback: Loopback::new(storage.loopback),
+            groups: Groups::new(storage.groups, error_cost.derive(b"igmp")),
             reassembly: Reassembly::new(
                 storage.reassembly,
                 config.reassembly_timeout,
                 config.reassembly_max_bytes,
             ),
-            idents: Idents::new(entropy),
+            idents,
             error_bucket: Bucket::new(config.icmp_errors_per_second),
             echo_bucket: Bucket::new(config.echo_replies_per_second),
-            error_cost: Keyed::new(entropy),
+            error_cost,
             turn_of: 0,
             stats: IpStats::default(),
             icmp_stats: IcmpStats::default(),
@@ -321,16 +344,15 @@ impl Ip {
 
     /// When [`Ip::expire`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        earliest(
-            self.neighbors.next_deadline(),
-            self.reassembly.next_deadline(),
-        )
+        let links = earliest(self.neighbors.next_deadline(), self.groups.next_deadline());
+        earliest(links, self.reassembly.next_deadline())
     }
 
     /// Once a turn: looks at the links and runs due timers.
     pub(crate) fn expire(&mut self, now: Instant) {
         self.poll_links();
         self.neighbor_timers(now);
+        self.igmp_expire(now);
         while let Some(first) = self.reassembly.expired(now) {
             count(&mut self.stats.reassembly_timeouts);
             if let Some(first) = first.into_received() {

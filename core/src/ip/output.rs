@@ -14,7 +14,7 @@ use crate::wire::ethernet::{EtherType, Header};
 use crate::wire::ipv4::{self, Ecn, Fields, HEADER_LEN, MAX_PAYLOAD, Protocol};
 
 use super::stats::count;
-use super::{Destination, Fragmentation, Ip, Outgoing, Route};
+use super::{Destination, Fragmentation, Ip, Outgoing, OwnCopy, Route};
 
 /// Room in front of a transport's header for those of IP and the link.
 pub(super) const HEADROOM: usize = ethernet::HEADROOM + HEADER_LEN;
@@ -83,10 +83,10 @@ impl Ip {
     /// the IP header, if that is all it needs.
     #[inline]
     fn plain_way(&mut self, now: Instant, route: &Route, len: usize) -> Option<(HwAddr, HwAddr)> {
-        // Loopback has no slot.
         if self.observed {
             return None;
         }
+        // Loopback has no slot.
         let netif = self.netifs.at(route.netif)?;
         let fits = len <= usize::from(route.mtu).saturating_sub(HEADER_LEN);
         // The next hop of what goes to one host is no group.
@@ -109,6 +109,9 @@ impl Ip {
         let len = u16::try_from(packet.tot_len()).map_err(|_| Error::TooLong)?;
         if len > MAX_PAYLOAD {
             return Err(Error::TooLong);
+        }
+        if route.own_copy == OwnCopy::Yes && self.groups.is_member(route.netif, out.dst) {
+            self.loop_back(route, out, &packet);
         }
         if route.netif == NetifId::LOOPBACK {
             let whole = ipv4::Fragmentation::Forbidden;
@@ -154,6 +157,24 @@ impl Ip {
     #[cfg(feature = "raw")]
     pub(crate) fn next_ident(&mut self, out: &Outgoing) -> u16 {
         self.idents.next(out)
+    }
+
+    /// RFC 1112 §6.1: members on this host get a copy, a view of the same buffers. Without room for
+    /// it they don't, as if it was lost on the way.
+    fn loop_back(&mut self, route: &Route, out: &Outgoing, packet: &Pbuf) {
+        let copy = packet
+            .slice(0, packet.tot_len())
+            .map_err(Error::from)
+            .and_then(|copy| {
+                self.with_ip_header(copy, route, out, ipv4::Fragmentation::Forbidden, 0)
+            })
+            .and_then(|copy| {
+                let pushed = self.loopback.push_via(route.netif, copy);
+                pushed.map_err(|_| Error::NoMemory)
+            });
+        if copy.is_err() {
+            count(&mut self.stats.out_copies_lost);
+        }
     }
 
     /// `packet` with an IP header in front, in place if there is room.

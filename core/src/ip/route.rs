@@ -23,8 +23,19 @@ pub(crate) struct Route {
     pub(crate) mtu: u16,
     /// Who is at the destination.
     pub(crate) to: Destination,
+    /// What members on this host get of a packet to a group.
+    pub(crate) own_copy: OwnCopy,
     /// What the transport may leave out. (Of packets that have to be fragmented IP computes it.)
     pub(crate) tx_checksums: Checksums,
+}
+
+/// Whether members on this host get a copy of a packet to a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnCopy {
+    /// They don't.
+    No,
+    /// They do: RFC 1112 §6.1.
+    Yes,
 }
 
 /// The way last found, with what was asked for: most packets ask for it again.
@@ -172,6 +183,7 @@ impl Ip {
                 next_hop: dst,
                 mtu: loopback::MTU,
                 to: Destination::Unicast,
+                own_copy: OwnCopy::No,
                 tx_checksums: Checksums::ALL,
             });
         }
@@ -186,7 +198,49 @@ impl Ip {
         } else {
             None
         };
-        let best = best.ok_or(Error::NoRoute)?;
+        self.route_by(best.ok_or(Error::NoRoute)?, dst, src)
+    }
+
+    /// The way to the group `dst` out of the interface `id`; `src` as for [`Ip::route`].
+    ///
+    /// # Errors
+    /// As [`Ip::route`]; [`Error::NoRoute`] also if there is no such interface.
+    pub(crate) fn route_to_group(
+        &self,
+        id: NetifId,
+        dst: Ipv4Addr,
+        src: Option<Ipv4Addr>,
+    ) -> Result<Route, Error> {
+        let src = src.filter(|src| !src.is_unspecified());
+        if id == NetifId::LOOPBACK {
+            return Ok(Route {
+                netif: id,
+                src: src.unwrap_or(Ipv4Addr::LOCALHOST),
+                next_hop: dst,
+                mtu: loopback::MTU,
+                to: Destination::Multicast,
+                own_copy: OwnCopy::No,
+                tx_checksums: Checksums::ALL,
+            });
+        }
+        if src.is_some_and(|src| src.is_loopback()) {
+            return Err(Error::NoRoute);
+        }
+        let netif = self.netifs.at(id).ok_or(Error::NoRoute)?;
+        self.route_by(candidate(id, netif, dst, src, 0, OnLink::Yes), dst, src)
+    }
+
+    /// The interface that a packet to a group takes.
+    pub(super) fn interface_to_group(&self, group: Ipv4Addr) -> Option<NetifId> {
+        self.to_group(group, None).map(|best| best.id)
+    }
+
+    fn route_by(
+        &self,
+        best: Candidate<'_>,
+        dst: Ipv4Addr,
+        src: Option<Ipv4Addr>,
+    ) -> Result<Route, Error> {
         if !best.rank.usable {
             return Err(Error::LinkDown);
         }
@@ -210,6 +264,7 @@ impl Ip {
             } else {
                 Destination::Unicast
             },
+            own_copy: OwnCopy::No,
             tx_checksums: best.netif.capabilities.tx_checksums,
         })
     }

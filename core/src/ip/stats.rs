@@ -41,6 +41,8 @@ pub struct IpStats {
     pub out_link_down: u32,
     /// Of those, longer than can be sent.
     pub out_too_long: u32,
+    /// Copies of multicasts for members on this host that were lost for want of buffers or room.
+    pub out_copies_lost: u32,
     /// Packets sent in fragments (`ipFragOKs`).
     pub fragmented: u32,
     /// Fragments sent (`ipFragCreates`).

@@ -92,6 +92,14 @@ pub trait Driver: Send {
         true
     }
 
+    /// The groups whose frames are to be received, all of them each time they change; an address
+    /// may come twice. A device without filter lets everything through, and has nothing to do here;
+    /// one that lets too much through is filtered by software. Broadcasts are always received.
+    #[doc(alias = "netif_set_igmp_mac_filter")]
+    fn multicast(&mut self, groups: &mut dyn Iterator<Item = HwAddr>) {
+        let _ = groups;
+    }
+
     /// The next received frame, in a buffer the stack then owns. `None`: nothing is there, and
     /// the device's receive interrupt is unmasked again.
     fn receive(&mut self) -> Option<Pbuf>;

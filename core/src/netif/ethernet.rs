@@ -24,6 +24,8 @@ pub(crate) enum LinkDestination {
     Own,
     /// To a group, or to all.
     Group,
+    /// There was no link: the packet is from this host.
+    Loopback,
 }
 
 /// How a packet has come in.
@@ -36,11 +38,14 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    pub(crate) const LOOPBACK: Self = Self {
-        netif: NetifId::LOOPBACK,
-        link: LinkDestination::Own,
-        verified: Checksums::ALL,
-    };
+    /// From this host, as if through an interface.
+    pub(crate) const fn looped(netif: NetifId) -> Self {
+        Self {
+            netif,
+            link: LinkDestination::Loopback,
+            verified: Checksums::ALL,
+        }
+    }
 }
 
 impl Ip {
@@ -154,6 +159,11 @@ impl Ip {
             return None;
         }
         if dst.is_group() {
+            // The device lets through what it can't tell apart, or everything.
+            if is_ipv4_group(dst) && !self.groups.hears(id, dst) {
+                count(&mut netif.stats.in_other_groups);
+                return None;
+            }
             arrival.link = LinkDestination::Group;
         } else if dst != own {
             // The device lets everything through, or a switch does not know better.
@@ -196,8 +206,17 @@ fn group_address(addr: Ipv4Addr, subnet_broadcast: Option<Ipv4Addr>) -> Option<H
     if addr.is_broadcast() || Some(addr) == subnet_broadcast {
         return Some(HwAddr::BROADCAST);
     }
-    let [_, b, c, d] = addr.octets();
+    addr.is_multicast().then(|| multicast_address(addr))
+}
+
+/// The hardware address of a multicast group.
+pub(crate) fn multicast_address(group: Ipv4Addr) -> HwAddr {
+    let [_, b, c, d] = group.octets();
     // RFC 1112 §6.4: the low 23 bits of the group go behind 01-00-5E.
-    addr.is_multicast()
-        .then_some(HwAddr([0x01, 0x00, 0x5e, b & 0x7f, c, d]))
+    HwAddr([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+}
+
+/// Whether a hardware address is that of multicast groups of IPv4.
+fn is_ipv4_group(addr: HwAddr) -> bool {
+    matches!(addr.0, [0x01, 0x00, 0x5e, 0..=0x7f, ..])
 }

@@ -2,13 +2,15 @@
 //! copied: the receiving side views the blocks of the sending side.
 use crate::pbuf::Pbuf;
 
+use super::NetifId;
+
 /// The MTU of loopback. Nothing there needs a limit, but TCP segments much smaller than the window
 /// keep acknowledgements flowing.
 pub(crate) const MTU: u16 = 1500;
 
 /// Storage for one packet on its way from this host to itself.
 #[derive(Debug, Default)]
-pub struct LoopbackSlot(Option<Pbuf>);
+pub struct LoopbackSlot(Option<(NetifId, Pbuf)>);
 
 impl LoopbackSlot {
     /// An unused slot.
@@ -24,6 +26,8 @@ pub(crate) struct Loopback {
     /// Where the oldest is.
     first: usize,
     len: usize,
+    /// What the packet last taken out has gone through.
+    via: NetifId,
 }
 
 impl Loopback {
@@ -32,6 +36,7 @@ impl Loopback {
             slots,
             first: 0,
             len: 0,
+            via: NetifId::LOOPBACK,
         }
     }
 
@@ -45,6 +50,11 @@ impl Loopback {
 
     /// Appends a packet, IP header first; gives it back if the queue is full.
     pub(crate) fn push(&mut self, packet: Pbuf) -> Result<(), Pbuf> {
+        self.push_via(NetifId::LOOPBACK, packet)
+    }
+
+    /// As [`Loopback::push`], for a copy of what has gone out of an interface.
+    pub(crate) fn push_via(&mut self, via: NetifId, packet: Pbuf) -> Result<(), Pbuf> {
         if self.is_full() {
             return Err(packet);
         }
@@ -52,13 +62,19 @@ impl Loopback {
         let Some(slot) = self.slots.get_mut(at) else {
             return Err(packet); // `at` is less than the number of slots: not reached
         };
-        slot.0 = Some(packet);
+        slot.0 = Some((via, packet));
         self.len += 1;
         Ok(())
     }
 
+    /// The interface that the packet last taken out was sent through.
+    pub(crate) fn via(&self) -> NetifId {
+        self.via
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Pbuf> {
-        let packet = self.slots.get_mut(self.first)?.0.take()?;
+        let (via, packet) = self.slots.get_mut(self.first)?.0.take()?;
+        self.via = via;
         self.first = (self.first + 1) % self.slots.len();
         self.len -= 1;
         Some(packet)

@@ -10,6 +10,8 @@ mod pending;
 use core::fmt;
 
 use crate::error::Error;
+#[cfg(feature = "igmp")]
+use crate::ip::Querier;
 use crate::ip::Subnet;
 use crate::ip::stats::count;
 use crate::pbuf::Pbuf;
@@ -97,6 +99,8 @@ pub struct NetifStats {
     pub in_errors: u32,
     /// Frames for other stations, or received while the interface was down (`ifInDiscards`).
     pub in_discards: u32,
+    /// Frames for groups that were not joined.
+    pub in_other_groups: u32,
     /// Frames of protocols this stack does not have (`ifInUnknownProtos`).
     pub in_unknown_protocols: u32,
     /// Frames handed to the device (`ifOutUcastPkts` and its like together).
@@ -117,6 +121,9 @@ pub(crate) struct Netif {
     pub(crate) link: Link,
     /// When a claim of our address by somebody else was last answered.
     pub(crate) defended: Option<Instant>,
+    /// Who asks for memberships there.
+    #[cfg(feature = "igmp")]
+    pub(crate) querier: Querier,
     pub(crate) stats: NetifStats,
 }
 
@@ -130,6 +137,8 @@ impl Netif {
             admin: Admin::Up,
             link: Link::Down,
             defended: None,
+            #[cfg(feature = "igmp")]
+            querier: Querier::default(),
             stats: NetifStats::default(),
         };
         netif.poll_link();
@@ -170,6 +179,12 @@ impl Netif {
             admin: self.admin,
             link: self.link,
         }
+    }
+
+    /// Tells the device which groups to receive.
+    #[cfg(feature = "igmp")]
+    pub(crate) fn listen(&mut self, groups: &mut dyn Iterator<Item = HwAddr>) {
+        self.driver.multicast(groups);
     }
 
     pub(crate) fn receive(&mut self) -> Option<Pbuf> {
@@ -281,6 +296,13 @@ impl Netifs {
         let ids = (0..NetifId::LOOPBACK.0).map(NetifId);
         ids.zip(self.all.iter().take(self.limit))
             .filter_map(|(id, slot)| Some((id, slot.0.as_ref()?)))
+    }
+
+    #[cfg(feature = "igmp")]
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (NetifId, &mut Netif)> {
+        let ids = (0..NetifId::LOOPBACK.0).map(NetifId);
+        ids.zip(self.all.iter_mut().take(self.limit))
+            .filter_map(|(id, slot)| Some((id, slot.0.as_mut()?)))
     }
 
     /// No interface has a number from this one on.

@@ -11,9 +11,9 @@ mod io;
 use crate::error::Error;
 use crate::handle::{Owner, PacketPcb};
 use crate::ip::{Ip, NetifId};
+pub use crate::netif::Class;
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
-pub use crate::netif::Class;
 pub use crate::udp::SendError;
 pub use crate::wire::ethernet::EtherType;
 

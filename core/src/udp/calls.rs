@@ -75,7 +75,7 @@ impl Engine {
     pub(super) fn connect(&mut self, ip: &Ip, pcb: UdpPcb, addr: SocketAddr) -> Result<(), Error> {
         let current = self.pcb(pcb)?;
         let remote = current.destination(ip, addr)?;
-        ip.route(*remote.ip(), current.source(ip))?;
+        current.route(ip, *remote.ip(), current.source(ip))?;
         self.bound(pcb)?;
         self.endpoints_changed();
         let current = self.pcb_mut(pcb)?;

@@ -6,8 +6,10 @@ use core::num::NonZeroU16;
 use crate::config::UdpConfig;
 use crate::error::Error;
 use crate::handle::{Owner, RawHandle, UdpPcb, next_generation};
+use crate::ip::{Ip, NetifId};
 use crate::random::{Entropy, Keyed};
 
+use super::membership::{MembershipSlot, Memberships};
 use super::queue::{DatagramSlot, Queue, Waiting};
 use super::stats::{UdpStats, count};
 use super::{Datagram, Options};
@@ -52,6 +54,8 @@ pub struct UdpStorage {
     /// Received datagrams that were not delivered yet. They are delivered within the turn that
     /// received them: twice the 32 frames of a turn is plenty. Without any, nothing is received.
     pub datagrams: &'static mut [DatagramSlot],
+    /// Memberships in multicast groups, one for each endpoint in each group.
+    pub memberships: &'static mut [MembershipSlot],
 }
 
 /// One endpoint.
@@ -100,6 +104,7 @@ pub(crate) struct Engine {
     /// To be forgotten ([`Engine::endpoints_changed`]) whenever addresses of endpoints change.
     pub(super) last_match: Option<LastMatch>,
     queue: Queue,
+    pub(super) memberships: Memberships,
     /// The most datagrams of one endpoint that may wait.
     share: usize,
     /// Some endpoint may have an error to report.
@@ -117,6 +122,7 @@ impl Engine {
             limit: 0,
             last_match: None,
             queue: Queue::new(storage.datagrams),
+            memberships: Memberships::new(storage.memberships),
             // One endpoint never takes the whole table: a quarter is left to the others.
             share: (capacity - capacity / 4).min(usize::from(config.max_queued)),
             errors: false,
@@ -143,9 +149,10 @@ impl Engine {
         Ok(slot.handle(index))
     }
 
-    pub(super) fn close(&mut self, pcb: UdpPcb) -> Result<(), Error> {
+    pub(super) fn close(&mut self, ip: &mut Ip, pcb: UdpPcb) -> Result<(), Error> {
         self.pcb(pcb)?;
         let index = pcb.0.slot;
+        self.leave_all(ip, index);
         self.endpoints_changed();
         self.queue.retain(|waiting| waiting.endpoint != index);
         if let Some(slot) = self.slots.get_mut(usize::from(index)) {
@@ -177,6 +184,15 @@ impl Engine {
             .get_mut(usize::from(index))
             .filter(|slot| slot.used)
             .map(|slot| &mut slot.pcb)
+    }
+
+    /// The interface is gone.
+    pub(crate) fn forget_netif(&mut self, netif: NetifId) {
+        self.forget_memberships(netif);
+        for slot in &mut *self.slots {
+            let options = &mut slot.pcb.options;
+            options.multicast_interface.take_if(|of| *of == netif);
+        }
     }
 
     /// The addresses of endpoints are not what they were.

@@ -2,7 +2,7 @@
 use core::net::SocketAddrV4;
 
 use crate::error::Error;
-use crate::ip::{ChecksumState, Destination, IcmpError, IcmpErrorKind, Ip, Received};
+use crate::ip::{ChecksumState, Destination, IcmpError, IcmpErrorKind, Ip, NetifId, Received};
 use crate::time::Instant;
 use crate::wire::Checksum;
 use crate::wire::ipv4::Protocol;
@@ -21,12 +21,21 @@ enum Match {
     ConnectedAndBoundToAddress,
 }
 
+/// Who hears what is sent to many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    /// All that are bound to the port.
+    All,
+    /// Of those the ones that joined the group on this interface.
+    Members(NetifId),
+}
+
 impl Engine {
     /// Takes a UDP packet from the IP layer.
     ///
     /// A unicast datagram goes to the endpoint that matches best: connected to the sender, else
-    /// bound to the destination address, else bound to all. A broadcast or multicast goes to
-    /// every endpoint that matches.
+    /// bound to the destination address, else bound to all. A broadcast goes to every endpoint that
+    /// matches, a multicast to those of them that are in the group.
     #[inline]
     pub(crate) fn input(&mut self, ip: &mut Ip, now: Instant, mut received: Received) {
         let total = received.payload.tot_len();
@@ -63,7 +72,7 @@ impl Engine {
             },
             // RFC 1122 §3.2.2: no ICMP error about a broadcast or multicast.
             Destination::Broadcast | Destination::Multicast => {
-                self.receive_all(received, from, to);
+                self.receive_all(ip, received, from, to);
             }
         }
     }
@@ -110,15 +119,21 @@ impl Engine {
 
     /// Gives a datagram to each endpoint that matches; all but the last get views of it.
     #[inline(never)]
-    fn receive_all(&mut self, received: Received, from: SocketAddrV4, to: SocketAddrV4) {
-        let mut current = self.next_match(0, from, to);
+    fn receive_all(&mut self, ip: &Ip, received: Received, from: SocketAddrV4, to: SocketAddrV4) {
+        let netif = received.netif;
+        let open = received.to == Destination::Broadcast || ip.groups.is_for_all(netif, *to.ip());
+        let audience = match open {
+            true => Audience::All,
+            false => Audience::Members(netif),
+        };
+        let mut current = self.next_match(0, from, to, audience);
         if current.is_none() {
             count(&mut self.stats.no_ports);
         }
         while let Some(endpoint) = current {
             current = endpoint
                 .checked_add(1)
-                .and_then(|next| self.next_match(next, from, to));
+                .and_then(|next| self.next_match(next, from, to, audience));
             if current.is_none() {
                 self.receive(endpoint, received, from, to);
                 return;
@@ -137,10 +152,20 @@ impl Engine {
     }
 
     /// The first endpoint from number `first` on that matches.
-    fn next_match(&self, first: u16, from: SocketAddrV4, to: SocketAddrV4) -> Option<u16> {
+    fn next_match(
+        &self,
+        first: u16,
+        from: SocketAddrV4,
+        to: SocketAddrV4,
+        audience: Audience,
+    ) -> Option<u16> {
+        let hears = |index| match audience {
+            Audience::All => true,
+            Audience::Members(netif) => self.memberships.has(index, netif, *to.ip()),
+        };
         self.pcbs()
             .skip_while(|(index, _)| *index < first)
-            .find(|(_, pcb)| pcb.matches(from, to).is_some())
+            .find(|(index, pcb)| pcb.matches(from, to).is_some() && hears(*index))
             .map(|(index, _)| index)
     }
 

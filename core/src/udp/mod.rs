@@ -1,23 +1,29 @@
 //! UDP (RFC 768): the raw API. What the calls do is in `calls` and `output`, what happens to a
 //! received datagram in `input`.
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 mod calls;
 mod engine;
 mod input;
+#[cfg(feature = "igmp")]
+mod membership;
+#[cfg(not(feature = "igmp"))]
+#[path = "membership_none.rs"]
+mod membership;
 mod output;
 mod queue;
 mod stats;
 
 use crate::error::Error;
 use crate::handle::{Owner, UdpPcb};
-use crate::ip::{Ip, NetifId};
+use crate::ip::{Ip, NetifId, Via};
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
 use crate::time::Instant;
 
 pub(crate) use engine::Engine;
 pub use engine::{UdpSlot, UdpStorage};
+pub use membership::MembershipSlot;
 pub use queue::DatagramSlot;
 pub use stats::UdpStats;
 
@@ -74,6 +80,16 @@ pub enum Reuse {
     Shared,
 }
 
+/// Whether multicasts reach members on this host too (`IP_MULTICAST_LOOP`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MulticastLoop {
+    /// Yes: RFC 1112 §6.1.
+    #[default]
+    On,
+    /// No.
+    Off,
+}
+
 /// The options of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,6 +98,10 @@ pub struct Options {
     pub ttl: Option<u8>,
     /// Hops a multicast datagram may take (`IP_MULTICAST_TTL`).
     pub multicast_ttl: u8,
+    /// See [`Udp::multicast_loop`].
+    pub multicast_loop: MulticastLoop,
+    /// Where multicasts leave; `None`: the route decides (`IP_MULTICAST_IF`).
+    pub multicast_interface: Option<NetifId>,
     /// Type of service (`IP_TOS`).
     pub tos: u8,
     /// See [`Udp::broadcast`].
@@ -95,6 +115,8 @@ impl Options {
         ttl: None,
         // RFC 1112 §6.1: multicasts stay on the link unless asked for otherwise.
         multicast_ttl: 1,
+        multicast_loop: MulticastLoop::On,
+        multicast_interface: None,
         tos: 0,
         broadcast: Broadcast::Denied,
         reuse: Reuse::Exclusive,
@@ -231,10 +253,11 @@ impl Udp<'_> {
         udp.send(ip, now, pcb, data, Some(from), Some(to))
     }
 
-    /// Removes the endpoint; datagrams not yet delivered are dropped. `pcb` is stale afterwards.
+    /// Removes the endpoint, which leaves its groups; datagrams not yet delivered are dropped. `pcb` is stale afterwards.
     #[doc(alias = "udp_remove")]
     pub fn close(&mut self, pcb: UdpPcb) -> Result<(), Error> {
-        self.engine_mut().close(pcb)
+        let (udp, ip, _) = self.parts();
+        udp.close(ip, pcb)
     }
 
     /// Allows or forbids to send to broadcast addresses; forbidden at first.
@@ -277,6 +300,30 @@ impl Udp<'_> {
             return Err(Error::Argument);
         }
         options.multicast_ttl = ttl;
+        Ok(())
+    }
+
+    /// Whether members on this host, this endpoint perhaps among them, get what it sends to a group;
+    /// they do at first.
+    #[doc(alias = "IP_MULTICAST_LOOP")]
+    pub fn multicast_loop(&mut self, pcb: UdpPcb, looped: MulticastLoop) -> Result<(), Error> {
+        self.engine_mut().options_mut(pcb)?.multicast_loop = looped;
+        Ok(())
+    }
+
+    /// Through which interface multicasts leave; at first the route decides.
+    ///
+    /// # Errors
+    /// [`Error::NoInterface`].
+    #[doc(alias = "IP_MULTICAST_IF")]
+    pub fn multicast_interface(&mut self, pcb: UdpPcb, via: Via) -> Result<(), Error> {
+        let (udp, ip, _) = self.parts();
+        let netif = match via {
+            Via::Route => None,
+            // What group makes no difference.
+            via => Some(ip.interface(via, Ipv4Addr::UNSPECIFIED)?),
+        };
+        udp.options_mut(pcb)?.multicast_interface = netif;
         Ok(())
     }
 

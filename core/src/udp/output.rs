@@ -3,7 +3,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use crate::error::Error;
 use crate::handle::UdpPcb;
-use crate::ip::{Destination, Fragmentation, Ip, Outgoing, Route};
+use crate::ip::{Destination, Fragmentation, Ip, NetifId, Outgoing, OwnCopy, Route};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::checksum::ComputedBy;
@@ -14,7 +14,7 @@ use crate::wire::{Checksum, NoRoom, ethernet};
 use super::calls::v4;
 use super::engine::{Engine, Pcb};
 use super::stats::count;
-use super::{MAX_PAYLOAD, SendError};
+use super::{MAX_PAYLOAD, MulticastLoop, SendError};
 
 /// Room for all headers, so that none of them needs a block of its own.
 const HEADROOM: usize = udp::HEADER_LEN + ipv4::HEADER_LEN + ethernet::HEADER_LEN;
@@ -151,7 +151,28 @@ impl Pcb {
             Some(from) => Some(own(ip, v4(from)?)?),
             None => self.source(ip),
         };
-        Ok((ip.route(*dst.ip(), src)?, dst))
+        Ok((self.route(ip, *dst.ip(), src)?, dst))
+    }
+
+    /// The way to `dst`, for groups as the options want it.
+    pub(super) fn route(
+        &self,
+        ip: &Ip,
+        dst: Ipv4Addr,
+        src: Option<Ipv4Addr>,
+    ) -> Result<Route, Error> {
+        if !dst.is_multicast() {
+            return ip.route(dst, src);
+        }
+        let mut route = match self.options.multicast_interface {
+            Some(netif) => ip.route_to_group(netif, dst, src)?,
+            None => ip.route(dst, src)?,
+        };
+        route.own_copy = match self.options.multicast_loop {
+            MulticastLoop::On if route.netif != NetifId::LOOPBACK => OwnCopy::Yes,
+            _ => OwnCopy::No,
+        };
+        Ok(route)
     }
 
     fn outgoing(&self, ip: &Ip, src: Ipv4Addr, dst: SocketAddrV4) -> Outgoing {

@@ -45,6 +45,10 @@ fn seeds() -> Vec<Vec<u8>> {
     let quote = ip(ipv4::Protocol::UDP, &udp);
     let len = unreachable.emit_with(&quote, &mut icmp).expect("room");
 
+    let query = [
+        0x11, 0x8f, 0, 0, 239, 1, 2, 3, 2, 125, 0, 1, 10, 0, 0, 1, 0, 0, 0, 0,
+    ];
+
     let mut arp = [0; arp::HEADER_LEN];
     let packet = arp::Packet {
         operation: arp::Operation::Reply,
@@ -61,6 +65,7 @@ fn seeds() -> Vec<Vec<u8>> {
             ethernet::EtherType::IPV4,
             &ip(ipv4::Protocol::ICMP, &icmp[..len]),
         ),
+        frame(ethernet::EtherType::IPV4, &ip(ipv4::Protocol::IGMP, &query)),
         frame(ethernet::EtherType::ARP, &arp),
     ]
 }
@@ -185,6 +190,7 @@ fn check_ip(first: &[u8], total: usize) {
     check_tcp(first, total);
     check_udp(first, total);
     check_icmp(first, total);
+    check_igmp(first, total);
 }
 
 fn check_quote(quote: &[u8]) {
@@ -248,6 +254,17 @@ fn check_icmp(first: &[u8], total: usize) {
     assert_eq!(icmpv4::reply_in_place(&mut reply).is_ok(), is_request);
 }
 
+fn check_igmp(first: &[u8], total: usize) {
+    match igmp::Message::parse(first, total) {
+        Ok(igmp::Message::Query(query)) => {
+            assert!(query.group.is_none_or(|group| group.is_multicast()));
+            assert!(query.max_response.as_secs() <= 3_174);
+        }
+        Ok(igmp::Message::Report { group }) => assert!(group.is_multicast()),
+        Ok(igmp::Message::Other { .. }) | Err(_) => {}
+    }
+}
+
 #[test]
 fn the_seeds_are_valid() {
     for seed in seeds() {
@@ -262,6 +279,7 @@ fn the_seeds_are_valid() {
         match packet.protocol() {
             ipv4::Protocol::TCP => drop(tcp::Segment::parse(first, total).expect("a segment")),
             ipv4::Protocol::UDP => drop(udp::Datagram::parse(first, total).expect("a datagram")),
+            ipv4::Protocol::IGMP => drop(igmp::Message::parse(first, total).expect("a query")),
             _ => drop(icmpv4::Message::parse(first, total).expect("a message")),
         }
     }

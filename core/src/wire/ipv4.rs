@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 use zerocopy::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::checksum::{ComputedBy, sum_of_header};
+use super::checksum::{ComputedBy, checksum, sum_of_header};
 use super::{Malformed, NoRoom, clip};
 
 mod written;
@@ -34,6 +34,12 @@ struct Header {
 pub const HEADER_LEN: usize = 20;
 const _: () = assert!(size_of::<Header>() == HEADER_LEN);
 
+/// Length of an IPv4 header with the Router Alert option in bytes.
+pub const ALERT_HEADER_LEN: usize = HEADER_LEN + ROUTER_ALERT.len();
+
+/// RFC 2113 §2.1: "routers shall examine the packet".
+const ROUTER_ALERT: [u8; 4] = [148, 4, 0, 0];
+
 /// The largest payload behind a header without options, in bytes.
 pub const MAX_PAYLOAD: u16 = u16::MAX - HEADER_LEN as u16;
 
@@ -48,6 +54,8 @@ pub struct Protocol(pub u8);
 impl Protocol {
     /// ICMP.
     pub const ICMP: Self = Self(1);
+    /// IGMP.
+    pub const IGMP: Self = Self(2);
     /// TCP.
     pub const TCP: Self = Self(6);
     /// UDP.
@@ -353,6 +361,42 @@ impl Fields {
     /// [`MAX_PAYLOAD`].
     #[inline(always)]
     pub fn emit(&self, out: &mut [u8], checksum_by: ComputedBy) -> Result<(), NoRoom> {
+        let mut header = self.header()?;
+        if checksum_by == ComputedBy::Software {
+            let sum = sum_of_header(&zerocopy::transmute!(header));
+            header.checksum = U16::from_bytes((!sum).to_ne_bytes());
+        }
+        header.write_to_prefix(out).map_err(|_| NoRoom)
+    }
+
+    /// As [`Fields::emit`], with the option Router Alert ([RFC 2113]) behind the header.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if `out` is shorter than [`ALERT_HEADER_LEN`], or the payload too long.
+    ///
+    /// [RFC 2113]: https://www.rfc-editor.org/rfc/rfc2113
+    pub fn emit_with_alert(&self, out: &mut [u8], checksum_by: ComputedBy) -> Result<(), NoRoom> {
+        let out = out.get_mut(..ALERT_HEADER_LEN).ok_or(NoRoom)?;
+        let with_option = Self {
+            payload_len: self
+                .payload_len
+                .checked_add(ROUTER_ALERT.len() as u16)
+                .ok_or(NoRoom)?,
+            ..*self
+        };
+        let mut header = with_option.header()?;
+        header.version_ihl = 0x46;
+        header.write_to_prefix(out).map_err(|_| NoRoom)?;
+        ROUTER_ALERT.write_to_suffix(out).map_err(|_| NoRoom)?;
+        if checksum_by == ComputedBy::Software {
+            header.checksum = checksum(out).into();
+        }
+        header.write_to_prefix(out).map_err(|_| NoRoom)
+    }
+
+    /// The header, with checksum zero.
+    #[inline(always)]
+    fn header(&self) -> Result<Header, NoRoom> {
         let total_len = self
             .payload_len
             .checked_add(HEADER_LEN as u16)
@@ -369,7 +413,7 @@ impl Fields {
             Ecn::Ect0 => 2,
             Ecn::Ce => 3,
         };
-        let mut header = Header {
+        Ok(Header {
             version_ihl: 0x45,
             dscp_ecn: self.dscp << 2 | ecn,
             total_len: total_len.into(),
@@ -380,12 +424,7 @@ impl Fields {
             checksum: U16::ZERO,
             src: self.src.octets(),
             dst: self.dst.octets(),
-        };
-        if checksum_by == ComputedBy::Software {
-            let sum = sum_of_header(&zerocopy::transmute!(header));
-            header.checksum = U16::from_bytes((!sum).to_ne_bytes());
-        }
-        header.write_to_prefix(out).map_err(|_| NoRoom)
+        })
     }
 }
 

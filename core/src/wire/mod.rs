@@ -15,6 +15,7 @@ pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 pub mod icmpv4;
+pub mod igmp;
 pub mod ipv4;
 pub mod tcp;
 pub mod tcp_options;
@@ -49,6 +50,8 @@ pub enum Malformed {
     Operation,
     /// A port is zero that must not be.
     Port,
+    /// What should be a group is none.
+    Group,
 }
 
 impl core::fmt::Display for Malformed {
@@ -63,6 +66,7 @@ impl core::fmt::Display for Malformed {
             Self::AddressFormat => "not IPv4 over Ethernet",
             Self::Operation => "unknown operation",
             Self::Port => "port zero",
+            Self::Group => "not a multicast address",
         })
     }
 }

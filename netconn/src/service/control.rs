@@ -1,8 +1,8 @@
 //! Bind, connect, listen: the calls whose callers sleep until they are carried out.
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 
 use gannet_core::udp::Reuse;
-use gannet_core::{Stack, TcpPcb, UdpPcb};
+use gannet_core::{Stack, TcpPcb, UdpPcb, Via};
 
 use super::Service;
 use crate::control::{Control, Kind};
@@ -40,6 +40,11 @@ impl Service {
             (Control::Disconnect, Kind::Udp) => self.disconnect_udp(stack, index),
             (Control::Listen(backlog), Kind::Tcp) => self.listen(stack, index, backlog),
             (Control::Info, Kind::Tcp) => self.info(stack, index),
+            (Control::Join(group, via), Kind::Udp) => self.join(stack, index, group, via),
+            (Control::Leave(group, via), Kind::Udp) => self.leave(stack, index, group, via),
+            (Control::MulticastInterface(via), Kind::Udp) => {
+                self.multicast_interface(stack, index, via)
+            }
             (Control::SendAll, Kind::Udp) => match self.udp_pcb(stack, index) {
                 Ok(_) => self.send_all(stack, index),
                 Err(error) => {
@@ -150,6 +155,27 @@ impl Service {
         self.net.with(index, |shared, _| {
             shared.phase = Phase::Idle;
             shared.remote = NO_ADDR;
+        });
+        Ok(())
+    }
+
+    fn join(&self, stack: &mut Stack, index: u16, group: Ipv4Addr, via: Via) -> Result<(), Error> {
+        let pcb = self.udp_pcb(stack, index)?;
+        Ok(stack.udp_now().join_group(pcb, group, via)?)
+    }
+
+    fn leave(&self, stack: &mut Stack, index: u16, group: Ipv4Addr, via: Via) -> Result<(), Error> {
+        let pcb = self.udp_pcb(stack, index)?;
+        Ok(stack.udp_now().leave_group(pcb, group, via)?)
+    }
+
+    fn multicast_interface(&self, stack: &mut Stack, index: u16, via: Via) -> Result<(), Error> {
+        let pcb = self.udp_pcb(stack, index)?;
+        stack.udp_now().multicast_interface(pcb, via)?;
+        // Another destination to be asked about.
+        self.net.with(index, |shared, _| {
+            shared.settings.multicast_interface = via;
+            shared.reachable = NO_ADDR;
         });
         Ok(())
     }

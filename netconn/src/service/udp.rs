@@ -17,10 +17,12 @@ impl Service {
         } else {
             Broadcast::Denied
         };
-        // Only a stale handle fails, or hops of 0, which change nothing.
+        // Only a stale handle fails, or hops of 0 and interfaces that are none: they change nothing.
         let _ = udp.broadcast(pcb, broadcast);
         let _ = udp.ttl(pcb, settings.ttl.map(NonZeroU8::get));
         let _ = udp.multicast_ttl(pcb, settings.multicast_ttl);
+        let _ = udp.multicast_loop(pcb, settings.multicast_loop);
+        let _ = udp.multicast_interface(pcb, settings.multicast_interface);
         let _ = udp.tos(pcb, settings.tos);
     }
 

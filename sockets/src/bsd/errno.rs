@@ -28,6 +28,7 @@ errnos! {
     /// Also `EWOULDBLOCK`.
     EAGAIN = 11, "resource temporarily unavailable";
     EACCES = 13, "permission denied";
+    ENODEV = 19, "no such device";
     EINVAL = 22, "invalid argument";
     ENFILE = 23, "too many connections in the net";
     EMFILE = 24, "too many descriptors";
@@ -82,6 +83,7 @@ impl From<Error> for Errno {
             Error::NetworkDown => Self::ENETDOWN,
             Error::NetworkUnreachable => Self::ENETUNREACH,
             Error::NoBuffers => Self::ENOBUFS,
+            Error::NoInterface => Self::ENODEV,
             Error::NotConnected => Self::ENOTCONN,
             Error::NotSupported => Self::EOPNOTSUPP,
             Error::Refused => Self::ECONNREFUSED,

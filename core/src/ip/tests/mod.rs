@@ -82,6 +82,7 @@ fn new_ip() -> Ip {
         routes: slots(4, Default::default),
         reassembly: slots(2, Default::default),
         loopback: slots(4, Default::default),
+        groups: slots(4, Default::default),
     };
     Ip::new(storage, &HEADERS, IpConfig::default(), &mut |bytes| {
         bytes.fill(5)

@@ -1,6 +1,5 @@
 //! Who computes the checksum. Everything else is tested over the wire.
 use super::*;
-use crate::ip::NetifId;
 use crate::netif::driver::Checksums;
 
 fn route(tx_checksums: Checksums) -> Route {
@@ -10,6 +9,7 @@ fn route(tx_checksums: Checksums) -> Route {
         next_hop: Ipv4Addr::LOCALHOST,
         mtu: 1500,
         to: Destination::Unicast,
+        own_copy: OwnCopy::No,
         tx_checksums,
     }
 }

@@ -81,6 +81,34 @@ fn golden_packet() {
 }
 
 #[test]
+fn the_router_alert_is_an_option() {
+    let mut out = [0xff; 26];
+    let room = &mut out[..];
+    FIELDS
+        .emit_with_alert(room, ComputedBy::Software)
+        .expect("room");
+    assert_eq!(out[24..], [0xff; 2]);
+    assert_eq!(out[20..24], [0x94, 4, 0, 0]);
+    let packet = Packet::parse(&out[..24], 24 + 95).expect("valid");
+    assert_eq!((packet.header_len(), packet.payload_len()), (24, 95));
+    assert!(packet.checksum_is_valid() && !packet.has_source_route());
+    assert_eq!((packet.src(), packet.dst()), (FIELDS.src, FIELDS.dst));
+    FIELDS
+        .emit_with_alert(&mut out, ComputedBy::Device)
+        .expect("room");
+    assert_eq!(out[10..12], [0, 0], "left to the device");
+    let short = FIELDS.emit_with_alert(&mut out[..23], ComputedBy::Software);
+    assert_eq!(short, Err(NoRoom));
+    let payload_len = u16::MAX - 23;
+    let long = Fields {
+        payload_len,
+        ..FIELDS
+    };
+    let long = long.emit_with_alert(&mut out, ComputedBy::Software);
+    assert_eq!(long, Err(NoRoom));
+}
+
+#[test]
 fn every_prefix() {
     let bytes = golden();
     for len in 0..bytes.len() {

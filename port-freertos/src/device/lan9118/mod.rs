@@ -5,6 +5,7 @@
 //! pool, and from the parts of a chain into the FIFO. Numbers of the device are in `registers`,
 //! what goes in front of a frame to be sent in `transmit`. Checksums are left to software: this
 //! device has none.
+mod filter;
 mod registers;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 
 use embedded_hal::delay::DelayNs;
-use gannet_core::{Capabilities, Checksums, Driver, Medium, Pbuf};
+use gannet_core::{Capabilities, Checksums, Driver, HwAddr, Medium, Pbuf};
 
 pub use self::registers::{Mapped, Register, Registers};
 
@@ -39,6 +40,9 @@ const MAX_DROPS: usize = 256;
 const PATIENCE: usize = 10_000;
 /// Milliseconds a reset may take.
 const RESET_MS: usize = 100;
+
+/// What the MAC is to do, duplex apart.
+const MAC_ON: u32 = mac::TX_ENABLE | mac::RX_ENABLE | mac::GROUPS_BY_HASH;
 
 /// How the device's interrupt pin is wired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +170,7 @@ impl<R: Registers> Lan9118<R> {
         let [a, b, c, d, e, f] = self.setup.hw.0;
         self.mac_write(mac::ADDRL, u32::from_le_bytes([a, b, c, d]))?;
         self.mac_write(mac::ADDRH, u16::from_le_bytes([e, f]).into())?;
-        self.mac_write(mac::CR, mac::TX_ENABLE | mac::RX_ENABLE)?;
+        self.mac_write(mac::CR, MAC_ON)?;
         self.phy_write(phy::INTERRUPT_MASK, phy::LINK_CHANGES)?;
         self.phy_write(phy::CONTROL, phy::NEGOTIATE)?;
         self.look_at_link()?;
@@ -256,7 +260,7 @@ impl<R: Registers> Lan9118<R> {
         } else {
             0
         };
-        self.mac_write(mac::CR, mac::TX_ENABLE | mac::RX_ENABLE | duplex)
+        self.mac_write(mac::CR, MAC_ON | duplex)
     }
 
     fn phy_read(&mut self, register: u32) -> Option<u32> {
@@ -320,6 +324,11 @@ impl<R: Registers> Driver for Lan9118<R> {
 
     fn link_up(&mut self) -> bool {
         self.link == Link::Up
+    }
+
+    fn multicast(&mut self, groups: &mut dyn Iterator<Item = HwAddr>) {
+        // A MAC that does not answer receives as before.
+        let _ = self.set_groups(filter::hash_table(groups));
     }
 
     fn receive(&mut self) -> Option<Pbuf> {

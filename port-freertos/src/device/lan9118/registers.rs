@@ -42,6 +42,8 @@ pub(super) mod irq_cfg {
 
 /// Bits of INT_STS (written: cleared) and INT_EN.
 pub(super) mod interrupt {
+    /// The receiver has stopped.
+    pub(crate) const RXSTOP: u32 = 1 << 24;
     pub(crate) const PHY: u32 = 1 << 18;
     /// TX data FIFO available: there is room for the level of FIFO_INT.
     pub(crate) const TDFA: u32 = 1 << 9;
@@ -77,6 +79,9 @@ pub(super) mod mac {
     pub(crate) const CR: u32 = 1;
     pub(crate) const ADDRH: u32 = 2;
     pub(crate) const ADDRL: u32 = 3;
+    /// The upper and lower 32 bits of the table that groups are looked up in.
+    pub(crate) const HASHH: u32 = 4;
+    pub(crate) const HASHL: u32 = 5;
     pub(crate) const MII_ACC: u32 = 6;
     pub(crate) const MII_DATA: u32 = 7;
 
@@ -86,6 +91,8 @@ pub(super) mod mac {
 
     /// MAC_CR.
     pub(crate) const FULL_DUPLEX: u32 = 1 << 20;
+    /// Groups pass by the hash table, the own address as it is ("hash/perfect filtering").
+    pub(crate) const GROUPS_BY_HASH: u32 = 1 << 13;
     pub(crate) const TX_ENABLE: u32 = 1 << 3;
     pub(crate) const RX_ENABLE: u32 = 1 << 2;
 

@@ -150,7 +150,13 @@ impl Chip {
             return;
         }
         let value = self.registers[&data];
-        self.mac.insert(index, value);
+        let before = self.mac.insert(index, value).unwrap_or(0);
+        if index == mac::CR && before & !value & mac::RX_ENABLE != 0 {
+            self.ask(interrupt::RXSTOP);
+        }
+        if index == mac::HASHH || index == mac::HASHL {
+            assert_eq!(self.mac[&mac::CR] & mac::RX_ENABLE, 0, "receiving");
+        }
         if index == mac::MII_ACC {
             assert_eq!(value >> 11 & 0x1f, 1, "the internal PHY");
             let register = value >> 6 & 0x1f;
@@ -231,7 +237,7 @@ fn starts_with_its_address_and_the_link_of_the_phy() {
     let chip = bus.chip();
     assert_eq!(chip.mac[&mac::ADDRL], 0x0000_0002);
     assert_eq!(chip.mac[&mac::ADDRH], 0x0700);
-    let control = mac::RX_ENABLE | mac::TX_ENABLE | mac::FULL_DUPLEX;
+    let control = mac::RX_ENABLE | mac::TX_ENABLE | mac::GROUPS_BY_HASH | mac::FULL_DUPLEX;
     assert_eq!(chip.mac[&mac::CR], control);
     drop(chip);
     assert!(device.link_up());
@@ -435,7 +441,32 @@ fn the_link_follows_the_phy() {
     }
     assert!(device.receive().is_none());
     assert!(device.link_up());
-    let control = mac::RX_ENABLE | mac::TX_ENABLE;
+    let control = mac::RX_ENABLE | mac::TX_ENABLE | mac::GROUPS_BY_HASH;
     assert_eq!(bus.chip().mac[&mac::CR], control);
     device.transmit(frame).unwrap();
+}
+
+#[test]
+fn groups_pass_by_their_check_sequences() {
+    pbuf_pool! { static RX: [1536; 2] }
+    let (mut device, bus) = start(&RX);
+    let control = bus.chip().mac[&mac::CR];
+    // Computed with the CRC-32 of another program.
+    let groups = [
+        (HwAddr([1, 0, 0x5e, 0, 0, 1]), 31),
+        (HwAddr([1, 0, 0x5e, 1, 2, 3]), 57),
+        (HwAddr([1, 0, 0x5e, 0x7f, 0xff, 0xfa]), 43),
+        (HwAddr([1, 0, 0x5e, 0, 0, 0xfb]), 15),
+    ];
+    for members in 0..=groups.len() {
+        let members = &groups[..members];
+        device.multicast(&mut members.iter().map(|(addr, _)| *addr));
+        let table = members
+            .iter()
+            .fold(0u64, |table, (_, bit)| table | 1 << bit);
+        let mac = &bus.chip().mac;
+        let written = u64::from(mac[&mac::HASHH]) << 32 | u64::from(mac[&mac::HASHL]);
+        assert_eq!(written, table);
+        assert_eq!(mac[&mac::CR], control, "receiving again");
+    }
 }
