@@ -12,7 +12,7 @@ use crate::net::Net;
 use crate::netconn::Netconn;
 use crate::room::HEADROOM;
 use crate::send::PbufError;
-use crate::shared::{Phase, Requests, Shared};
+use crate::shared::{NO_ADDR, Phase, Requests, Shared};
 use crate::wait::{Patience, Wake};
 
 /// The largest datagram: 65,535 bytes less the headers of IPv4 and UDP.
@@ -128,7 +128,9 @@ impl Netconn {
             if let Err(back) = self.net.datagrams.push(cs, &mut shared.outbox, datagram) {
                 return Err(PbufError::new(Error::NoBuffers, back.data));
             }
-            if shared.kind != Kind::Packet && shared.reachable == about.peer {
+            // A header is looked at by the engine.
+            let is_known = about.peer != NO_ADDR && !shared.settings.header_included;
+            if is_known && shared.reachable == about.peer {
                 shared.request(Requests::SEND);
                 return Ok(Verdict::Later(Wake::NONE));
             }
@@ -209,6 +211,8 @@ impl Shared {
             _ if self.kind == Kind::DatagramPair => Ok(About::NOTHING),
             (Target::Addr(Some(to)), _) => Ok(About::to(to)),
             (Target::Addr(None), Phase::Connected) => Ok(About::to(self.remote)),
+            // The header says where to.
+            (Target::Addr(None), _) if self.settings.header_included => Ok(About::NOTHING),
             (Target::Addr(None), _) => Err(Error::NotConnected),
         }
     }

@@ -32,6 +32,12 @@ impl NetifId {
     /// always there and always up.
     pub const LOOPBACK: Self = Self(u8::MAX);
 
+    /// The interface at this place of the storage given to the stack, as
+    /// [`NetifId::index`] says; 255 is [`NetifId::LOOPBACK`]. There need be none: then calls say so.
+    pub const fn with_index(index: u8) -> Self {
+        Self(index)
+    }
+
     /// The interface's place in the storage given to the stack; 255 for [`NetifId::LOOPBACK`].
     pub const fn index(self) -> usize {
         self.0 as usize

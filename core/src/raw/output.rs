@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use crate::error::Error;
 use crate::handle::RawPcb;
 use crate::ip::stats::count;
-use crate::ip::{Destination, Fragmentation, Ip, Outgoing, Route};
+use crate::ip::{Destination, Fragmentation, Ip, NetifId, Outgoing, Route};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::checksum::ComputedBy;
@@ -124,7 +124,9 @@ impl Ip {
         let len = u16::try_from(packet.tot_len()).map_err(|_| Error::TooLong)?;
         let header = packet.data_mut().and_then(|all| all.get_mut(..header_len));
         let header = header.ok_or(Error::NoMemory)?;
-        let by = match way.route.tx_checksums.ipv4 {
+        // On loopback nobody needs it, but it was promised.
+        let offloaded = way.route.tx_checksums.ipv4 && way.route.netif != NetifId::LOOPBACK;
+        let by = match offloaded {
             true => ComputedBy::Device,
             false => ComputedBy::Software,
         };

@@ -11,7 +11,7 @@ use super::datagram::Refused;
 use crate::datagram::{About, Datagram};
 use crate::error::Error;
 use crate::settings::Settings;
-use crate::shared::{Attached, Phase};
+use crate::shared::{Attached, NO_ADDR, Phase};
 
 impl Service {
     pub(super) fn open_raw(
@@ -90,7 +90,14 @@ impl Service {
     }
 
     pub(super) fn disconnect_raw(&self, stack: &mut Stack, index: u16) -> Result<(), Error> {
-        stack.raw_now().disconnect(self.raw_pcb(index)?)?;
+        let pcb = self.raw_pcb(index)?;
+        let mut raw = stack.raw_now();
+        raw.disconnect(pcb)?;
+        let local = without_port(raw.local_addr(pcb)?);
+        self.net.with(index, |shared, _| {
+            shared.phase = Phase::Idle;
+            (shared.local, shared.remote) = (local, NO_ADDR);
+        });
         Ok(())
     }
 
@@ -101,7 +108,10 @@ impl Service {
         datagram: Datagram,
     ) -> Result<(), Refused> {
         let Datagram { data, about } = datagram;
-        let sent = raw.send_to(pcb, data, about.peer.ip());
+        let sent = match about.peer {
+            NO_ADDR => raw.send(pcb, data),
+            peer => raw.send_to(pcb, data, peer.ip()),
+        };
         sent.map_err(|refused| Refused::new(refused.error, refused.data, about))
     }
 
