@@ -5,9 +5,8 @@
 //! Nothing depends on which executor it is. Only calls that need the tcpip thread's verdict (bind,
 //! listen, the start of a connect, the first datagram to a destination) sleep for one of its
 //! turns.
-//!
-//! `edge-nal`'s UDP traits are not offered: they require multicast, which the stack has not.
 mod buffered;
+mod edge_udp;
 mod nal;
 mod tcp;
 mod udp;

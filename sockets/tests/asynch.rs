@@ -9,12 +9,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use common::{assert_at_rest, local, net, pattern, within_limit};
-use edge_nal::{Close, TcpAccept, TcpBind, TcpShutdown, TcpSplit};
-use embedded_io_async::{Read, Write};
+use edge_nal::{Close, MulticastV4, MulticastV6, TcpAccept, TcpBind, TcpShutdown, TcpSplit};
+use edge_nal::{UdpBind, UdpReceive, UdpSend, UdpSplit, UdpSplitMulticast};
+use embedded_io_async::{BufRead, Read, Write};
 use embedded_nal_async::{ConnectedUdp, UdpStack, UnconnectedUdp};
-use gannet_sockets::Error;
-use gannet_sockets::asynch::{Stack, TcpListener, TcpStream};
+use gannet_sockets::asynch::{Stack, TcpListener, TcpStream, UdpSocket};
 use gannet_sockets::io::IoError;
+use gannet_sockets::{BufStream, Error};
 
 struct Unpark(thread::Thread);
 
@@ -81,7 +82,11 @@ fn asynch() {
             ("closing wakes", closing),
             ("the traits of embedded-nal-async", nal_async),
             ("the traits of edge-nal", edge),
+            ("the UDP traits of edge-nal", edge_udp),
+            ("multicast by edge-nal", edge_multicast),
+            ("bytes lent where they were received", buffered),
             ("no buffers", no_buffers),
+            ("no buffers for a datagram", no_buffers_for_a_datagram),
         ] {
             println!("{name}");
             test();
@@ -238,6 +243,99 @@ fn edge() {
         };
         assert_eq!(error, IoError(Error::Reset));
     });
+}
+
+fn edge_udp() {
+    let stack = Stack::new(net());
+    block_on(async {
+        let mut server = UdpBind::bind(&stack, local(0)).await.expect("a free port");
+        let addr = server.local_addr().expect("bound");
+        let client = edge_nal::UdpConnect::connect(&stack, local(0), addr);
+        let mut client = client.await.expect("UDP");
+        let own = client.local_addr().expect("bound");
+        // A connected socket sends to its peer.
+        let sent = UdpSend::send(&mut client, local(9), b"a question").await;
+        sent.expect("room");
+        let (mut receive, mut send) = UdpSplit::split(&mut server);
+        receive.readable().await.expect("open");
+        let mut buf = [0; 4];
+        let received = UdpReceive::receive(&mut receive, &mut buf).await;
+        assert_eq!(received, Ok((10, own)), "the whole length");
+        assert_eq!(&buf, b"a qu");
+        UdpSend::send(&mut send, own, b"answer")
+            .await
+            .expect("room");
+        let mut buf = [0; 9];
+        let received = UdpReceive::receive(&mut client, &mut buf).await;
+        assert_eq!((received, &buf[..6]), (Ok((6, addr)), &b"answer"[..]));
+    });
+}
+
+fn edge_multicast() {
+    let stack = Stack::new(net());
+    let group = std::net::Ipv4Addr::new(239, 1, 2, 3);
+    let lo = std::net::Ipv4Addr::LOCALHOST;
+    block_on(async {
+        let mut socket = UdpBind::bind(&stack, local(0)).await.expect("a free port");
+        let left = MulticastV4::leave_v4(&mut socket, group, lo).await;
+        assert!(left.is_err(), "it was not joined");
+        let (_, _, mut v4, mut v6) = UdpSplitMulticast::split_multicast(&mut socket);
+        let unicast = MulticastV4::join_v4(&mut v4, lo, lo).await;
+        assert_eq!(unicast, Err(IoError(Error::Invalid)));
+        let v6 = MulticastV6::join_v6(&mut v6, std::net::Ipv6Addr::LOCALHOST, 0).await;
+        assert_eq!(v6, Err(IoError(Error::NotSupported)));
+    });
+}
+
+fn buffered() {
+    let (client, server) = block_on(pair());
+    let data = pattern(100_000);
+    block_on(async {
+        let mut client = client;
+        let send = async {
+            Write::write_all(&mut client, &data).await.expect("open");
+            client
+                .shutdown(gannet_sockets::Shutdown::Write)
+                .expect("open");
+        };
+        let receive = async {
+            let mut reader = BufStream::new(&server);
+            let mut got: Vec<u8> = vec![];
+            loop {
+                let bytes = BufRead::fill_buf(&mut reader).await.expect("open");
+                if bytes.is_empty() {
+                    return got;
+                }
+                let n = bytes.len().min(700);
+                got.extend(&bytes[..n]);
+                BufRead::consume(&mut reader, n);
+                // Reading goes on where looking has stopped.
+                let mut buf = [0; 5];
+                let n = Read::read(&mut reader, &mut buf).await.expect("open");
+                got.extend(&buf[..n]);
+            }
+        };
+        let ((), got) = both(send, receive).await;
+        assert!(got == data);
+    });
+}
+
+fn no_buffers_for_a_datagram() {
+    let socket = UdpSocket::bind_on(net(), local(0)).expect("a free port");
+    let addr = socket.local_addr().expect("bound");
+    let mut all = vec![];
+    while let Ok(one) = gannet_sockets::Pbuf::alloc(&common::TX, 0, 1) {
+        all.push(one);
+    }
+    let release = thread::spawn(move || {
+        thread::sleep(std::time::Duration::from_millis(10));
+        drop(all);
+    });
+    let long = [7; 5000];
+    block_on(socket.send_to(&long, Some(addr))).expect("room at last");
+    let received = block_on(socket.recv_from(&mut [0; 1])).expect("it arrives");
+    assert_eq!(received.datagram_len, 5000);
+    release.join().expect("no panic");
 }
 
 fn no_buffers() {

@@ -106,7 +106,7 @@ impl Ip {
         };
         let src = quoted.src();
         let transport = matches!(quoted.protocol(), Protocol::TCP | Protocol::UDP);
-        if !transport || src.is_unspecified() {
+        if !(transport || self.raw_concerned(&quoted)) || src.is_unspecified() {
             return;
         }
         let kind = Kind::DestinationUnreachable(Unreachable::Host);

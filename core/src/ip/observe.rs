@@ -108,6 +108,20 @@ impl Ip {
         Some(payload.prepend(header))
     }
 
+    /// Whether a raw endpoint wants to know what became of a packet it may have sent.
+    pub(super) fn raw_concerned(&self, about: &crate::wire::ipv4::Packet<'_>) -> bool {
+        #[cfg(feature = "raw")]
+        {
+            self.raw
+                .has_sent(about.protocol(), about.src(), about.dst())
+        }
+        #[cfg(not(feature = "raw"))]
+        {
+            let _ = about;
+            false
+        }
+    }
+
     /// An ICMP error about a packet that was sent by neither TCP nor UDP.
     pub(super) fn raw_error(
         &mut self,

@@ -81,14 +81,15 @@ impl Engine {
             IcmpErrorKind::Unreachable | IcmpErrorKind::TimeExceeded => Error::Unreachable,
             IcmpErrorKind::FragmentationNeeded { .. } => Error::TooLong,
         };
-        let concerns = |pcb: &Pcb| {
-            pcb.protocol == protocol
-                && pcb.remote == Some(remote)
-                && (pcb.local.is_unspecified() || pcb.local == local)
-        };
-        let concerned = self.pcbs.iter().any(concerns);
-        self.raise(error, concerns);
+        let concerned = self.has_sent(protocol, local, remote);
+        self.raise(error, |pcb| pcb.sends(protocol, local, remote));
         Offered::when(concerned)
+    }
+
+    /// Whether an endpoint is connected so that it may have sent such a packet.
+    pub(crate) fn has_sent(&self, protocol: Protocol, local: Ipv4Addr, remote: Ipv4Addr) -> bool {
+        let sends = |pcb: &Pcb| pcb.sends(protocol, local, remote);
+        self.pcbs.iter().any(sends)
     }
 
     /// The first endpoint from number `from` on that a packet is for.
@@ -102,6 +103,12 @@ impl Engine {
 }
 
 impl Pcb {
+    fn sends(&self, protocol: Protocol, local: Ipv4Addr, remote: Ipv4Addr) -> bool {
+        self.protocol == protocol
+            && self.remote == Some(remote)
+            && (self.local.is_unspecified() || self.local == local)
+    }
+
     fn matches(&self, arrived: &Arrived) -> bool {
         self.protocol == arrived.protocol
             && (self.local.is_unspecified() || self.local == arrived.dst)

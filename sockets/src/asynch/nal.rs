@@ -22,6 +22,10 @@ impl Stack {
     pub const fn new(net: &'static Net) -> Self {
         Self(net)
     }
+
+    pub(super) const fn net(self) -> &'static Net {
+        self.0
+    }
 }
 
 impl embedded_nal_async::TcpConnect for Stack {
