@@ -42,7 +42,7 @@ pub mod ip_storage {
 }
 #[cfg(feature = "igmp")]
 pub use ip::IgmpStats;
-pub use ip::{ArpStats, IcmpStats, IpStats, IpStorage, NetifId, Subnet, Via};
+pub use ip::{ArpStats, IcmpStats, IpStats, IpStorage, MtuDiscovery, NetifId, Subnet, Via};
 #[cfg(not(feature = "packet"))]
 pub use left_out::packet;
 #[cfg(not(feature = "raw"))]

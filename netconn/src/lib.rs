@@ -63,6 +63,7 @@ mod wait;
 pub use control::Kind;
 pub use error::Error;
 pub use event::Take;
+pub use gannet_core::MtuDiscovery;
 pub use gannet_core::udp::MulticastLoop;
 pub use gannet_core::{Instant, Via};
 pub use net::{Net, storage};

@@ -2,6 +2,7 @@
 use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
+use gannet_core::MtuDiscovery;
 use gannet_core::Via;
 use gannet_core::tcp::{CongestionControl, Cork, Keepalive, Nagle, QuickAck};
 use gannet_core::udp::MulticastLoop;
@@ -59,6 +60,11 @@ pub struct Settings {
     pub recv_buffer: Option<NonZeroU32>,
     /// Hops a packet may take; `None`: the stack's default (`IP_TTL`).
     pub ttl: Option<NonZeroU8>,
+    /// TCP and UDP: whether packets may be fragmented (`IP_MTU_DISCOVER`).
+    pub mtu_discovery: MtuDiscovery,
+    /// TCP: room in the send buffer from which on a connection is ready for writing; at most all of
+    /// it counts, and `None` is a third of it (`SO_SNDLOWAT`).
+    pub send_low_water: Option<NonZeroU32>,
     /// Type of service: DSCP in the upper six bits (`IP_TOS`).
     pub tos: u8,
     /// UDP: hops of multicast datagrams, not 0 (`IP_MULTICAST_TTL`).
@@ -118,6 +124,8 @@ impl Settings {
         recv_queue: 16,
         recv_buffer: None,
         ttl: None,
+        mtu_discovery: MtuDiscovery::AsConfigured,
+        send_low_water: None,
         tos: 0,
         // RFC 1112 §6.1.
         multicast_ttl: 1,
@@ -154,7 +162,7 @@ impl Settings {
         let times = (self.user_timeout, self.syn_retransmits, self.defer_accept);
         let sizes = (self.max_segment, self.send_buffer, self.recv_buffer);
         let ip = (self.ttl, self.tos, self.multicast_ttl);
-        let ip = (ip, self.broadcast, self.header_included);
+        let ip = (ip, self.mtu_discovery, self.broadcast, self.header_included);
         let multicast = (self.multicast_loop, self.multicast_interface);
         (tcp, more, times, sizes, ip, multicast)
     }

@@ -320,10 +320,15 @@ impl Shared {
             .map_or(self.snd_buf, NonZeroU32::get)
     }
 
-    /// Room from which on a sleeping writer is woken: a third of the send buffer, so that it is
-    /// not woken for each segment acknowledged.
+    /// Room from which on a sleeping writer is woken: a third of the send buffer if nothing was set,
+    /// so that it is not woken for each segment acknowledged.
     pub(crate) fn is_worth_writing(&self) -> bool {
-        self.room() >= (self.send_buffer() / 3).max(1)
+        let all = self.send_buffer();
+        let wanted = self
+            .settings
+            .send_low_water
+            .map_or(all / 3, |bytes| bytes.get().min(all));
+        self.room() >= wanted.max(1)
     }
 
     /// Bytes that make it ready for reading (`SO_RCVLOWAT`). Never more than half of the window,

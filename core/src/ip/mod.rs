@@ -15,6 +15,7 @@ mod igmp;
 mod igmp;
 mod input;
 mod limit;
+mod mtu_discovery;
 mod observe;
 pub(crate) mod output;
 mod reassembly;
@@ -41,6 +42,7 @@ pub use crate::netif::NetifId;
 pub use igmp::GroupSlot;
 #[cfg(feature = "igmp")]
 pub use igmp::IgmpStats;
+pub use mtu_discovery::MtuDiscovery;
 pub use reassembly::ReassemblySlot;
 pub use route::RouteSlot;
 pub use stats::{ArpStats, IcmpStats, IpStats};

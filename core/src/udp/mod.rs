@@ -16,7 +16,7 @@ mod stats;
 
 use crate::error::Error;
 use crate::handle::{Owner, UdpPcb};
-use crate::ip::{Ip, NetifId, Via};
+use crate::ip::{Ip, MtuDiscovery, NetifId, Via};
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
 use crate::time::Instant;
@@ -104,6 +104,8 @@ pub struct Options {
     pub multicast_interface: Option<NetifId>,
     /// Type of service (`IP_TOS`).
     pub tos: u8,
+    /// See [`Udp::mtu_discovery`].
+    pub mtu_discovery: MtuDiscovery,
     /// See [`Udp::broadcast`].
     pub broadcast: Broadcast,
     /// See [`Udp::reuse`].
@@ -118,6 +120,7 @@ impl Options {
         multicast_loop: MulticastLoop::On,
         multicast_interface: None,
         tos: 0,
+        mtu_discovery: MtuDiscovery::AsConfigured,
         broadcast: Broadcast::Denied,
         reuse: Reuse::Exclusive,
     };
@@ -331,6 +334,14 @@ impl Udp<'_> {
     #[doc(alias = "IP_TOS")]
     pub fn tos(&mut self, pcb: UdpPcb, tos: u8) -> Result<(), Error> {
         self.engine_mut().options_mut(pcb)?.tos = tos;
+        Ok(())
+    }
+
+    /// Whether datagrams may be fragmented. With [`MtuDiscovery::Discover`] a longer one than the link
+    /// carries is [`Error::TooLong`].
+    #[doc(alias = "IP_MTU_DISCOVER")]
+    pub fn mtu_discovery(&mut self, pcb: UdpPcb, mtu_discovery: MtuDiscovery) -> Result<(), Error> {
+        self.engine_mut().options_mut(pcb)?.mtu_discovery = mtu_discovery;
         Ok(())
     }
 

@@ -24,6 +24,7 @@ impl Service {
         let _ = udp.multicast_loop(pcb, settings.multicast_loop);
         let _ = udp.multicast_interface(pcb, settings.multicast_interface);
         let _ = udp.tos(pcb, settings.tos);
+        let _ = udp.mtu_discovery(pcb, settings.mtu_discovery);
     }
 
     pub(super) fn send_udp(

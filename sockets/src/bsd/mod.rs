@@ -69,5 +69,5 @@ pub use socket::{
     shutdown, socket, socketpair,
 };
 pub use sockopt::{getsockopt, setsockopt};
-pub use table::{Descriptors, Fd, Slot, close, dup};
+pub use table::{Descriptors, Fd, Slot, close, dup, dup2};
 pub use transfer::{read, readv, recv, recvfrom, send, sendto, write, writev};

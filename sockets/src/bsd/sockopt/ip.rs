@@ -2,6 +2,7 @@
 use core::net::Ipv4Addr;
 use core::num::NonZeroU8;
 
+pub use gannet_netconn::MtuDiscovery;
 use gannet_netconn::{Error, Kind, MulticastLoop as Looped, Netconn, Via};
 
 use super::{only, only_ip_datagrams, options, socket::change};
@@ -95,6 +96,19 @@ options! {
             change(conn, |settings| settings.multicast_loop = looped)
         };
 
+    /// TCP and UDP: whether packets may be fragmented. With [`MtuDiscovery::Discover`] a datagram that is
+    /// longer than the link carries is `EMSGSIZE`.
+    #[doc(alias = "IP_MTU_DISCOVER")]
+    MtuDiscover: MtuDiscovery,
+        get |conn, kind| {
+            only_transports(kind)?;
+            Ok(conn.settings()?.mtu_discovery)
+        },
+        set |conn, kind, mtu_discovery| {
+            only_transports(kind)?;
+            change(conn, |settings| settings.mtu_discovery = mtu_discovery)
+        };
+
     /// Hops a multicast datagram may take, at least 1. 1 at first (RFC 1112 §6.1).
     #[doc(alias = "IP_MULTICAST_TTL")]
     MulticastTtl: u8,
@@ -121,6 +135,15 @@ options! {
     Ttl: Option<NonZeroU8>,
         get |conn, _| Ok(conn.settings()?.ttl),
         set |conn, _, hops| change(conn, |settings| settings.ttl = hops);
+}
+
+/// # Errors
+/// `ENOPROTOOPT`: another kind of socket.
+fn only_transports(kind: Kind) -> Result<(), Errno> {
+    match kind {
+        Kind::Tcp | Kind::Udp => Ok(()),
+        _ => Err(Errno::ENOPROTOOPT),
+    }
 }
 
 /// # Errors

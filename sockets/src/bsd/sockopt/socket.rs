@@ -94,6 +94,19 @@ options! {
             change(conn, |settings| settings.recv_timeout = time)
         };
 
+    /// TCP: room in the send buffer that makes a socket ready for writing, and wakes who sleeps for
+    /// room; `None`: a third of the buffer.
+    #[doc(alias = "SO_SNDLOWAT")]
+    SndLowat: Option<NonZeroU32>,
+        get |conn, kind| {
+            super::only(Kind::Tcp, kind)?;
+            Ok(conn.settings()?.send_low_water)
+        },
+        set |conn, kind, bytes| {
+            super::only(Kind::Tcp, kind)?;
+            change(conn, |settings| settings.send_low_water = bytes)
+        };
+
     /// How long sending and connecting may sleep; `None`: for ever, as is zero.
     #[doc(alias = "SO_SNDTIMEO")]
     SndTimeo: Option<Duration>,
