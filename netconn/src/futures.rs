@@ -30,19 +30,29 @@ impl Wakers {
 
 impl Netconn {
     /// Whether the connection is ready for `interest`, or has an error or a hang-up; else the task
-    /// is woken when it may be. One task for each direction is remembered: when tasks share a
-    /// direction, each pushes the other out, which is woken to ask again.
+    /// is woken when it may be.
+    ///
+    /// Any number of tasks of [`block_on`](crate::block_on) may wait for the same, as threads may.
+    /// Of another executor's, one task for each direction is remembered: when two share a
+    /// direction, each pushes the other out, which is woken to ask again. None is forgotten, but
+    /// they never sleep.
     ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn poll_ready(&self, interest: Ready, cx: &mut Context<'_>) -> Poll<Result<Ready, Error>> {
+        if let Some(number) = self.net.waiters.number_of(cx.waker()) {
+            return match self.with(|shared, cs| shared.look(self.net, cs, interest, Some(number))) {
+                Ok(Ready::NONE) => Poll::Pending,
+                looked => Poll::Ready(looked),
+            };
+        }
         // Made outside the critical section, and dropped outside it: a waker is the executor's.
         let mut new = Wakers {
             read: (interest.read || !interest.write).then(|| cx.waker().clone()),
             write: interest.write.then(|| cx.waker().clone()),
         };
         let looked = self.with(|shared, cs| {
-            let ready = shared.ready(self.net, cs).of(interest);
+            let ready = shared.look(self.net, cs, interest, None);
             if !ready.any() {
                 if interest.write && shared.kind.is_datagram() {
                     shared.wait_for_room(self.net);

@@ -28,6 +28,8 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "async")]
+mod block_on;
 mod close;
 mod control;
 mod datagram;
@@ -60,6 +62,8 @@ pub mod sys;
 mod udp;
 mod wait;
 
+#[cfg(feature = "async")]
+pub use block_on::block_on;
 pub use control::Kind;
 pub use error::Error;
 pub use event::Take;

@@ -78,7 +78,7 @@ impl Net {
         let mut shortage = false;
         self.each(set, |net, watched, set, cs| {
             let mut look = |shared: &mut Shared| {
-                let ready = watched.look(net, cs, shared, waiter);
+                let ready = shared.look(net, cs, watched.interest, waiter);
                 // A ring of this section is given by nobody.
                 shortage |= core::mem::take(&mut shared.ring);
                 ready
@@ -117,26 +117,26 @@ impl Net {
     }
 }
 
-impl Watched {
-    /// What is ready; if nothing is, `waiter` is left where the news will be.
-    fn look(
-        &self,
+impl Shared {
+    /// What of `interest` is ready; if nothing is, `waiter` is left where the news will be.
+    pub(crate) fn look(
+        &mut self,
         net: &Net,
         cs: CriticalSection<'_>,
-        shared: &mut Shared,
+        interest: Ready,
         waiter: Option<u8>,
     ) -> Ready {
-        let ready = shared.ready(net, cs).of(self.interest);
+        let ready = self.ready(net, cs).of(interest);
         if let Some(waiter) = waiter.filter(|_| !ready.any()) {
-            if self.interest.write {
-                shared.writers.insert(waiter);
-                if shared.kind.is_datagram() {
-                    shared.wait_for_room(net);
+            if interest.write {
+                self.writers.insert(waiter);
+                if self.kind.is_datagram() {
+                    self.wait_for_room(net);
                 }
             }
             // Errors and ends are news for both; who waits for nothing else hears them here.
-            if self.interest.read || self.interest.peer_closed || !self.interest.write {
-                shared.readers.insert(waiter);
+            if interest.read || interest.peer_closed || !interest.write {
+                self.readers.insert(waiter);
             }
         }
         ready

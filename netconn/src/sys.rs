@@ -6,9 +6,15 @@
 //! built once, portably, on events and a critical section.
 #![allow(unsafe_code, reason = "declares the symbols a port defines")]
 
+#[cfg(feature = "async")]
+mod waker;
+
 use core::time::Duration;
 
 use gannet_core::Instant;
+
+#[cfg(feature = "async")]
+pub(crate) use waker::{waiter_of, waker};
 
 /// A binary semaphore of the port: one pointer, as every RTOS has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +33,11 @@ pub trait Sys: Sync {
     fn event_signal_from_isr(&self, event: EventId);
     /// Waits for a signal and consumes it; `false` after `timeout` (`None`: for ever).
     fn event_wait(&self, event: EventId, timeout: Option<Duration>) -> bool;
+    /// Whether the caller is an interrupt handler: a waker is not told where it is called, and has
+    /// to signal the right way. A port without interrupts leaves it at "no".
+    fn in_interrupt(&self) -> bool {
+        false
+    }
 }
 
 unsafe extern "Rust" {
@@ -35,6 +46,8 @@ unsafe extern "Rust" {
     safe fn _gannet_0_1_event_signal(event: EventId);
     safe fn _gannet_0_1_event_signal_from_isr(event: EventId);
     safe fn _gannet_0_1_event_wait(event: EventId, timeout: Option<Duration>) -> bool;
+    #[cfg(feature = "async")]
+    safe fn _gannet_0_1_in_interrupt() -> bool;
 }
 
 /// See [`Sys::now`].
@@ -56,6 +69,11 @@ pub(crate) fn event_signal_from_isr(event: EventId) {
 
 pub(crate) fn event_wait(event: EventId, timeout: Option<Duration>) -> bool {
     _gannet_0_1_event_wait(event, timeout)
+}
+
+#[cfg(feature = "async")]
+fn in_interrupt() -> bool {
+    _gannet_0_1_in_interrupt()
 }
 
 /// Makes `$t` the operating system: `sys_impl!(static SYS: FreeRtos = FreeRtos);`
@@ -88,6 +106,10 @@ macro_rules! sys_impl {
             #[unsafe(no_mangle)]
             fn _gannet_0_1_event_wait(event: EventId, timeout: Option<Duration>) -> bool {
                 Sys::event_wait(&$name, event, timeout)
+            }
+            #[unsafe(no_mangle)]
+            fn _gannet_0_1_in_interrupt() -> bool {
+                Sys::in_interrupt(&$name)
             }
         };
     };

@@ -242,6 +242,24 @@ impl Waiters {
         }
     }
 
+    /// The waker of a waiter in use; kept for longer, it disturbs a later borrower at worst.
+    #[cfg(feature = "async")]
+    pub(crate) fn waker_of(&self, borrowed: &Borrowed<'_>) -> Option<core::task::Waker> {
+        let slots: &'static [Waiter] = self.slots;
+        slots.get(usize::from(borrowed.number)).map(sys::waker)
+    }
+
+    /// The number of the waiter that `waker` signals, if it is one of these.
+    #[cfg(feature = "async")]
+    pub(crate) fn number_of(&self, waker: &core::task::Waker) -> Option<u8> {
+        let address = core::ptr::from_ref(sys::waiter_of(waker)?).addr();
+        let offset = address.checked_sub(self.slots.as_ptr().addr())?;
+        let number = offset / size_of::<Waiter>();
+        u8::try_from(number)
+            .ok()
+            .filter(|_| number < self.slots.len())
+    }
+
     /// Waiters in use: threads that sleep.
     pub(crate) fn in_use(&self) -> usize {
         critical_section::with(|cs| self.used.borrow(cs).get())

@@ -17,7 +17,7 @@ use gannet_core::pbuf::Pool;
 use gannet_core::pbuf::storage::{Memory, Word, words};
 use gannet_core::tcp::{QuickAck, TcpStorage};
 use gannet_core::udp::UdpStorage;
-use gannet_core::{Config, IpStorage, Owner, Stack, Storage, ip_storage, pbuf, tcp, udp};
+use gannet_core::{Config, Handler, IpStorage, Owner, Stack, Storage, ip_storage, pbuf, tcp, udp};
 use gannet_netconn::storage::{DatagramSlot, DirtyWord, Slot, Waiter};
 use gannet_netconn::sys::{EventId, Sys};
 use gannet_netconn::{
@@ -266,6 +266,80 @@ fn one_of_two_takers_gets_a_post_and_closing_wakes_the_other() {
                 .all(|got| matches!(got, Ok(1) | Err(Error::Closed))),
             "{got:?}"
         );
+    });
+}
+
+#[test]
+fn posts_of_two_threads_both_count() {
+    model(2, || {
+        let event = Netconn::event(net(), 0).expect("free");
+        let posters = [1, 2].map(|n| thread::spawn(move || event.post(n, Patience::Never)));
+        let mut sum = 0;
+        while sum < 3 {
+            sum += event.take(Take::All, Patience::Forever).expect("open");
+        }
+        assert_eq!(sum, 3);
+        for poster in posters {
+            assert_eq!(poster.join().expect("no panic"), Ok(()));
+        }
+    });
+}
+
+#[test]
+fn taking_makes_room_for_who_posts() {
+    model(3, || {
+        let event = Netconn::event(net(), u64::MAX).expect("free");
+        let poster = thread::spawn(move || event.post(1, Patience::Forever));
+        assert!(event.take(Take::All, Patience::Forever).is_ok());
+        assert_eq!(poster.join().expect("no panic"), Ok(()));
+        assert_eq!(event.take(Take::All, Patience::Never), Ok(1));
+    });
+}
+
+#[test]
+fn closing_wakes_who_polls() {
+    model(3, || {
+        let net = net();
+        let event = Netconn::event(net, 0).expect("free");
+        let poller = thread::spawn(move || {
+            let mut entries = [PollEntry::new(event, Ready::READ)];
+            let n = poll(&mut entries, Patience::Forever);
+            (n, entries[0].stale)
+        });
+        event.close();
+        assert_eq!(poller.join().expect("no panic"), (Ok(1), true));
+        assert_eq!(net.sleepers(), 0);
+    });
+}
+
+/// Stops the net when it is woken.
+struct Stopper(&'static Net);
+
+impl Handler for Stopper {
+    fn wake(&mut self, _: &mut Stack) {
+        self.0.stop();
+    }
+}
+
+/// The doorbell: the tcpip thread looks, finds nothing and goes to sleep; whatever comes in between
+/// is seen.
+#[test]
+fn a_wake_is_not_lost_while_the_tcpip_thread_falls_asleep() {
+    model(3, || {
+        let tx_pool = pool::<8, 512>("tx");
+        let net = net_over(tx_pool);
+        let tcpip = thread::spawn(move || {
+            let mut stack = Stack::new(storage(tx_pool), Config::default(), &mut |bytes| {
+                bytes.fill(1)
+            });
+            net.run(&mut stack, &mut [&mut Stopper(net)])
+                .expect("an event");
+        });
+        // A device rings meanwhile, which must not swallow the wake either.
+        let device = thread::spawn(move || net.ring());
+        net.wake(Owner(0));
+        device.join().expect("no panic");
+        tcpip.join().expect("no panic");
     });
 }
 

@@ -69,6 +69,10 @@ impl Sys for FreeRtos {
             }
         }
     }
+
+    fn in_interrupt(&self) -> bool {
+        ffi::in_interrupt()
+    }
 }
 
 /// An event of its own, outside the stack: for tasks of an application or a driver to wait for one
@@ -104,6 +108,17 @@ impl Event {
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
         FreeRtos.event_wait(self.0, timeout)
     }
+
+    #[cfg(feature = "embassy-time")]
+    pub(crate) fn id(&self) -> EventId {
+        self.0
+    }
+}
+
+/// Whether the run of the scheduler goes on that made `event`.
+#[cfg(feature = "embassy-time")]
+pub(crate) fn is_alive(event: EventId) -> bool {
+    id::is_alive(event)
 }
 
 impl Drop for Event {

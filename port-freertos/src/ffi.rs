@@ -94,6 +94,20 @@ unsafe extern "C" {
     pub(crate) safe fn freertos_rs_get_portTICK_PERIOD_MS() -> Tick;
     #[cfg(not(unix))]
     pub(crate) fn freertos_rs_isr_yield(woken: Base);
+    #[cfg(not(unix))]
+    pub(crate) safe fn freertos_rs_is_in_isr() -> Base;
+}
+
+/// Whether the caller is an interrupt handler.
+#[cfg(unix)]
+pub(crate) fn in_interrupt() -> bool {
+    xPortSimInIsr() != 0
+}
+
+/// As above.
+#[cfg(not(unix))]
+pub(crate) fn in_interrupt() -> bool {
+    freertos_rs_is_in_isr() == TRUE
 }
 
 #[cfg(unix)]
@@ -132,7 +146,6 @@ mod simulator {
         pub(crate) fn vPortSimRaiseIrq(line: c_uint);
         pub(crate) fn vPortSimYieldFromIsr(woken: c_int);
         pub(crate) safe fn xPortSimOnTask() -> c_int;
-        #[cfg(feature = "stock-port")]
         pub(crate) safe fn xPortSimInIsr() -> c_int;
         #[cfg(not(feature = "stock-port"))]
         pub(crate) safe fn ullPortSimMicros() -> u64;

@@ -18,6 +18,8 @@ pub mod counters;
 mod critical;
 mod delay;
 pub mod device;
+#[cfg(feature = "embassy-time")]
+mod embassy_time;
 mod event;
 mod ffi;
 mod heap;

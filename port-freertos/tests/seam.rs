@@ -184,8 +184,10 @@ fn an_interrupt_signals_an_event_and_switches() {
         .unwrap();
         let line = Line::new(3).unwrap();
         interrupt::install(line, || {
+            assert!(FreeRtos.in_interrupt());
             FreeRtos.event_signal_from_isr(EventId(*EVENT.get().unwrap()));
         });
+        assert!(!FreeRtos.in_interrupt());
         let before = counters::event_signals();
         for i in 1..=100 {
             interrupt::raise(line);

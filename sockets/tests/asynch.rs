@@ -1,16 +1,20 @@
-//! Sockets of tasks, over loopback: each future in a thread with the smallest of executors.
+//! Sockets of tasks, over loopback: each future in a thread of its own.
 #![cfg(feature = "async")]
 mod common;
 
 use std::future::Future;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use common::{assert_at_rest, local, net, pattern, within_limit};
-use edge_nal::{Close, MulticastV4, MulticastV6, TcpAccept, TcpBind, TcpShutdown, TcpSplit};
-use edge_nal::{UdpBind, UdpReceive, UdpSend, UdpSplit, UdpSplitMulticast};
+use edge_nal::{
+    Close, MulticastV4, MulticastV6, TcpAccept, TcpBind, TcpShutdown, TcpSplit, UdpBind,
+    UdpConnect, UdpReceive, UdpSend, UdpSplitMulticast,
+};
 use embedded_io_async::{BufRead, Read, Write};
 use embedded_nal_async::{ConnectedUdp, UdpStack, UnconnectedUdp};
 use gannet_sockets::asynch::{Stack, TcpListener, TcpStream, UdpSocket};
@@ -25,7 +29,8 @@ impl Wake for Unpark {
     }
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+/// An executor the stack knows nothing of.
+fn block_on_foreign<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
@@ -34,6 +39,17 @@ fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Ready(output) => return output,
             Poll::Pending => thread::park(),
         }
+    }
+}
+
+/// Which executor the tests run with: the stack's own, or that above.
+static FOREIGN: AtomicBool = AtomicBool::new(false);
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    if FOREIGN.load(Relaxed) {
+        block_on_foreign(future)
+    } else {
+        gannet_sockets::asynch::block_on(future).expect("a waiter")
     }
 }
 
@@ -74,7 +90,7 @@ async fn pair() -> (TcpStream, TcpStream) {
 fn asynch() {
     net();
     within_limit(|| {
-        for (name, test) in [
+        let tests = [
             ("echo", echo as fn()),
             ("a megabyte, one task for both ends", megabyte),
             ("nobody listens", refused),
@@ -82,11 +98,24 @@ fn asynch() {
             ("closing wakes", closing),
             ("the traits of embedded-nal-async", nal_async),
             ("the traits of edge-nal", edge),
-            ("the UDP traits of edge-nal", edge_udp),
-            ("multicast by edge-nal", edge_multicast),
+            ("the UDP traits of edge-nal", edge_datagrams),
             ("bytes lent where they were received", buffered),
             ("no buffers", no_buffers),
             ("no buffers for a datagram", no_buffers_for_a_datagram),
+        ];
+        for foreign in [false, true] {
+            FOREIGN.store(foreign, Relaxed);
+            for (name, test) in tests {
+                println!("{name}, foreign executor: {foreign}");
+                test();
+                assert_at_rest();
+            }
+        }
+        FOREIGN.store(false, Relaxed);
+        for (name, test) in [
+            ("tasks that wait for the same sleep", sharers_sleep as fn()),
+            ("another thread wakes", woken_from_outside),
+            ("out of waiters", out_of_waiters),
         ] {
             println!("{name}");
             test();
@@ -186,7 +215,7 @@ fn nal_async() {
     let stack = Stack::new(net());
     block_on(async {
         let (addr, mut server) = stack.bind_single(local(0)).await.expect("a free port");
-        let (own, mut client) = stack.connect(addr).await.expect("UDP");
+        let (own, mut client) = UdpStack::connect(&stack, addr).await.expect("UDP");
         ConnectedUdp::send(&mut client, b"question")
             .await
             .expect("room");
@@ -207,6 +236,41 @@ fn nal_async() {
         let elsewhere = ([10, 0, 0, 1], to.port()).into();
         let refused = UnconnectedUdp::send(&mut server, elsewhere, from, b"x").await;
         assert_eq!(refused, Err(IoError(Error::AddressNotAvailable)));
+    });
+}
+
+fn edge_datagrams() {
+    let stack = Stack::new(net());
+    let group = Ipv4Addr::new(239, 1, 2, 3);
+    block_on(async {
+        let any = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let mut server = UdpBind::bind(&stack, any).await.expect("a free port");
+        let port = server.local_addr().expect("bound").port();
+        let to = local(port);
+        let client = UdpConnect::connect(&stack, local(0), to).await;
+        let mut client = client.expect("UDP");
+        // Of a connected socket the address is ignored.
+        UdpSend::send(&mut client, any, b"question")
+            .await
+            .expect("room");
+        server.readable().await.expect("it arrives");
+        let mut buf = [0; 4];
+        let (len, from) = server.receive(&mut buf).await.expect("it is there");
+        assert_eq!((len, &buf), (8, b"ques"));
+        assert_eq!(from, client.local_addr().expect("bound"));
+        let (mut receive, mut send, mut v4, mut v6) = server.split_multicast();
+        v4.join_v4(group, Ipv4Addr::LOCALHOST).await.expect("room");
+        let again = v4.join_v4(group, Ipv4Addr::LOCALHOST).await;
+        assert_eq!(again, Err(IoError(Error::InUse)));
+        let v6 = v6.join_v6(Ipv6Addr::LOCALHOST, 0).await;
+        assert_eq!(v6, Err(IoError(Error::NotSupported)));
+        let on = send.netconn();
+        on.set_multicast_interface(Ipv4Addr::LOCALHOST)
+            .expect("it is there");
+        send.send((group, port).into(), b"all").await.expect("room");
+        let (len, _) = receive.receive(&mut buf).await.expect("it comes back");
+        assert_eq!(&buf[..len], b"all");
+        v4.leave_v4(group, Ipv4Addr::LOCALHOST).await.expect("in");
     });
 }
 
@@ -242,48 +306,6 @@ fn edge() {
             }
         };
         assert_eq!(error, IoError(Error::Reset));
-    });
-}
-
-fn edge_udp() {
-    let stack = Stack::new(net());
-    block_on(async {
-        let mut server = UdpBind::bind(&stack, local(0)).await.expect("a free port");
-        let addr = server.local_addr().expect("bound");
-        let client = edge_nal::UdpConnect::connect(&stack, local(0), addr);
-        let mut client = client.await.expect("UDP");
-        let own = client.local_addr().expect("bound");
-        // A connected socket sends to its peer.
-        let sent = UdpSend::send(&mut client, local(9), b"a question").await;
-        sent.expect("room");
-        let (mut receive, mut send) = UdpSplit::split(&mut server);
-        receive.readable().await.expect("open");
-        let mut buf = [0; 4];
-        let received = UdpReceive::receive(&mut receive, &mut buf).await;
-        assert_eq!(received, Ok((10, own)), "the whole length");
-        assert_eq!(&buf, b"a qu");
-        UdpSend::send(&mut send, own, b"answer")
-            .await
-            .expect("room");
-        let mut buf = [0; 9];
-        let received = UdpReceive::receive(&mut client, &mut buf).await;
-        assert_eq!((received, &buf[..6]), (Ok((6, addr)), &b"answer"[..]));
-    });
-}
-
-fn edge_multicast() {
-    let stack = Stack::new(net());
-    let group = std::net::Ipv4Addr::new(239, 1, 2, 3);
-    let lo = std::net::Ipv4Addr::LOCALHOST;
-    block_on(async {
-        let mut socket = UdpBind::bind(&stack, local(0)).await.expect("a free port");
-        let left = MulticastV4::leave_v4(&mut socket, group, lo).await;
-        assert!(left.is_err(), "it was not joined");
-        let (_, _, mut v4, mut v6) = UdpSplitMulticast::split_multicast(&mut socket);
-        let unicast = MulticastV4::join_v4(&mut v4, lo, lo).await;
-        assert_eq!(unicast, Err(IoError(Error::Invalid)));
-        let v6 = MulticastV6::join_v6(&mut v6, std::net::Ipv6Addr::LOCALHOST, 0).await;
-        assert_eq!(v6, Err(IoError(Error::NotSupported)));
     });
 }
 
@@ -351,4 +373,68 @@ fn no_buffers() {
     assert_eq!(block_on(client.write(b"x")), Ok(1));
     assert_eq!(block_on(server.read(&mut [0; 4])), Ok(1));
     release.join().expect("no panic");
+}
+
+/// Each task that waited used to push the last one's waker out and wake it, for ever.
+fn sharers_sleep() {
+    let listener = Arc::new(TcpListener::bind_on(net(), local(0), 4).expect("a free port"));
+    let addr = listener.local_addr().expect("bound");
+    let acceptors: Vec<_> = (0..4)
+        .map(|_| {
+            let listener = Arc::clone(&listener);
+            thread::spawn(move || block_on(listener.accept()).map(drop))
+        })
+        .collect();
+    common::wait_until("all wait", || common::NET.sleepers() == 4);
+    thread::sleep(std::time::Duration::from_millis(5));
+    let before = gannet_port_std::signals();
+    thread::sleep(std::time::Duration::from_millis(30));
+    assert_eq!(gannet_port_std::signals(), before, "nothing happens");
+    let clients = [(); 4].map(|()| block_on(TcpStream::connect(addr)));
+    for acceptor in acceptors {
+        assert_eq!(acceptor.join().expect("no panic"), Ok(()));
+    }
+    drop(clients);
+}
+
+fn woken_from_outside() {
+    let (give, take) = std::sync::mpsc::channel::<Waker>();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let other = {
+        let is_over = Arc::clone(&is_over);
+        thread::spawn(move || {
+            for waker in take {
+                is_over.store(true, Relaxed);
+                // One clone more, dropped unused.
+                drop(waker.clone());
+                waker.wake();
+            }
+        })
+    };
+    let mut polls = 0;
+    block_on(std::future::poll_fn(|cx| {
+        polls += 1;
+        if is_over.load(Relaxed) {
+            return Poll::Ready(());
+        }
+        give.send(cx.waker().clone()).expect("it takes");
+        Poll::Pending
+    }));
+    assert!(polls >= 2);
+    drop(give);
+    other.join().expect("no panic");
+}
+
+fn out_of_waiters() {
+    fn nest(depth: usize) -> usize {
+        match gannet_sockets::asynch::block_on(async { nest(depth + 1) }) {
+            Ok(deepest) => deepest,
+            Err(error) => {
+                assert_eq!(error, Error::NoBuffers);
+                depth
+            }
+        }
+    }
+    // As many as the net has waiters.
+    assert_eq!(nest(0), 64);
 }

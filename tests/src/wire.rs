@@ -66,6 +66,28 @@ impl Wire {
         self.queues().groups.clone()
     }
 
+    /// For a device of another stack: the next frame that arrived.
+    pub fn arrived(&self) -> Option<Vec<u8>> {
+        self.queues().to_stack.pop_front()
+    }
+
+    /// For a device of another stack: whether the device takes a frame.
+    pub fn has_room(&self) -> bool {
+        self.queues().room != Some(0)
+    }
+
+    /// For a device of another stack: sends a frame, if there is room.
+    pub fn send(&self, frame: Vec<u8>) {
+        let mut queues = self.queues();
+        if let Some(room) = &mut queues.room {
+            match room.checked_sub(1) {
+                Some(left) => *room = left,
+                None => return,
+            }
+        }
+        queues.from_stack.push_back(frame);
+    }
+
     /// Frames dropped because no receive buffer was free.
     pub fn no_buffers(&self) -> usize {
         self.queues().no_buffers

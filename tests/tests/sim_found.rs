@@ -89,3 +89,35 @@ fn an_idle_hour_does_not_make_what_is_in_flight_look_lost() {
         "< . 1:1(0) ack 101 win 9000\n> nothing\n< . 1:1(0) ack 101 win 8000\n> nothing",
     );
 }
+
+/// Seed 403788: an acknowledgement of exactly 2^31 more than everything was, with nothing in flight,
+/// both after SND.UNA and before SND.NXT, and the connection went on from there.
+#[test]
+fn an_acknowledgement_half_the_circle_away_acknowledges_nothing() {
+    let mut app = Recorder::default();
+    let mut t = Script::accepted(plain_config(), &mut app);
+    t.run(
+        &mut app,
+        "< . 1:11(10) ack 2147483649 win 100\n> . 1:1(0) ack 1",
+    );
+    assert_eq!(t.stack.tcp_stats().challenge_acks, 1);
+    let pcb = app.pcb();
+    t.write(pcb, 1, 10);
+    t.run(&mut app, "> P. 1:11(10) ack 1\n< . 1:1(0) ack 11 win 1000");
+}
+
+/// Seed 450557: a forged segment ahead of its time closed the window, and what the peer really sent
+/// afterwards was older than that: a byte went with each probe, for ever.
+#[test]
+fn a_window_forged_ahead_of_its_time_lasts_until_the_next_acknowledgement() {
+    let mut app = Recorder::default();
+    let mut t = Script::accepted(plain_config(), &mut app);
+    let pcb = app.pcb();
+    t.write(pcb, 1, 10);
+    t.run(
+        &mut app,
+        "> P. 1:11(10) ack 1\n< . 129:129(0) ack 1 win 0\n> nothing\n< . 1:1(0) ack 11 win 1000",
+    );
+    t.write(pcb, 11, 10);
+    t.run(&mut app, "> P. 11:21(10) ack 1");
+}

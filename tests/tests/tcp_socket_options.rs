@@ -72,7 +72,7 @@ fn what_the_path_carries_is_found_out_or_not_and_hops_are_reset() {
     let pcb = app.pcb();
     let mut at = 1;
     for (wanted, hops, marked) in [
-        (MtuDiscovery::AsConfigured, None, 0x40),
+        (MtuDiscovery::AsConfigured, None, 0),
         (MtuDiscovery::Fragment, Some(9), 0),
         (MtuDiscovery::Discover, None, 0x40),
     ] {

@@ -201,6 +201,56 @@ fn cookies_respect_the_backlog_and_the_control_blocks() {
     assert_eq!(app.take(), ["accept"]);
 }
 
+/// The first segment finds the backlog full. The second, which brings no cookie, reset the connection.
+#[test]
+fn a_connection_of_a_cookie_waits_for_a_place_in_the_backlog() {
+    let mut app = Recorder {
+        delay_accept: true,
+        ..Recorder::default()
+    };
+    let mut t = Script::listening(plain_config(), 2);
+    // Two half-open connections: the third gets a cookie, and then both complete.
+    let ends = [5000, 5001, 5002].map(|port| {
+        t.peer.port = port;
+        t.run(
+            &mut app,
+            "< S 0:0(0) win 1000\n> S. 0:0(0) ack 1 <mss 1460>",
+        );
+        (t.peer, t.local)
+    });
+    assert_eq!(t.stack.tcp_stats().syn_cookies_sent, 1);
+    for end in &ends[..2] {
+        (t.peer, t.local) = *end;
+        t.run(&mut app, "< . 1:1(0) ack 1\n> nothing");
+    }
+    assert_eq!(app.take(), ["accept", "accept"]);
+    (t.peer, t.local) = ends[2];
+    t.run(
+        &mut app,
+        "< . 1:11(10) ack 1 win 5000
+         < . 11:21(10) ack 1 win 5000
+         > nothing",
+    );
+    assert_eq!(t.stack.tcp_stats().accepts_deferred, 2);
+    t.tcp().accepted(app.pcb()).expect("a live connection");
+    // Now there is room, but what comes first is still behind the first.
+    t.run(&mut app, "< . 21:31(10) ack 1 win 5000\n> nothing");
+    t.run(
+        &mut app,
+        "wait 200
+         < . 1:11(10) ack 1 win 5000
+         < . 11:31(20) ack 1 win 5000
+         > . 1:1(0) ack 31",
+    );
+    assert_eq!(app.take(), ["accept", "recv 10", "recv 20"]);
+    assert_eq!(t.stack.tcp_stats().syn_cookies_failed, 0);
+    // Later a stranger is told so as ever.
+    t.run(&mut app, "wait 4000");
+    t.peer.port = 5003;
+    t.run(&mut app, "< . 1:1(0) ack 7\n> R 7:7(0) win 0");
+    assert_eq!(t.stack.tcp_stats().syn_cookies_failed, 1);
+}
+
 #[test]
 fn without_cookies_the_oldest_that_missed_its_timeout_gives_way() {
     // RFC 4987 §3.5.

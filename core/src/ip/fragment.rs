@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::checksum::Checksum;
-use crate::wire::ipv4::{Fragmentation, HEADER_LEN, Protocol};
+use crate::wire::ipv4::{Ecn, Fragmentation, HEADER_LEN, Mark, Protocol};
 
 use super::stats::count;
 use super::{Ip, Outgoing, Route};
@@ -39,10 +39,15 @@ impl Ip {
             } else {
                 Fragmentation::LastPart { offset: at }
             };
-            let fragment = self.with_ip_header(piece, route, out, place, ident)?;
-            self.link_output(now, route.netif, route.next_hop, fragment)?;
+            let mark = Mark {
+                ident,
+                fragmentation: place,
+                ecn: Ecn::NotEct,
+            };
+            let len = u16::try_from(len).map_err(|_| Error::TooLong)?;
+            self.send_whole(now, route, out, mark, piece, len)?;
             count(&mut self.stats.fragments_created);
-            offset += len;
+            offset += usize::from(len);
         }
         count(&mut self.stats.fragmented);
         Ok(())

@@ -100,7 +100,7 @@ impl Ip {
 
     /// A packet of this host, IP header first, could not be delivered because its next hop does
     /// not answer: its transport is told as by a router, through loopback.
-    pub(crate) fn report_host_unreachable(&mut self, packet: Pbuf) {
+    pub(crate) fn report_host_unreachable(&mut self, now: Instant, packet: Pbuf) {
         let Ok(quoted) = Packet::parse_quoted(packet.data()) else {
             return; // made by this host, its header in one part: not reached
         };
@@ -120,12 +120,13 @@ impl Ip {
         };
         // RFC 792: the header and 64 bits are enough to find the transport's endpoint.
         let quote = quoted.header_len() + 8;
-        let message = self.route(src, Some(src)).and_then(|route| {
+        let queued = self.route(src, Some(src)).and_then(|route| {
             let message = self.error_message(kind, packet, quote)?;
-            self.with_ip_header(message, &route, &out, ipv4::Fragmentation::Forbidden, 0)
+            let len = u16::try_from(message.tot_len()).map_err(|_| Error::TooLong)?;
+            let mark = self.mark(out.fragmentation, out.flow());
+            self.send_whole(now, &route, &out, mark, message, len)
         });
-        let queued = message.is_ok_and(|message| self.loopback.push(message).is_ok());
-        if !queued {
+        if queued.is_err() {
             // The transport's own timers have to do.
             count(&mut self.icmp_stats.out_errors);
         }

@@ -2,10 +2,12 @@
 //! nothing is forwarded.
 //!
 //! `input` checks what arrives, `reassembly` puts fragments together, `icmp` and `icmp_error`
-//! answer; `route` chooses ways out, `output` and `fragment` send. Frames and neighbours are in
+//! answer; `route` chooses ways out, `head` makes the headers for them, `output` and
+//! `fragment` send. Frames and neighbours are in
 //! [`netif`](crate::netif), the public calls on interfaces and routes in `calls`.
 mod calls;
 mod fragment;
+mod head;
 mod icmp;
 mod icmp_error;
 #[cfg(feature = "igmp")]
@@ -49,6 +51,7 @@ pub use stats::{ArpStats, IcmpStats, IpStats};
 pub use subnet::Subnet;
 pub use via::Via;
 
+pub(crate) use head::{HEADROOM, Head};
 pub(crate) use igmp::Groups;
 #[cfg(feature = "igmp")]
 pub(crate) use igmp::{Member, Querier};
@@ -93,7 +96,7 @@ pub(crate) enum Fragmentation {
 }
 
 /// What IP needs to know of a packet to send.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outgoing {
     pub(crate) src: Ipv4Addr,
     pub(crate) dst: Ipv4Addr,
@@ -193,6 +196,12 @@ pub(crate) struct Ip {
     pub(crate) routes: route::Routes,
     /// The way last found.
     last_way: route::LastWay,
+    /// The headers last made.
+    last_head: Option<output::LastHead>,
+    /// Counts the changes of ways.
+    ways_generation: u32,
+    /// When [`Ip::generation`] changes although nothing has.
+    renewal: Instant,
     /// The interface and source of the last packet that [`Ip::input`] found not to be a martian;
     /// to be forgotten whenever interfaces or addresses change.
     last_source: Option<(NetifId, Ipv4Addr)>,
@@ -238,6 +247,9 @@ impl Ip {
             ),
             routes: route::Routes::new(storage.routes),
             last_way: route::LastWay::default(),
+            last_head: None,
+            ways_generation: 0,
+            renewal: Instant::ZERO,
             last_source: None,
             loopback: Loopback::new(storage.loopback),
             groups: Groups::new(storage.groups, error_cost.derive(b"igmp")),
@@ -296,7 +308,7 @@ impl Ip {
     /// A buffer for a transport's header of `len` bytes, with room for those of IP and the link
     /// in front.
     pub(crate) fn transport_header(&self, len: usize) -> Result<Pbuf, NoBufs> {
-        Pbuf::alloc(self.header_pool, output::HEADROOM, len)
+        Pbuf::alloc(self.header_pool, HEADROOM, len)
     }
 
     /// Whether an interface would take a packet now.

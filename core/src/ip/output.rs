@@ -1,23 +1,26 @@
-//! Sending: the IP header in front of a transport's packet, and the choice between loopback, the
-//! link, and fragments (which `fragment` makes).
+//! Sending: the headers of `head` in front of a transport's packet, or of each of the fragments
+//! that `fragment` makes of it.
 use core::net::Ipv4Addr;
 
 use crate::error::Error;
-use crate::netif::driver::HwAddr;
-use crate::netif::{NetifId, ethernet};
+use crate::netif::NetifId;
 use crate::pbuf::{Pbuf, Pool};
 use crate::random::{Entropy, Keyed};
 use crate::time::Instant;
 use crate::wire::NoRoom;
-use crate::wire::checksum::ComputedBy;
-use crate::wire::ethernet::{EtherType, Header};
-use crate::wire::ipv4::{self, Ecn, Fields, HEADER_LEN, MAX_PAYLOAD, Protocol};
+use crate::wire::ipv4::{self, Ecn, HEADER_LEN, MAX_PAYLOAD, Mark, Protocol};
 
+use super::head::{HEADROOM, Head};
 use super::stats::count;
-use super::{Destination, Fragmentation, Ip, Outgoing, OwnCopy, Route};
+use super::{Fragmentation, Ip, Outgoing, OwnCopy, Route};
 
-/// Room in front of a transport's header for those of IP and the link.
-pub(super) const HEADROOM: usize = ethernet::HEADROOM + HEADER_LEN;
+/// The headers of the last packet, often those of the next, and what they were made of.
+#[derive(Debug)]
+pub(super) struct LastHead {
+    pub(super) route: Route,
+    pub(super) out: Outgoing,
+    pub(super) head: Head,
+}
 
 impl Ip {
     /// Sends a transport's packet, header first, along a route of [`Ip::route`].
@@ -25,7 +28,6 @@ impl Ip {
     /// # Errors
     /// [`Error::NoMemory`]: no buffer, or the device or loopback is full: worth trying again.
     /// [`Error::LinkDown`], [`Error::TooLong`].
-    #[inline(always)]
     pub(crate) fn send(
         &mut self,
         now: Instant,
@@ -34,72 +36,42 @@ impl Ip {
         packet: Pbuf,
     ) -> Result<(), Error> {
         count(&mut self.stats.out_requests);
-        let sent = match self.send_plain(now, route, out, packet) {
-            Ok(sent) => sent,
-            Err(packet) => self.send_any(now, route, out, packet),
-        };
-        match sent {
-            Ok(()) => {}
-            Err(Error::LinkDown) => count(&mut self.stats.out_link_down),
-            Err(Error::TooLong) => count(&mut self.stats.out_too_long),
-            Err(_) => count(&mut self.stats.out_discards),
+        let sent = self.send_or_fragment(now, route, out, packet);
+        if let Err(error) = sent {
+            self.count_unsent(error);
         }
         sent
     }
 
-    /// The straight way of most packets: whole, to a known neighbour on Ethernet, with room for
-    /// both headers in front, which are written at once. `Err` gives back what is not like that.
-    #[inline(always)]
-    fn send_plain(
-        &mut self,
-        now: Instant,
-        route: &Route,
-        out: &Outgoing,
-        mut packet: Pbuf,
-    ) -> Result<Result<(), Error>, Pbuf> {
-        let len = packet.tot_len();
-        let Some((own, hw)) = self.plain_way(now, route, len) else {
-            return Err(packet);
-        };
-        // None: no room, or not ours alone.
-        let room = packet.add_header(HEADROOM);
-        let Some(room) = room.and_then(|room| room.first_chunk_mut::<HEADROOM>()) else {
-            return Err(packet);
-        };
-        let (link, network) = room.split_at_mut(ethernet::HEADROOM);
-        let (fragmentation, ident) = self.idents.of(out);
-        // Not longer than the MTU, which is 16 bits.
-        let fields = fields(out, fragmentation, ident, len as u16);
-        let written = Header::new(hw, own, EtherType::IPV4)
-            .emit(link)
-            .and_then(|()| fields.emit(network, ip_checksum_by(route)));
-        Ok(match (written, self.netifs.at_mut(route.netif)) {
-            (Ok(()), Some(netif)) => netif.transmit_bytes(packet, len + HEADROOM),
-            _ => Err(Error::NoMemory), // room was made for it: not reached
-        })
-    }
-
-    /// The own hardware address and the one of the next hop for a packet of `len` bytes behind
-    /// the IP header, if that is all it needs.
+    /// Sends a packet that has the headers of `head`, which is current; `len` bytes with them.
+    ///
+    /// # Errors
+    /// As [`Ip::send`].
     #[inline]
-    fn plain_way(&mut self, now: Instant, route: &Route, len: usize) -> Option<(HwAddr, HwAddr)> {
-        if self.observed {
-            return None;
+    pub(crate) fn send_headed(
+        &mut self,
+        head: &Head,
+        packet: Pbuf,
+        len: usize,
+    ) -> Result<(), Error> {
+        count(&mut self.stats.out_requests);
+        let sent = self.send_on(head, packet, len);
+        if let Err(error) = sent {
+            self.count_unsent(error);
         }
-        // Loopback has no slot.
-        let netif = self.netifs.at(route.netif)?;
-        let fits = len <= usize::from(route.mtu).saturating_sub(HEADER_LEN);
-        // The next hop of what goes to one host is no group.
-        if !fits || !netif.is_usable() || route.to != Destination::Unicast {
-            return None;
-        }
-        let own = netif.hw_addr()?;
-        let hw = self.neighbors.at_hand(now, route.netif, route.next_hop)?;
-        Some((own, hw))
+        sent
     }
 
-    #[inline(never)]
-    fn send_any(
+    #[cold]
+    fn count_unsent(&mut self, error: Error) {
+        count(match error {
+            Error::LinkDown => &mut self.stats.out_link_down,
+            Error::TooLong => &mut self.stats.out_too_long,
+            _ => &mut self.stats.out_discards,
+        });
+    }
+
+    fn send_or_fragment(
         &mut self,
         now: Instant,
         route: &Route,
@@ -111,25 +83,102 @@ impl Ip {
             return Err(Error::TooLong);
         }
         if route.own_copy == OwnCopy::Yes && self.groups.is_member(route.netif, out.dst) {
-            self.loop_back(route, out, &packet);
+            self.loop_back(now, route, out, &packet, len);
         }
-        if route.netif == NetifId::LOOPBACK {
-            let whole = ipv4::Fragmentation::Forbidden;
-            let packet = self.with_ip_header(packet, route, out, whole, 0)?;
-            self.show_leaving(NetifId::LOOPBACK, &packet);
-            return self.loopback_push(packet);
-        }
-        if len <= route.mtu.saturating_sub(HEADER_LEN as u16) {
-            let (fragmentation, ident) = self.idents.of(out);
-            let packet = self.with_ip_header(packet, route, out, fragmentation, ident)?;
-            return self.link_output(now, route.netif, route.next_hop, packet);
+        // Loopback's MTU is advice: it takes packets as long as there are.
+        if route.netif == NetifId::LOOPBACK || len <= route.mtu.saturating_sub(HEADER_LEN as u16) {
+            let mark = self.mark(out.fragmentation, out.flow());
+            return self.send_whole(now, route, out, mark, packet, len);
         }
         if out.fragmentation == Fragmentation::Forbidden {
             count(&mut self.stats.fragment_fails);
             return Err(Error::TooLong);
         }
-        let ident = self.idents.next(out);
+        let ident = self.idents.next(out.flow());
         self.send_fragments(now, route, out, ident, packet)
+    }
+
+    /// RFC 1112 §6.1: members on this host get a copy, a view of the same buffers. Without room for
+    /// it they don't, as if it was lost on the way.
+    #[inline(never)]
+    fn loop_back(&mut self, now: Instant, route: &Route, out: &Outgoing, packet: &Pbuf, len: u16) {
+        let inside = Route {
+            netif: NetifId::LOOPBACK,
+            ..*route
+        };
+        let mark = self.mark(Fragmentation::Forbidden, out.flow());
+        let copy = self.head(now, &inside, out).and_then(|head| {
+            let copy = packet.slice(0, packet.tot_len())?;
+            let pool = self.header_pool;
+            with_header(pool, copy, 0, head.len(), |room| {
+                head.write(room, len, mark).map(|_| ()).ok_or(NoRoom)
+            })
+        });
+        let pushed = copy.map(|copy| self.loopback.push_via(route.netif, copy).is_ok());
+        if pushed != Ok(true) {
+            count(&mut self.stats.out_copies_lost);
+        }
+    }
+
+    /// Sends a packet, or a fragment of one, that fits the link, with `len` bytes behind the IP
+    /// header.
+    pub(super) fn send_whole(
+        &mut self,
+        now: Instant,
+        route: &Route,
+        out: &Outgoing,
+        mark: Mark,
+        packet: Pbuf,
+        len: u16,
+    ) -> Result<(), Error> {
+        let head = self.head_at_hand(now, route, out)?;
+        // Who waits for its neighbour needs room for the link's header then.
+        let room_in_front = HEADROOM.saturating_sub(head.len());
+        let pool = self.header_pool;
+        let headed = with_header(pool, packet, room_in_front, head.len(), |room| {
+            head.write(room, len, mark).map(|_| ()).ok_or(NoRoom)
+        });
+        match headed {
+            Ok(packet) => self.send_on(&head, packet, usize::from(len) + head.len()),
+            Err(error) => {
+                if let Some(netif) = self.netifs.at_mut(route.netif) {
+                    count(&mut netif.stats.out_discards);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// As [`Ip::head`], without a look if the last packet was like this one.
+    pub(crate) fn head_at_hand(
+        &mut self,
+        now: Instant,
+        route: &Route,
+        out: &Outgoing,
+    ) -> Result<Head, Error> {
+        let generation = self.generation(now);
+        if let Some(last) = &self.last_head
+            && last.head.is_current(generation)
+            && last.out == *out
+            && last.route == *route
+        {
+            return Ok(last.head);
+        }
+        let head = match self.head(now, route, out) {
+            Ok(head) => head,
+            Err(error) => {
+                if error == Error::NoMemory {
+                    count(&mut self.arp_stats.table_full);
+                }
+                return Err(error);
+            }
+        };
+        self.last_head = Some(LastHead {
+            route: *route,
+            out: *out,
+            head,
+        });
+        Ok(head)
     }
 
     /// Hands a packet of this host to itself.
@@ -137,93 +186,26 @@ impl Ip {
         self.loopback.push(packet).map_err(|_| Error::NoMemory)
     }
 
-    /// Sends a packet that has its IP header already and is not longer than the MTU.
-    #[cfg(feature = "raw")]
-    pub(crate) fn send_whole(
-        &mut self,
-        now: Instant,
-        route: &Route,
-        packet: Pbuf,
-    ) -> Result<(), Error> {
-        count(&mut self.stats.out_requests);
-        if route.netif == NetifId::LOOPBACK {
-            self.show_leaving(NetifId::LOOPBACK, &packet);
-            return self.loopback_push(packet);
-        }
-        self.link_output(now, route.netif, route.next_hop, packet)
-    }
-
     /// An identification for a packet that may be fragmented on its way.
     #[cfg(feature = "raw")]
-    pub(crate) fn next_ident(&mut self, out: &Outgoing) -> u16 {
-        self.idents.next(out)
+    pub(crate) fn next_ident(&mut self, flow: Flow) -> u16 {
+        self.idents.next(flow)
     }
 
-    /// RFC 1112 §6.1: members on this host get a copy, a view of the same buffers. Without room for
-    /// it they don't, as if it was lost on the way.
-    fn loop_back(&mut self, route: &Route, out: &Outgoing, packet: &Pbuf) {
-        let copy = packet
-            .slice(0, packet.tot_len())
-            .map_err(Error::from)
-            .and_then(|copy| {
-                self.with_ip_header(copy, route, out, ipv4::Fragmentation::Forbidden, 0)
-            })
-            .and_then(|copy| {
-                let pushed = self.loopback.push_via(route.netif, copy);
-                pushed.map_err(|_| Error::NoMemory)
-            });
-        if copy.is_err() {
-            count(&mut self.stats.out_copies_lost);
+    /// What is different in a packet that is short enough to be sent whole.
+    #[inline]
+    pub(crate) fn mark(&mut self, fragmentation: Fragmentation, flow: Flow) -> Mark {
+        let (fragmentation, ident) = match fragmentation {
+            // RFC 6864 §4.1: the identification of packets that are never fragmented says nothing;
+            // here it tells nothing either.
+            Fragmentation::Forbidden => (ipv4::Fragmentation::Forbidden, 0),
+            Fragmentation::Allowed => (ipv4::Fragmentation::Allowed, self.idents.next(flow)),
+        };
+        Mark {
+            ident,
+            fragmentation,
+            ecn: Ecn::NotEct,
         }
-    }
-
-    /// `packet` with an IP header in front, in place if there is room.
-    pub(super) fn with_ip_header(
-        &self,
-        packet: Pbuf,
-        route: &Route,
-        out: &Outgoing,
-        fragmentation: ipv4::Fragmentation,
-        ident: u16,
-    ) -> Result<Pbuf, Error> {
-        let payload_len = u16::try_from(packet.tot_len()).map_err(|_| Error::TooLong)?;
-        let fields = fields(out, fragmentation, ident, payload_len);
-        let by = ip_checksum_by(route);
-        let pool = self.header_pool;
-        with_header(pool, packet, ethernet::HEADROOM, HEADER_LEN, |room| {
-            fields.emit(room, by)
-        })
-    }
-}
-
-fn fields(
-    out: &Outgoing,
-    fragmentation: ipv4::Fragmentation,
-    ident: u16,
-    payload_len: u16,
-) -> Fields {
-    Fields {
-        src: out.src,
-        dst: out.dst,
-        protocol: out.protocol,
-        ttl: out.ttl,
-        dscp: out.tos >> 2,
-        ecn: match out.tos & 3 {
-            0 => Ecn::NotEct,
-            1 => Ecn::Ect1,
-            2 => Ecn::Ect0,
-            _ => Ecn::Ce,
-        },
-        ident,
-        fragmentation,
-        payload_len,
-    }
-}
-
-fn ip_checksum_by(route: &Route) -> ComputedBy {
-    match route.tx_checksums.ipv4 {
-        true => ComputedBy::Device,
-        false => ComputedBy::Software,
     }
 }
 
@@ -263,7 +245,13 @@ pub(super) struct Idents {
 }
 
 /// Source, destination, protocol.
-type Flow = (Ipv4Addr, Ipv4Addr, Protocol);
+pub(crate) type Flow = (Ipv4Addr, Ipv4Addr, Protocol);
+
+impl Outgoing {
+    pub(super) fn flow(&self) -> Flow {
+        (self.src, self.dst, self.protocol)
+    }
+}
 
 impl Idents {
     pub(super) fn new(entropy: Entropy<'_>) -> Self {
@@ -276,18 +264,8 @@ impl Idents {
         }
     }
 
-    /// How a packet that is short enough to be sent whole is marked, and its identification.
-    fn of(&mut self, out: &Outgoing) -> (ipv4::Fragmentation, u16) {
-        match out.fragmentation {
-            // RFC 6864 §4.1: the identification of packets that are never fragmented says nothing;
-            // here it tells nothing either.
-            Fragmentation::Forbidden => (ipv4::Fragmentation::Forbidden, 0),
-            Fragmentation::Allowed => (ipv4::Fragmentation::Allowed, self.next(out)),
-        }
-    }
-
-    pub(super) fn next(&mut self, out: &Outgoing) -> u16 {
-        let hash = self.hash((out.src, out.dst, out.protocol));
+    fn next(&mut self, flow: Flow) -> u16 {
+        let hash = self.hash(flow);
         let which = (hash >> 32) as usize % COUNTERS;
         let Some(counter) = self.counters.get_mut(which) else {
             return hash as u16; // below COUNTERS: not reached
@@ -333,9 +311,10 @@ mod tests {
                 tos: 0,
                 fragmentation: Fragmentation::Allowed,
             };
-            let seen: std::collections::HashSet<_> = (0..1000).map(|_| idents.next(&out)).collect();
+            let seen: std::collections::HashSet<_> =
+                (0..1000).map(|_| idents.next(out.flow())).collect();
             assert_eq!(seen.len(), 1000, "to host {host}");
-            first.insert(idents.next(&out));
+            first.insert(idents.next(out.flow()));
         }
         assert!(first.len() > 40, "flows start at different numbers");
     }

@@ -165,6 +165,7 @@ impl Ip {
 
     /// Interfaces, addresses or routes are not what they were.
     pub(super) fn ways_changed(&mut self) {
+        self.ways_generation = self.ways_generation.wrapping_add(1);
         self.last_way = LastWay::default();
         self.last_source = None;
     }

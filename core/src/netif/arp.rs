@@ -103,7 +103,7 @@ impl Ip {
                     count(&mut self.arp_stats.unresolved);
                     while let Some(packet) = self.neighbors.take_waiting(netif, addr) {
                         self.arp_stats.drop_waiting(1);
-                        self.report_host_unreachable(packet);
+                        self.report_host_unreachable(now, packet);
                     }
                 }
             }

@@ -11,7 +11,6 @@ use crate::time::Instant;
 use crate::wire::ethernet::{EtherType, HEADER_LEN, Header, parse};
 
 use super::driver::{Checksums, HwAddr};
-use super::neighbor::Resolution;
 use super::{Admin, NetifId};
 
 /// Room that every packet built here has in front of its IP header.
@@ -49,47 +48,6 @@ impl Arrival {
 }
 
 impl Ip {
-    /// Sends a packet, IP header first, to a neighbour or group on an interface's link. `Ok` if
-    /// it was handed to the device or waits for the neighbour to be found.
-    pub(crate) fn link_output(
-        &mut self,
-        now: Instant,
-        id: NetifId,
-        next_hop: Ipv4Addr,
-        packet: Pbuf,
-    ) -> Result<(), Error> {
-        let netif = self.netifs.usable(id)?;
-        let Some(own) = netif.hw_addr() else {
-            return self.transmit_frame(id, Ok(packet));
-        };
-        let subnet_broadcast = netif.subnet.and_then(|subnet| subnet.broadcast());
-        if let Some(group) = group_address(next_hop, subnet_broadcast) {
-            let frame = framed(self.header_pool, packet, own, group, EtherType::IPV4);
-            return self.transmit_frame(id, frame);
-        }
-        let routes = &self.routes;
-        let found = self
-            .neighbors
-            .resolve(now, id, next_hop, |addr| routes.is_gateway(addr));
-        let sent = match found {
-            Resolution::Known(hw) => {
-                let frame = framed(self.header_pool, packet, own, hw, EtherType::IPV4);
-                self.transmit_frame(id, frame)
-            }
-            Resolution::Wait => {
-                let dropped = self.neighbors.wait(id, next_hop, packet);
-                self.arp_stats.drop_waiting(dropped);
-                Ok(())
-            }
-            Resolution::Full => {
-                count(&mut self.arp_stats.table_full);
-                Err(Error::NoMemory)
-            }
-        };
-        self.neighbor_timers(now);
-        sent
-    }
-
     /// A packet that waited for its neighbour goes out.
     pub(crate) fn send_waiting(&mut self, id: NetifId, addr: Ipv4Addr, hw: HwAddr) {
         while let Some(packet) = self.neighbors.take_waiting(id, addr) {
@@ -189,7 +147,7 @@ impl Ip {
 
 /// `payload` with an Ethernet header in front, in place if there is room.
 #[inline]
-pub(super) fn framed(
+pub(crate) fn framed(
     pool: &'static Pool,
     payload: Pbuf,
     src: HwAddr,
@@ -202,7 +160,7 @@ pub(super) fn framed(
 }
 
 /// The hardware address of a group, if `addr` is one.
-fn group_address(addr: Ipv4Addr, subnet_broadcast: Option<Ipv4Addr>) -> Option<HwAddr> {
+pub(crate) fn group_address(addr: Ipv4Addr, subnet_broadcast: Option<Ipv4Addr>) -> Option<HwAddr> {
     if addr.is_broadcast() || Some(addr) == subnet_broadcast {
         return Some(HwAddr::BROADCAST);
     }

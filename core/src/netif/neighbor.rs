@@ -130,13 +130,13 @@ pub(crate) struct Neighbors {
     slots: &'static mut [NeighborSlot],
     pending: PendingQueue,
     lifetime: Duration,
-    /// How long before the end of its time a neighbour is checked, in microseconds.
-    lead: u64,
     queue: usize,
     /// The earliest timer of all entries.
     deadline: Option<Instant>,
     /// Where the last look-up ended: often where the next one will.
     last: usize,
+    /// Counts the changes of entries.
+    generation: u32,
 }
 
 impl Neighbors {
@@ -150,33 +150,22 @@ impl Neighbors {
             slots,
             pending: PendingQueue::new(pending),
             lifetime,
-            lead: u64::try_from((lifetime / 4).as_micros()).unwrap_or(u64::MAX),
             queue: queue.into(),
             deadline: None,
             last: 0,
+            generation: 0,
         }
     }
 
-    /// The hardware address of the neighbour that was looked up last, if it is this one, and if
-    /// nothing is to be done but to send there; else [`Neighbors::resolve`] has to be asked.
-    #[inline(always)]
-    pub(crate) fn at_hand(
-        &mut self,
-        now: Instant,
-        netif: NetifId,
-        addr: Ipv4Addr,
-    ) -> Option<HwAddr> {
-        let neighbor = self.slots.get_mut(self.last)?.0.as_mut()?;
-        let State::Known { hw, until, .. } = neighbor.state else {
-            return None;
-        };
-        // Near the end of its time it has to be checked.
-        let left = until.as_micros().saturating_sub(now.as_micros());
-        if neighbor.addr != addr || neighbor.netif != netif || left <= self.lead {
-            return None;
-        }
-        neighbor.used = Some(now);
-        Some(hw)
+    /// Changes whenever an address may have become another's, or nobody's.
+    #[inline]
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// How long the answer of [`Neighbors::resolve`] may be used without asking again.
+    pub(crate) fn patience(&self) -> Duration {
+        (self.lifetime / 16).min(Duration::from_secs(1))
     }
 
     /// The hardware address of a neighbour to send to now. Requests become due by themselves
@@ -284,7 +273,7 @@ impl Neighbors {
             }
             _ => return Heard::Ignored,
         }
-        self.update_deadline();
+        self.update();
         Heard::Learned
     }
 
@@ -311,7 +300,7 @@ impl Neighbors {
                 break;
             }
         }
-        self.update_deadline();
+        self.update();
         due
     }
 
@@ -329,7 +318,7 @@ impl Neighbors {
                 dropped += self.remove(index);
             }
         }
-        self.update_deadline();
+        self.update();
         dropped
     }
 
@@ -405,7 +394,7 @@ impl Neighbors {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.0 = Some(neighbor);
         }
-        self.update_deadline();
+        self.update();
     }
 
     /// Removes an entry with what waits for it; returns how many packets that were.
@@ -424,7 +413,9 @@ impl Neighbors {
         self.deadline = Some(self.deadline.map_or(next, |deadline| deadline.min(next)));
     }
 
-    fn update_deadline(&mut self) {
+    /// To be called after entries were changed.
+    fn update(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
         self.deadline = self.entries().filter_map(|(_, n)| n.timer()).min();
     }
 }

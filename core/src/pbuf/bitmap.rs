@@ -204,6 +204,13 @@ impl RefCount {
         self.0.store(1, Ordering::Relaxed);
     }
 
+    /// Second handle; the caller has the only one, and to itself, so nobody else counts meanwhile.
+    #[inline]
+    pub fn start_second(&self) {
+        // Relaxed for the reason `acquire` has.
+        self.0.store(2, Ordering::Relaxed);
+    }
+
     /// One more handle, made from an existing one; `false` if 65,535 exist already.
     #[must_use]
     pub fn acquire(&self) -> bool {

@@ -10,7 +10,10 @@
 //!    `None`.
 //! 3. `sliced`, if it is `Some`, is a descriptor of that chain that has bytes, and how many bytes
 //!    of the chain are in front of it.
-#![allow(unsafe_code, reason = "pointers to two of the descriptors; two blocks")]
+#![allow(
+    unsafe_code,
+    reason = "pointers to some of the descriptors; four blocks"
+)]
 
 use core::cell::Cell;
 use core::fmt;
@@ -235,6 +238,49 @@ impl Chain {
             self.sliced.set(place);
         }
         Ok(slice)
+    }
+
+    /// As [`Chain::slice`], with `n` bytes in front that `write` is to fill, for which it is shown
+    /// the others: in their block, if they begin a part and end in it, and in front of them is
+    /// room that nobody else views. `None` if it is not like that, or without a free descriptor.
+    #[inline]
+    pub(crate) fn slice_headed(
+        &mut self,
+        off: usize,
+        len: usize,
+        n: usize,
+        write: impl FnOnce(&mut [u8], &[u8]),
+    ) -> Option<Pbuf> {
+        let place = self.part_at(off)?;
+        // SAFETY: `part_at` gives a descriptor that `head` owns, and `head` is borrowed exclusively
+        // with `self`.
+        let node = unsafe { place.part.node_mut() };
+        let view = node.view_headed(n, len, write).filter(|_| len > 0)?;
+        let slice = Pbuf::from_node(node.pool(), view).ok()?;
+        self.sliced.set(Some(place));
+        Some(slice)
+    }
+
+    /// The part that has byte `off` first.
+    #[inline]
+    fn part_at(&mut self, off: usize) -> Option<Place> {
+        let head = self.head.as_ref()?.0.address();
+        let near = self.sliced.get().filter(|place| place.start <= off);
+        let Place {
+            mut part,
+            mut start,
+        } = near.unwrap_or(Place {
+            part: head,
+            start: 0,
+        });
+        while start < off {
+            // SAFETY: `part` is a descriptor that `head` owns (3), or linked behind one; `head` is
+            // borrowed exclusively with `self`.
+            let node = unsafe { part.node_mut() };
+            start += node.len();
+            part = node.next.as_ref()?.0.address();
+        }
+        (start == off).then_some(Place { part, start })
     }
 
     /// Copies from offset `off` on into `dst`; returns how many bytes there were to copy.

@@ -41,6 +41,26 @@ impl Node {
         Some(view)
     }
 
+    /// A view of the first `len` bytes and the `n` in front of them, which `write` is to fill and
+    /// is shown the others for. `None`, changing nothing, if there is no room, fewer bytes, or
+    /// another view of the block.
+    #[inline]
+    pub(super) fn view_headed(
+        &mut self,
+        n: usize,
+        len: usize,
+        write: impl FnOnce(&mut [u8], &[u8]),
+    ) -> Option<Self> {
+        let at = usize::from(self.off);
+        let from = at.checked_sub(n).filter(|_| len <= self.len())?;
+        let all = self.store.bytes_mut()?;
+        let (room, bytes) = all.get_mut(from..at + len)?.split_at_mut_checked(n)?;
+        write(room, bytes);
+        // Inside the block, whose size is 16 bits.
+        let (off, len) = (from as u16, (n + len) as u16);
+        Some(Self::new(self.store.share_only()?, off, len))
+    }
+
     /// The pool of the descriptor, and of the block if it views one.
     pub(super) fn pool(&self) -> &'static Pool {
         self.store.pool()

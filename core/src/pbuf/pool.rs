@@ -1,4 +1,4 @@
-//! Static storage and the owning pointers into it. Beside two lines of `chain`, **all `unsafe` of
+//! Static storage and the owning pointers into it. Beside four lines of `chain`, **all `unsafe` of
 //! the crate is here**; what a descriptor says about its block is the business of `node`.
 //!
 //! Slot `i` goes with block `i`: one bit of `Pool::blocks` takes both, for the block's first view.
@@ -461,6 +461,14 @@ impl Storage {
         if self.refs().is_some_and(|refs| !refs.acquire()) {
             return None;
         }
+        Some(Self { ..*self })
+    }
+
+    /// As [`Storage::share`], of a block that has no other handle; `None` if it has.
+    #[inline]
+    pub(super) fn share_only(&mut self) -> Option<Self> {
+        let refs = self.refs().filter(|refs| refs.is_unique())?;
+        refs.start_second();
         Some(Self { ..*self })
     }
 

@@ -118,7 +118,7 @@ impl Ip {
             tos: 0,
             fragmentation: Fragmentation::Allowed,
         };
-        let ident = self.next_ident(&out);
+        let ident = self.next_ident((out.src, out.dst, out.protocol));
         let packet = self.without_checksum(&way.route, protocol, data, header_len)?;
         let mut packet = self.with_own_head(packet, header_len)?;
         let len = u16::try_from(packet.tot_len()).map_err(|_| Error::TooLong)?;
@@ -131,7 +131,7 @@ impl Ip {
             false => ComputedBy::Software,
         };
         ipv4::complete(header, len, way.route.src, ident, by).map_err(|_| Error::Argument)?;
-        self.send_whole(now, &way.route, packet)
+        self.send_written(now, &way.route, packet)
     }
 
     /// A device that computes the checksum of `protocol` finds the field zero; `at` is where the

@@ -134,11 +134,15 @@ impl Pcb {
     }
 
     /// RFC 9293 §3.10.7.4: the window counts if the segment is newer than the last that set it.
+    /// Beyond the RFC, what acknowledges something new is newer whatever its number is (Linux does
+    /// the same): else one forged segment with a number ahead of the peer's, and a closed window,
+    /// leaves a byte for each probe from then on.
     pub(super) fn update_window(&mut self, ack: SeqNum, segment: &Arrived) -> bool {
         if ack.before(self.snd.una) {
             return false;
         }
-        let newer = self.snd.wl1.before(segment.seq)
+        let newer = ack.after(self.snd.una)
+            || self.snd.wl1.before(segment.seq)
             || (self.snd.wl1 == segment.seq && self.snd.wl2.before_eq(ack));
         if newer {
             self.snd.wnd = u32::from(segment.window) << self.snd.shift;

@@ -1,5 +1,7 @@
 //! A packet arrives: parsed, checked, and given to the connection, half-open connection,
 //! TIME-WAIT record or listener it belongs to.
+use core::net::SocketAddrV4;
+
 use crate::error::Error;
 use crate::ip::{Destination, IcmpError, IcmpErrorKind, Ip, Received};
 use crate::time::Instant;
@@ -20,7 +22,9 @@ impl Engine {
             self.stats.malformed += 1;
             return;
         }
-        let segment = match Arrived::parse(received) {
+        // Where it is parsed it stays: it is large.
+        let mut parsed = Arrived::parse(received);
+        let segment = match &mut parsed {
             Ok(segment) => segment,
             Err(Unfit::Malformed) => {
                 self.stats.malformed += 1;
@@ -31,41 +35,78 @@ impl Engine {
                 return;
             }
         };
-        // A connection from an endpoint to itself would answer itself for ever ("land"); SYN with
-        // FIN or RST is nothing any TCP sends (RFC 9293 has no meaning for it).
-        let nonsense = segment.syn() && (segment.fin() || segment.rst());
-        // RFC 9293 §3.9.2.3 (MUST-63): no host has these addresses.
-        let from = *segment.remote.ip();
-        let nobody = from.is_unspecified() || from.is_multicast() || ip.is_broadcast(from);
-        if segment.local == segment.remote || nonsense || nobody {
+        let found = self.connection_between(segment.local, segment.remote);
+        if let Some(index) = found
+            && self.takes_as_predicted(now, index, segment)
+        {
+            return;
+        }
+        if self.is_nonsense(ip, segment) {
             self.stats.malformed += 1;
             return;
         }
-        self.dispatch_segment(ip, now, segment);
+        match found {
+            Some(index) => self.arrives_at_connection(ip, now, index, segment),
+            None => self.arrives_elsewhere(ip, now, segment),
+        }
     }
 
-    fn dispatch_segment(&mut self, ip: &mut Ip, now: Instant, segment: Arrived) {
-        let hash = self.secrets.table_hash(segment.local, segment.remote);
-        let found = self
-            .demux
-            .find(self.slots, hash, segment.local, segment.remote);
-        if let Some(index) = found {
-            let (slots, mut cx) = self.context(now);
-            let Some(slot) = slots.get_mut(usize::from(index)) else {
-                return;
-            };
-            let verdict = slot.pcb.segment_arrives(segment, &mut cx);
-            self.carry_out(ip, now, index, verdict);
-            return;
+    fn connection_between(&mut self, local: SocketAddrV4, remote: SocketAddrV4) -> Option<u16> {
+        if let Some(again) = self.demux.find_again(self.slots, local, remote) {
+            return Some(again);
         }
-        if let Some(record) = self.syns.find(&segment) {
+        let hash = self.secrets.table_hash(local, remote);
+        self.demux.find(self.slots, hash, local, remote)
+    }
+
+    /// Processes the common case, to which no connection comes that [`Engine::is_nonsense`] is true
+    /// of: its handshake would have failed.
+    fn takes_as_predicted(&mut self, now: Instant, index: u16, segment: &mut Arrived) -> bool {
+        let (slots, mut cx) = self.context(now);
+        let Some(slot) = slots.get_mut(usize::from(index)) else {
+            return false;
+        };
+        let Some(ack) = slot.pcb.predicted(segment, &cx) else {
+            return false;
+        };
+        slot.pcb.take_predicted(ack, segment, &mut cx);
+        self.settle_before_output(index);
+        true
+    }
+
+    fn is_nonsense(&self, ip: &Ip, segment: &Arrived) -> bool {
+        let from = *segment.remote.ip();
+        // A connection from an endpoint to itself would answer itself for ever ("land"); SYN with
+        // FIN or RST is nothing any TCP sends (RFC 9293 has no meaning for it).
+        segment.local == segment.remote
+            || segment.syn() && (segment.fin() || segment.rst())
+            // RFC 9293 §3.9.2.3 (MUST-63): no host has these addresses.
+            || from.is_unspecified()
+            || from.is_multicast()
+            || ip.is_broadcast(from)
+    }
+
+    fn arrives_at_connection(
+        &mut self,
+        ip: &mut Ip,
+        now: Instant,
+        index: u16,
+        segment: &mut Arrived,
+    ) {
+        let (slots, mut cx) = self.context(now);
+        let Some(slot) = slots.get_mut(usize::from(index)) else {
+            return;
+        };
+        let verdict = slot.pcb.segment_arrives(segment, &mut cx);
+        self.carry_out(ip, now, index, verdict);
+    }
+
+    fn arrives_elsewhere(&mut self, ip: &mut Ip, now: Instant, segment: &mut Arrived) {
+        if let Some(record) = self.syns.find(segment) {
             self.arrives_half_open(ip, now, record, segment);
             return;
         }
-        match self
-            .time_waits
-            .arrives(&segment, now, self.config.time_wait)
-        {
+        match self.time_waits.arrives(segment, now, self.config.time_wait) {
             None => self.arrives_at_listener(ip, now, segment, None),
             Some(Reply::Reuse { beyond }) => {
                 self.arrives_at_listener(ip, now, segment, Some(beyond));
@@ -94,12 +135,11 @@ impl Engine {
 
     /// An ICMP error quotes a segment of ours.
     pub(crate) fn icmp_error(&mut self, error: &IcmpError) {
-        let hash = self.secrets.table_hash(error.local, error.remote);
-        let found = self.demux.find(self.slots, hash, error.local, error.remote);
+        let found = self.connection_between(error.local, error.remote);
         let Some(index) = found else { return };
         let Some(pcb) = self.at(index) else { return };
         // RFC 5927 §4.1: the quoted number has to be in flight.
-        let in_flight = |seq: &SeqNum| seq.after_eq(pcb.snd.una) && seq.before(pcb.snd.nxt);
+        let in_flight = |seq: &SeqNum| seq.in_window(pcb.snd.una, pcb.snd.in_flight());
         let Some(quoted) = error.quoted_seq.filter(in_flight) else {
             self.stats.icmp_ignored += 1;
             return;

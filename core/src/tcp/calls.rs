@@ -5,9 +5,10 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use crate::config::Use;
 use crate::error::Error;
 use crate::handle::{TcpListener, TcpPcb};
-use crate::ip::Ip;
+use crate::ip::{HEADROOM, Ip};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
+use crate::wire::tcp::HEADER_LEN;
 
 use super::engine::{Bound, Engine};
 use super::pcb::{Attached, Force, Life, NO_ADDR, Pcb};
@@ -15,6 +16,10 @@ use super::receive::{AckDue, PeerFin};
 use super::send::Fin;
 use super::timers::Timer;
 use super::{Cork, Data, More, Shutdown, State, WriteError};
+
+/// Room for the headers of a segment with timestamps in front of its data, which then begins at a
+/// multiple of four.
+const FRONT: usize = (HEADROOM + HEADER_LEN + 12).next_multiple_of(4);
 
 /// The stack is IPv4 only so far.
 pub(crate) fn v4(addr: SocketAddr) -> Result<SocketAddrV4, Error> {
@@ -144,6 +149,7 @@ impl Engine {
         pcb.snd.mss = pcb.settings.own_mss(&route, config);
         pcb.rcv.shift = pcb.settings.shift(config);
         pcb.negotiated.timestamps = stamped;
+        pcb.fit_segments();
         pcb.state = State::SynSent;
         pcb.syn_due = true;
         self.stats.active_opens += 1;
@@ -196,7 +202,10 @@ impl Engine {
                 let fits = queue.tail_room().min(bytes.len());
                 let (first, rest) = bytes.split_at(fits);
                 if !rest.is_empty() {
-                    let Ok(mut fresh) = Pbuf::alloc(pool, 0, rest.len()) else {
+                    // Room for the headers, if it is to be had for nothing.
+                    let fits = FRONT + rest.len() <= pool.block_size();
+                    let headroom = if fits { FRONT } else { 0 };
+                    let Ok(mut fresh) = Pbuf::alloc(pool, headroom, rest.len()) else {
                         return Err(WriteError {
                             error: Error::NoMemory,
                             data,
@@ -326,8 +335,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let index = self.index(handle)?;
         let pcb = self.pcb_mut(handle)?;
-        let unread =
-            pcb.rcv.unread > 0 || !pcb.rcv.queue.is_empty() || pcb.rcv.runs != super::list::NONE;
+        let unread = pcb.rcv.unread > 0 || !pcb.rcv.queue.is_empty() || !pcb.rcv.runs.is_empty();
         let over = pcb.life != Life::Alive;
         self.release_backlog(index);
         if over {

@@ -11,7 +11,7 @@ use super::{QuickAck, State};
 
 impl Pcb {
     /// Takes the data of a segment that was trimmed to the window.
-    pub(super) fn take_data(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
+    pub(super) fn take_data(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) -> Verdict {
         let may_receive = matches!(
             self.state,
             State::Established | State::FinWait1 | State::FinWait2
@@ -44,44 +44,36 @@ impl Pcb {
         self.take_in_order(segment, cx)
     }
 
-    fn take_early(&mut self, segment: Arrived, cx: &mut Context<'_>) {
+    fn take_early(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) {
         let (seq, fin) = (segment.seq, segment.fin());
+        let Some(data) = segment.payload.take() else {
+            return;
+        };
         let end = seq + segment.len;
         // RFC 2883 §4.2: the part that is stored already.
-        let known = cx
-            .runs
-            .ranges(self.rcv.runs)
-            .map(|(left, right)| (left.max(seq), right.min(end)))
-            .find(|(left, right)| left.before(*right));
+        let known = cx.runs.overlap(&self.rcv.runs, seq, end);
         if let Some((left, right)) = known {
             self.rcv.arrived_twice(left, right);
         }
         let stored = cx
             .runs
-            .insert(&mut self.rcv.runs, seq, segment.payload, fin, cx.config);
+            .insert(&mut self.rcv.runs, seq, data, fin, cx.config);
         match stored {
             super::out_of_order::Stored::Kept => cx.stats.out_of_order += 1,
             super::out_of_order::Stored::Dropped => cx.stats.out_of_order_dropped += 1,
         }
-        self.rcv.newest_run = seq;
         // RFC 5681 §4.2: at once, to tell the sender which segment is missing.
         self.rcv.acknowledge(AckDue::Now);
     }
 
     /// Takes the data and the FIN of a segment that starts at RCV.NXT.
-    pub(super) fn take_in_order(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
+    pub(super) fn take_in_order(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) -> Verdict {
         let mut fin = segment.fin();
         if segment.len > 0 {
-            self.rcv.largest = self.rcv.largest.max(segment.len);
-            self.rcv.unacked_bytes = self.rcv.unacked_bytes.saturating_add(segment.len);
-            self.counters.received(segment.len, cx.now);
-            self.measure_as_receiver(&segment, cx.now);
-            let mut data = Chain::from(segment.payload);
-            self.rcv.append(&mut data);
-            self.pending.refused = false;
+            self.take_next(segment, cx);
         }
-        let had_gap = self.rcv.runs != super::list::NONE;
-        while !fin {
+        let had_gap = !self.rcv.runs.is_empty();
+        while had_gap && !fin {
             let Some((mut data, last)) = cx.runs.take_ready(&mut self.rcv.runs, self.rcv.nxt)
             else {
                 break;
@@ -90,20 +82,36 @@ impl Pcb {
             self.counters.received(len, cx.now);
             fin = last;
         }
-        // RFC 9293 §3.8.6.3 and RFC 5681 §4.2: every second full segment at once, a filled gap at
-        // once, the rest may wait for data to ride on.
-        let quick = self.settings.quick_ack == QuickAck::On;
-        let due = if fin || had_gap || quick || self.rcv.unacked_bytes > self.rcv.largest {
-            AckDue::Now
-        } else {
-            AckDue::Delayed
-        };
-        self.rcv.acknowledge(due);
+        // RFC 5681 §4.2: a filled gap at once.
+        if fin || had_gap {
+            self.rcv.acknowledge(AckDue::Now);
+        }
         if fin {
             self.take_fin(cx)
         } else {
             Verdict::Done
         }
+    }
+
+    /// Takes the data of a segment that starts at RCV.NXT.
+    pub(super) fn take_next(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) {
+        self.rcv.largest = self.rcv.largest.max(segment.len);
+        self.rcv.unacked_bytes = self.rcv.unacked_bytes.saturating_add(segment.len);
+        self.counters.received(segment.len, cx.now);
+        self.measure_as_receiver(segment, cx.now);
+        if let Some(data) = segment.payload.take() {
+            self.rcv.append(&mut Chain::from(data));
+        }
+        self.pending.refused = false;
+        // RFC 9293 §3.8.6.3 and RFC 5681 §4.2: every second full segment at once, the rest may wait
+        // for data to ride on.
+        let quick = self.settings.quick_ack == QuickAck::On;
+        let due = if quick || self.rcv.unacked_bytes > self.rcv.largest {
+            AckDue::Now
+        } else {
+            AckDue::Delayed
+        };
+        self.rcv.acknowledge(due);
     }
 
     fn take_fin(&mut self, cx: &mut Context<'_>) -> Verdict {

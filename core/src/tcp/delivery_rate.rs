@@ -40,6 +40,8 @@ impl Snapshot {
 /// The state of one connection, "C." in the draft. Sums wrap.
 #[derive(Clone, Debug)]
 pub(crate) struct DeliveryRate {
+    /// Somebody asks for samples.
+    pub(crate) measures: bool,
     delivered: u32,
     delivered_time: Stamp,
     first_sent_time: Stamp,
@@ -76,6 +78,7 @@ pub(crate) struct Sample {
 
 impl DeliveryRate {
     pub(crate) const NEW: Self = Self {
+        measures: false,
         delivered: 0,
         delivered_time: Stamp::ZERO,
         first_sent_time: Stamp::ZERO,
@@ -85,6 +88,9 @@ impl DeliveryRate {
 
     /// A segment of `len` bytes is sent, with `in_flight` others.
     pub(crate) fn sent(&mut self, now: Instant, in_flight: u32, len: u32) -> Snapshot {
+        if !self.measures {
+            return Snapshot::NONE;
+        }
         if in_flight == 0 {
             // Draft §4.1.2.1: after a pause the intervals start anew.
             self.first_sent_time = Stamp::of(now);
@@ -138,7 +144,10 @@ impl DeliveryRate {
         let interval = send_elapsed.max(ack_elapsed);
         let delivered = self.delivered.wrapping_sub(snapshot.delivered);
         // Shorter than any round trip: of a segment sent twice the first copy arrived.
-        let plausible = interval > Span::ZERO && min_rtt.is_none_or(|least| interval >= least);
+        let plausible = interval > Span::ZERO
+            && min_rtt.is_none_or(|least| interval >= least)
+            // Sent before somebody asked.
+            && *snapshot != Snapshot::NONE;
         let micros = u64::from(interval.as_micros().max(1));
         Sample {
             now,
@@ -169,7 +178,10 @@ mod tests {
 
     #[test]
     fn the_rate_is_the_slower_of_sending_and_acknowledging() {
-        let mut rate = DeliveryRate::NEW;
+        let mut rate = DeliveryRate {
+            measures: true,
+            ..DeliveryRate::NEW
+        };
         let send = |rate: &mut DeliveryRate, ms, in_flight| {
             let mut record = Record::new(SeqNum(1), at(ms));
             record.snapshot = rate.sent(at(ms), in_flight, 1000);
@@ -186,7 +198,10 @@ mod tests {
 
     #[test]
     fn a_pause_of_the_application_is_no_property_of_the_path() {
-        let mut rate = DeliveryRate::NEW;
+        let mut rate = DeliveryRate {
+            measures: true,
+            ..DeliveryRate::NEW
+        };
         let mut record = Record::new(SeqNum(1), at(1_000));
         record.snapshot = rate.sent(at(1_000), 0, 1000);
         rate.limited_by_application(1000);
@@ -203,7 +218,10 @@ mod tests {
 
     #[test]
     fn what_comes_back_faster_than_the_path_allows_is_no_sample() {
-        let mut rate = DeliveryRate::NEW;
+        let mut rate = DeliveryRate {
+            measures: true,
+            ..DeliveryRate::NEW
+        };
         let mut record = Record::new(SeqNum(1), at(1_000));
         record.snapshot = rate.sent(at(1_000), 0, 1000);
         let least = Some(Span::from_millis(50));

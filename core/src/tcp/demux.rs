@@ -25,11 +25,16 @@ impl Default for Bucket {
 #[derive(Debug)]
 pub(crate) struct Demux {
     buckets: &'static mut [Bucket],
+    /// What was found last: segments come in trains.
+    last: u16,
 }
 
 impl Demux {
     pub(crate) fn new(buckets: &'static mut [Bucket]) -> Self {
-        Self { buckets }
+        Self {
+            buckets,
+            last: NONE,
+        }
     }
 
     fn bucket(&mut self, hash: u32) -> Option<&mut Bucket> {
@@ -96,6 +101,18 @@ impl Demux {
         false
     }
 
+    /// The slot of the connection between `local` and `remote`, if it is the one found last.
+    pub(crate) fn find_again(
+        &self,
+        slots: &[PcbSlot],
+        local: SocketAddrV4,
+        remote: SocketAddrV4,
+    ) -> Option<u16> {
+        let slot = slots.get(usize::from(self.last))?;
+        let same = slot.pcb.remote == remote && slot.pcb.local == local && slot.filed.is_some();
+        same.then_some(self.last)
+    }
+
     /// The slot of the connection between `local` and `remote`.
     pub(crate) fn find(
         &mut self,
@@ -107,6 +124,7 @@ impl Demux {
         let mut at = self.bucket(hash)?.0;
         while let Some(slot) = slots.get(usize::from(at)) {
             if slot.pcb.local == local && slot.pcb.remote == remote {
+                self.last = at;
                 return Some(at);
             }
             at = slot.hash_next;

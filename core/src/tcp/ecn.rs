@@ -1,6 +1,7 @@
 //! Explicit congestion notification (RFC 3168 §6.1): who agreed to it, what is marked, and what is
 //! echoed. How the congestion window answers is in `congestion`.
 use crate::config::{TcpConfig, Use};
+use crate::wire::ipv4::Ecn;
 use crate::wire::tcp::{Flags, SeqNum};
 
 use super::output::{Kind, Plan};
@@ -9,8 +10,6 @@ use super::segment::Arrived;
 
 /// The two bits of the TOS byte (RFC 3168 §5).
 pub(crate) const TOS_MASK: u8 = 0b11;
-/// ECT(0): the endpoints understand marks.
-const ECT_0: u8 = 0b10;
 /// CE: a router on the way is congested.
 const CE: u8 = 0b11;
 
@@ -19,7 +18,7 @@ const SETUP: [Flags; 2] = [Flags::ECE, Flags::CWR];
 
 /// ECN state of one connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ecn {
+pub(crate) struct EcnState {
     /// Both sides agreed.
     pub(crate) agreed: bool,
     /// A mark arrived, and the peer has not said that it slowed down.
@@ -35,7 +34,7 @@ pub(crate) struct Ecn {
     pub(crate) marks: u32,
 }
 
-impl Ecn {
+impl EcnState {
     pub(crate) const OFF: Self = Self {
         agreed: false,
         echo: false,
@@ -44,6 +43,13 @@ impl Ecn {
         recover: None,
         marks: 0,
     };
+}
+
+impl EcnState {
+    /// Whether a segment without ECN's flags, in a packet with `tos`, says nothing.
+    pub(super) fn is_quiet(&self, tos: u8) -> bool {
+        !self.agreed || (tos & TOS_MASK != CE && !self.echoed && self.recover.is_none())
+    }
 }
 
 /// Whether ECN is built in and configured.
@@ -121,9 +127,9 @@ impl Pcb {
     }
 
     /// The flags and the ECN bits of a segment to send.
-    pub(super) fn ecn_of(&self, plan: &Plan) -> (Flags, u8) {
+    pub(super) fn ecn_of(&self, plan: &Plan) -> (Flags, Ecn) {
         if !self.ecn.agreed || plan.kind == Kind::Syn {
-            return (Flags::NONE, 0);
+            return (Flags::NONE, Ecn::NotEct);
         }
         let mut flags = answer(self.ecn.echo);
         // RFC 3168 §6.1.4 to §6.1.6: not on acknowledgements, retransmissions, window probes.
@@ -131,7 +137,7 @@ impl Pcb {
         if new_data && self.ecn.reduced {
             flags = flags | Flags::CWR;
         }
-        (flags, if new_data { ECT_0 } else { 0 })
+        (flags, if new_data { Ecn::Ect0 } else { Ecn::NotEct })
     }
 
     /// A segment with these flags was sent.

@@ -12,6 +12,7 @@ use crate::random::{Entropy, Keyed};
 use crate::time::Instant;
 
 use super::demux::{Bucket, Demux};
+use super::due::{DueHeap, Place, Timed};
 use super::input::Context;
 use super::limit::Limiter;
 use super::list::{IndexQueue, Link, NONE};
@@ -37,7 +38,18 @@ pub struct PcbSlot {
     pub(crate) hash_next: u16,
     output: Link,
     events: Link,
+    due: Place,
     pub(crate) pcb: Pcb,
+}
+
+impl Timed for PcbSlot {
+    fn place(&self) -> &Place {
+        &self.due
+    }
+
+    fn place_mut(&mut self) -> &mut Place {
+        &mut self.due
+    }
 }
 
 /// How a control block came to its local address.
@@ -61,6 +73,7 @@ impl PcbSlot {
             hash_next: NONE,
             output: Link::UNLINKED,
             events: Link::UNLINKED,
+            due: Place::UNUSED,
             pcb: Pcb::UNUSED,
         }
     }
@@ -113,8 +126,8 @@ pub(crate) struct Engine {
     pub(super) resets: Limiter,
     /// Time of the current turn, for calls that start timers.
     pub(super) now: Instant,
-    /// No connection has a deadline before this; may be too early, never too late.
-    earliest: Instant,
+    /// When each connection is to be looked at: may be too early for its timers, never too late.
+    due: DueHeap,
     /// When to try again what a lack of buffers or of room in the device held up.
     pub(super) retry: Instant,
 }
@@ -156,7 +169,7 @@ impl Engine {
             tx_pool,
             resets: Limiter::FULL,
             now: Instant::ZERO,
-            earliest: Instant::MAX,
+            due: DueHeap::EMPTY,
             retry: Instant::MAX,
         }
     }
@@ -212,6 +225,7 @@ impl Engine {
         slot.bound = Bound::No;
         // Drops the queues. The links stay: the lists skip what is not used any more.
         slot.pcb = Pcb::UNUSED;
+        self.due.set(self.slots, index, Instant::MAX);
     }
 
     /// Makes the handles of a block stale, but keeps it.
@@ -282,12 +296,13 @@ impl Engine {
         let Some(slot) = slot.filter(|slot| slot.used) else {
             return;
         };
-        self.earliest = self.earliest.min(slot.pcb.timers.take_lowered());
+        let lowered = slot.pcb.timers.take_lowered();
         let alive = slot.pcb.life == Life::Alive;
         let orphan = slot.pcb.attached == Attached::Orphan;
         // Within a turn it usually is on the lists already.
         let events = !slot.events.is_queued() && slot.pcb.has_events();
         let output = alive && !slot.output.is_queued();
+        self.due.lower(self.slots, index, lowered);
         if events {
             self.events.push(self.slots, index, |slot| &mut slot.events);
         }
@@ -297,6 +312,21 @@ impl Engine {
         }
         if !alive && orphan {
             self.free(index);
+        }
+    }
+
+    /// As [`Engine::settle`], of a connection that is alive, in the middle of a turn: the output
+    /// that follows accounts for its timers.
+    pub(super) fn settle_before_output(&mut self, index: u16) {
+        let Some(slot) = self.slots.get(usize::from(index)) else {
+            return;
+        };
+        let output = !slot.output.is_queued();
+        if !slot.events.is_queued() && slot.pcb.has_events() {
+            self.events.push(self.slots, index, |slot| &mut slot.events);
+        }
+        if output {
+            self.output.push(self.slots, index, |slot| &mut slot.output);
         }
     }
 
@@ -388,45 +418,39 @@ impl Engine {
     pub(crate) fn expire(&mut self, ip: &mut Ip, now: Instant) {
         self.time_waits.expire(now);
         self.expire_half_open(ip, now);
-        if self.earliest > now {
-            return;
-        }
-        // The scan finds the exact minimum; what is settled meanwhile only lowers it.
-        self.earliest = Instant::MAX;
-        for index in 0..self.slots.len() {
-            let (slots, mut cx) = self.context(now);
-            let Some(slot) = slots.get_mut(index).filter(|slot| slot.used) else {
-                continue;
-            };
-            let next = slot.pcb.timers.next();
-            if next > now {
-                self.lower_deadline(next);
-                continue;
-            }
-            let verdict = slot.pcb.expire(&mut cx);
-            // Slots are numbered with 16 bits; `new` takes no more.
-            let Ok(index) = u16::try_from(index) else {
+        // Each once: what its own expiry makes due again waits for the next turn.
+        for _ in 0..self.slots.len() {
+            let (at, index) = self.due.first(self.slots);
+            if at > now {
                 return;
-            };
-            self.carry_out(ip, now, index, verdict);
-            // Also those of its timers that were not touched now.
-            if let Some(next) = self.at(index).map(|pcb| pcb.timers.next()) {
-                self.lower_deadline(next);
             }
+            let (slots, mut cx) = self.context(now);
+            let slot = slots.get_mut(usize::from(index));
+            let Some(slot) = slot.filter(|slot| slot.used) else {
+                self.due.set(self.slots, index, Instant::MAX);
+                continue;
+            };
+            if slot.pcb.timers.next() <= now {
+                let verdict = slot.pcb.expire(&mut cx);
+                self.carry_out(ip, now, index, verdict);
+            }
+            let next = self.at(index).map_or(Instant::MAX, |pcb| pcb.timers.next());
+            self.due.set(self.slots, index, next);
         }
     }
 
     /// The earliest moment something is to be done.
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.earliest
+        let (connections, _) = self.due.first(self.slots);
+        connections
             .min(self.syns.next_deadline())
             .min(self.time_waits.next_deadline())
             .min(self.retry)
     }
 
-    /// Some connection has a deadline at `next`.
-    pub(super) fn lower_deadline(&mut self, next: Instant) {
-        self.earliest = self.earliest.min(next);
+    /// Connection `index` has started a timer that expires at `at`.
+    pub(super) fn lower_deadline(&mut self, index: u16, at: Instant) {
+        self.due.lower(self.slots, index, at);
     }
 
     pub(super) fn context(&mut self, now: Instant) -> (&mut [PcbSlot], Context<'_>) {

@@ -20,7 +20,7 @@ impl Engine {
         ip: &mut Ip,
         now: Instant,
         record: usize,
-        segment: Arrived,
+        segment: &mut Arrived,
     ) {
         let Some(slot) = self.syns.at(record).map(|slot| *slot) else {
             return;
@@ -47,7 +47,7 @@ impl Engine {
         }
         let acceptable = segment.seq.in_window(rcv_nxt, window)
             || (segment.seq_end().after(rcv_nxt) && segment.seq.before(rcv_nxt));
-        if !acceptable || segment.syn() || slot.is_from_the_past(&segment) {
+        if !acceptable || segment.syn() || slot.is_from_the_past(segment) {
             // RFC 9293 §3.10.7.4 and RFC 5961 §4.2: answered with an acknowledgement.
             self.stats.unacceptable += 1;
             self.challenge_half_open(ip, now, record, &slot);
@@ -77,7 +77,7 @@ impl Engine {
         ip: &mut Ip,
         now: Instant,
         record: &SynSlot,
-        segment: Arrived,
+        segment: &mut Arrived,
     ) -> bool {
         let Some(index) = self.promote(ip, now, record) else {
             // The handshake stays half open, the peer's next segment tries again. Nothing that

@@ -44,11 +44,12 @@ const PAWS_IDLE: core::time::Duration = core::time::Duration::from_secs(24 * 86_
 
 impl Pcb {
     /// Processes a segment for this connection.
-    pub(crate) fn segment_arrives(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
+    pub(crate) fn segment_arrives(
+        &mut self,
+        segment: &mut Arrived,
+        cx: &mut Context<'_>,
+    ) -> Verdict {
         self.counters.segments_received = self.counters.segments_received.wrapping_add(1);
-        if let Some(ack) = self.predicted(&segment, cx) {
-            return self.take_predicted(ack, segment, cx);
-        }
         match self.state {
             // A block that was only bound has no peer to hear from.
             State::Closed | State::TimeWait => Verdict::Done,
@@ -58,7 +59,7 @@ impl Pcb {
     }
 
     /// RFC 9293 §3.10.7.3.
-    fn arrives_in_syn_sent(&mut self, segment: Arrived, cx: &mut Context<'_>) -> Verdict {
+    fn arrives_in_syn_sent(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) -> Verdict {
         // First, the ACK bit.
         if let Some(ack) = segment.ack
             && (ack.before_eq(self.snd.iss) || ack.after(self.snd.nxt))
@@ -81,7 +82,7 @@ impl Pcb {
             return Verdict::Done;
         }
         self.apply_syn_options(&segment.options, cx.config);
-        self.ecn_of_peers_syn(&segment, cx.config);
+        self.ecn_of_peers_syn(segment, cx.config);
         self.rcv.synchronized(segment.seq);
         if let Some(timestamps) = segment.options.timestamps {
             (self.rcv.ts_recent, self.rcv.ts_recent_at) = (timestamps.value, cx.now);
@@ -100,10 +101,9 @@ impl Pcb {
         (self.snd.wl1, self.snd.wl2) = (segment.seq, ack);
         self.establish(cx);
         self.restart_user_timer(cx.now);
-        self.measure(&segment, cx);
+        self.measure(segment, cx);
         self.rcv.acknowledge(AckDue::Now);
         // Data and FIN may come with the SYN.
-        let mut segment = segment;
         segment.trim_front(self.rcv.nxt);
         // ... but no more than our SYN offered.
         segment.trim_back(self.rcv.edge);
@@ -113,7 +113,7 @@ impl Pcb {
     /// RFC 9293 §3.10.7.4.
     pub(super) fn arrives_otherwise(
         &mut self,
-        mut segment: Arrived,
+        segment: &mut Arrived,
         cx: &mut Context<'_>,
     ) -> Verdict {
         if self.state == State::SynReceived
@@ -125,13 +125,13 @@ impl Pcb {
             segment.trim_front(self.rcv.nxt);
         }
         // First, the sequence number. RFC 7323 §5.3 (R1) puts the timestamp before it.
-        if self.is_from_the_past(&segment, cx) {
+        if self.is_from_the_past(segment, cx) {
             cx.stats.paws_rejected += 1;
-            self.answer_unacceptable(&segment, cx);
+            self.answer_unacceptable(segment, cx);
             return Verdict::Done;
         }
-        if !self.is_acceptable(&segment) {
-            self.answer_unacceptable(&segment, cx);
+        if !self.is_acceptable(segment) {
+            self.answer_unacceptable(segment, cx);
             return Verdict::Done;
         }
         let in_sequence = segment.seq == self.rcv.nxt;
@@ -172,11 +172,11 @@ impl Pcb {
             cx.stats.challenge_acks += u32::from(self.challenge(cx));
             return Verdict::Done;
         }
-        self.heard(&segment, cx);
+        self.heard(segment, cx);
         let fin_was_acked = self.snd.fin == Fin::Acked;
-        self.take_ecn(ack, &segment);
+        self.take_ecn(ack, segment);
         let una = self.snd.una;
-        self.take_ack(ack, &segment, cx);
+        self.take_ack(ack, segment, cx);
         if self.snd.una != una {
             self.path_acked();
             self.restart_user_timer(cx.now);
@@ -320,3 +320,6 @@ impl Pcb {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -3,6 +3,7 @@
 //! `invariants`); it changes nothing.
 use super::State;
 use super::engine::Engine;
+use super::out_of_order::RunList;
 use super::pcb::{Attached, Life, Pcb};
 use super::receive::{AckDue, PeerFin};
 use super::send::Fin;
@@ -47,7 +48,7 @@ impl Engine {
 
     fn check_out_of_order(&self, pcb: &Pcb) -> Result<(), &'static str> {
         let (mut count, mut last) = (0, pcb.rcv.nxt);
-        for (start, end) in self.runs.ranges(pcb.rcv.runs) {
+        for (start, end) in self.runs.ranges(&pcb.rcv.runs) {
             require(
                 count == 0 || start.after(last),
                 "runs out of order or touching",
@@ -62,7 +63,11 @@ impl Engine {
             "more runs than allowed",
         )?;
         require(
-            self.runs.buffers(pcb.rcv.runs) <= usize::from(self.config.max_out_of_order_buffers),
+            self.runs.adds_up(&pcb.rcv.runs),
+            "the sums of the runs are wrong",
+        )?;
+        require(
+            self.runs.buffers(&pcb.rcv.runs) <= usize::from(self.config.max_out_of_order_buffers),
             "more buffers out of order than allowed",
         )
     }
@@ -207,7 +212,7 @@ impl Pcb {
 
 impl super::out_of_order::Runs {
     /// Receive buffers in the list that starts at `head`.
-    fn buffers(&self, head: u16) -> usize {
-        self.chains(head).map(crate::pbuf::Chain::parts).sum()
+    fn buffers(&self, list: &RunList) -> usize {
+        self.chains(list).map(crate::pbuf::Chain::parts).sum()
     }
 }

@@ -2,6 +2,7 @@
 //! half-open connection is in `half_open`.
 use core::net::SocketAddrV4;
 use core::num::NonZeroU16;
+use core::time::Duration;
 
 use crate::config::Use;
 use crate::error::Error;
@@ -16,6 +17,10 @@ use super::segment::Arrived;
 use super::settings::Settings;
 use super::syn_cookie::{Extras, LIFETIME};
 use super::syn_queue::SynSlot;
+
+/// How long a peer's second segment may come after its first: until the first has been sent again
+/// twice, at the initial timeout of a second (RFC 6298 §2).
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Storage of one listener.
 #[derive(Debug)]
@@ -32,6 +37,8 @@ pub struct ListenSlot {
     pub(super) settings: Settings,
     /// Until when a cookie may come back.
     cookies_until: Instant,
+    /// Until when a segment may follow one that brought a cookie and was deferred.
+    deferred_until: Instant,
 }
 
 impl ListenSlot {
@@ -47,6 +54,7 @@ impl ListenSlot {
             waiting: 0,
             settings: Settings::NONE,
             cookies_until: Instant::ZERO,
+            deferred_until: Instant::ZERO,
         }
     }
 
@@ -137,7 +145,7 @@ impl Engine {
         &mut self,
         ip: &mut Ip,
         now: Instant,
-        segment: Arrived,
+        segment: &mut Arrived,
         beyond: Option<SeqNum>,
     ) {
         // First, RST: ignored (RFC 9293 §3.10.7.2, and §3.10.7.1 when nobody listens).
@@ -148,15 +156,15 @@ impl Engine {
         match (self.listener_for(segment.local), segment.ack) {
             // Third, SYN.
             (Some(listener), None) if segment.syn() => {
-                self.syn_arrives(ip, now, listener, &segment, beyond);
+                self.syn_arrives(ip, now, listener, segment, beyond);
             }
             // Second, ACK: from LISTEN nothing was sent but cookies.
-            (Some(listener), Some(ack)) if self.may_be_cookie(listener, &segment, now) => {
+            (Some(listener), Some(ack)) if self.may_be_cookie(listener, segment, now) => {
                 self.cookie_arrives(ip, now, listener, segment, ack);
             }
             _ => {
                 self.stats.no_connection += 1;
-                self.reset_answer(ip, now, &segment);
+                self.reset_answer(ip, now, segment);
             }
         }
     }
@@ -287,18 +295,28 @@ impl Engine {
         ip: &mut Ip,
         now: Instant,
         listener: TcpListener,
-        segment: Arrived,
+        segment: &mut Arrived,
         ack: SeqNum,
     ) {
-        let Some(record) = self.record_of_cookie(listener, &segment, ack, now) else {
+        let Some(record) = self.record_of_cookie(listener, segment, ack, now) else {
+            if self
+                .listener_mut(listener)
+                .is_some_and(|slot| now < slot.deferred_until)
+            {
+                // Not reset: perhaps the second segment of a connection whose first was deferred.
+                // The peer sends that one again.
+                self.stats.accepts_deferred += 1;
+                return;
+            }
             self.stats.syn_cookies_failed += 1;
             self.stats.no_connection += 1;
-            self.reset_answer(ip, now, &segment);
+            self.reset_answer(ip, now, segment);
             return;
         };
         if !self.has_backlog(listener) {
-            // The peer's next segment brings the cookie again.
+            // The peer's first segment brings the cookie again.
             self.stats.accepts_deferred += 1;
+            self.defer_cookies(listener, now);
             return;
         }
         // Counted first, because the connection may end, and be discounted, at once.
@@ -307,8 +325,19 @@ impl Engine {
         }
         if self.complete(ip, now, &record, segment) {
             self.stats.syn_cookies_received += 1;
-        } else if let Some(slot) = self.listener_mut(listener) {
+            return;
+        }
+        self.defer_cookies(listener, now);
+        if let Some(slot) = self.listener_mut(listener) {
             slot.waiting = slot.waiting.saturating_sub(1);
+        }
+    }
+
+    /// A good cookie was put off: for a while bad ones are not answered, for only the first segment
+    /// of a connection can be checked.
+    fn defer_cookies(&mut self, listener: TcpListener, now: Instant) {
+        if let Some(slot) = self.listener_mut(listener) {
+            slot.deferred_until = now + GRACE;
         }
     }
 

@@ -6,12 +6,15 @@ mod ack;
 mod arrive;
 mod autotune;
 mod calls;
+#[cfg(feature = "sack")]
+mod calm;
 mod conclude;
 mod congestion;
 mod data;
 #[cfg(feature = "bbr")]
 mod delivery_rate;
 mod demux;
+mod due;
 mod ecn;
 mod engine;
 mod expire;

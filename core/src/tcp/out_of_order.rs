@@ -1,5 +1,9 @@
 //! Data that arrived before what precedes it: runs of adjacent segments, sorted, in slots shared
 //! by all connections and capped for each.
+//!
+//! A segment usually goes behind the one that came before it, so the search starts there: it then
+//! costs the same however many runs there are. Otherwise it walks, past at most
+//! `max_out_of_order_runs`.
 use crate::config::TcpConfig;
 use crate::pbuf::{Chain, Pbuf};
 use crate::wire::tcp::SeqNum;
@@ -10,7 +14,7 @@ use super::receive::join;
 /// Storage for one run of out-of-order data.
 #[derive(Debug)]
 pub struct RunSlot {
-    used: bool,
+    /// The next run of its list, or the next free slot.
     next: u16,
     seq: SeqNum,
     data: Chain,
@@ -21,7 +25,6 @@ impl RunSlot {
     /// An unused slot.
     pub const fn new() -> Self {
         Self {
-            used: false,
             next: NONE,
             seq: SeqNum(0),
             data: Chain::new(),
@@ -49,15 +52,46 @@ pub(crate) enum Stored {
     Dropped,
 }
 
+/// The runs of one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct RunList {
+    head: u16,
+    /// The run with what arrived last; [`NONE`] if that is gone.
+    newest: u16,
+    count: u16,
+    /// Buffers of all of them.
+    parts: usize,
+}
+
+impl RunList {
+    pub(crate) const EMPTY: Self = Self {
+        head: NONE,
+        newest: NONE,
+        count: 0,
+        parts: 0,
+    };
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.head == NONE
+    }
+}
+
 /// The slots of all connections.
 #[derive(Debug)]
 pub(crate) struct Runs {
     slots: &'static mut [RunSlot],
+    /// First unused slot.
+    free: u16,
 }
 
 impl Runs {
     pub(crate) fn new(slots: &'static mut [RunSlot]) -> Self {
-        Self { slots }
+        let mut free = NONE;
+        // Slots are numbered with 16 bits.
+        for (index, slot) in (0..NONE).zip(slots.iter_mut()) {
+            slot.next = core::mem::replace(&mut free, index);
+        }
+        Self { slots, free }
     }
 
     fn at(&self, index: u16) -> Option<&RunSlot> {
@@ -68,52 +102,80 @@ impl Runs {
         self.slots.get_mut(usize::from(index))
     }
 
-    /// The runs of the list that starts at `head`, in order: start and end.
-    pub(crate) fn ranges(&self, head: u16) -> impl Iterator<Item = (SeqNum, SeqNum)> + '_ {
-        let mut at = head;
-        core::iter::from_fn(move || {
-            let run = self.at(at)?;
-            at = run.next;
-            Some((run.seq, run.end()))
-        })
+    /// The runs of `list`, in order: start and end.
+    pub(crate) fn ranges(&self, list: &RunList) -> impl Iterator<Item = (SeqNum, SeqNum)> + '_ {
+        self.runs_from(list.head).map(|run| (run.seq, run.end()))
+    }
+
+    /// Where the run with what arrived last starts and ends.
+    pub(crate) fn newest_range(&self, list: &RunList) -> Option<(SeqNum, SeqNum)> {
+        self.at(list.newest).map(|run| (run.seq, run.end()))
+    }
+
+    /// The first part of `start..end` that is in a run already.
+    pub(crate) fn overlap(
+        &self,
+        list: &RunList,
+        start: SeqNum,
+        end: SeqNum,
+    ) -> Option<(SeqNum, SeqNum)> {
+        let (before, after) = self.neighbours(list, start);
+        let first = if before == NONE { after } else { before };
+        self.runs_from(first)
+            .take_while(|run| run.seq.before(end))
+            .map(|run| (run.seq.max(start), run.end().min(end)))
+            .find(|(left, right)| left.before(*right))
     }
 
     /// The bytes of the runs of that list.
     #[cfg(feature = "invariants")]
-    pub(crate) fn chains(&self, head: u16) -> impl Iterator<Item = &Chain> + '_ {
-        let mut at = head;
+    pub(crate) fn chains(&self, list: &RunList) -> impl Iterator<Item = &Chain> + '_ {
+        self.runs_from(list.head).map(|run| &run.data)
+    }
+
+    /// Whether the sums in `list` are those of its runs.
+    #[cfg(feature = "invariants")]
+    pub(crate) fn adds_up(&self, list: &RunList) -> bool {
+        let count = self.runs_from(list.head).count();
+        let parts = self.runs_from(list.head).map(|run| run.data.parts()).sum();
+        usize::from(list.count) == count && list.parts == parts
+    }
+
+    fn runs_from(&self, mut at: u16) -> impl Iterator<Item = &RunSlot> + '_ {
         core::iter::from_fn(move || {
             let run = self.at(at)?;
             at = run.next;
-            Some(&run.data)
+            Some(run)
         })
     }
 
-    /// Files `data`, which starts at `seq` behind the next number expected, into the list `head`.
+    /// The last run that starts at or before `seq`, and the one behind it.
+    fn neighbours(&self, list: &RunList, seq: SeqNum) -> (u16, u16) {
+        let newest = self.at(list.newest).filter(|run| run.seq.before_eq(seq));
+        let (mut before, mut after) = match newest {
+            Some(run) => (list.newest, run.next),
+            None => (NONE, list.head),
+        };
+        while let Some(run) = self.at(after).filter(|run| run.seq.before_eq(seq)) {
+            (before, after) = (after, run.next);
+        }
+        (before, after)
+    }
+
+    /// Files `data`, which starts at `seq` behind the next number expected, into `list`.
     ///
     /// Bytes that are there already win over newer ones: a later segment cannot change what was
     /// acknowledged selectively.
     pub(crate) fn insert(
         &mut self,
-        head: &mut u16,
+        list: &mut RunList,
         mut seq: SeqNum,
         mut data: Pbuf,
         fin: bool,
         config: &TcpConfig,
     ) -> Stored {
         let mut len = u32::try_from(data.tot_len()).unwrap_or(u32::MAX);
-        // The last run that starts at or before `seq`.
-        let (mut before, mut after) = (NONE, *head);
-        let (mut count, mut buffers) = (0u32, 0usize);
-        let mut at = *head;
-        while let Some(run) = self.at(at) {
-            count += 1;
-            buffers += run.data.parts();
-            if run.seq.before_eq(seq) {
-                (before, after) = (at, run.next);
-            }
-            at = run.next;
-        }
+        let (before, mut after) = self.neighbours(list, seq);
         // Cut the front that the run before covers.
         if let Some(run) = self.at(before)
             && run.end().after(seq)
@@ -125,10 +187,20 @@ impl Runs {
                 if let Some(run) = self.at_mut(before) {
                     run.fin |= ends_here;
                 }
+                list.newest = before;
                 return Stored::Kept;
             }
             data.advance(cut as usize);
             (seq, len) = (seq + cut, len - cut);
+        }
+        // Refused as a whole or not at all: what was acknowledged selectively stays (RFC 2018 §8).
+        let covered: usize = self
+            .runs_from(after)
+            .take_while(|run| (seq + len).after(run.end()))
+            .map(|run| run.data.parts())
+            .sum();
+        if list.parts - covered + data.clen() > usize::from(config.max_out_of_order_buffers) {
+            return Stored::Dropped;
         }
         // Fill the gap up to each following run; what lies behind a run goes on to the next gap.
         let mut fin = fin;
@@ -152,103 +224,115 @@ impl Runs {
             }
             // Covers the whole run: the run's bytes give way to the newer segment's, which are
             // one piece; they are the same in any honest stream.
-            fin |= self.at(after).is_some_and(|run| run.fin);
-            self.free(after);
-            self.set_next(head, before, following);
+            fin |= next.fin;
+            self.unlink(list, before, after);
             after = following;
-            count -= 1;
         }
         if len == 0 && !fin {
+            list.newest = after;
             return Stored::Kept;
-        }
-        if buffers + data.clen() > usize::from(config.max_out_of_order_buffers) {
-            return Stored::Dropped;
         }
         let touches = self.at(before).is_some_and(|run| run.end() == seq);
         let index = if touches {
-            if let Some(run) = self.at_mut(before) {
-                join(&mut run.data, &mut Chain::from(data));
-                run.fin |= fin;
-            }
+            self.join(list, before, Chain::from(data), fin);
             before
         } else {
-            if count >= u32::from(config.max_out_of_order_runs) {
+            if list.count >= config.max_out_of_order_runs.into() {
                 return Stored::Dropped;
             }
-            let Some(free) = self.slots.iter().position(|slot| !slot.used) else {
+            let free = self.free;
+            let Some(slot) = self.at_mut(free) else {
                 return Stored::Dropped;
             };
-            let free = u16::try_from(free).unwrap_or(NONE);
-            if let Some(slot) = self.at_mut(free) {
-                slot.used = true;
-                slot.seq = seq;
-                slot.fin = fin;
-                slot.next = after;
-                slot.data.push(data);
-            }
-            self.set_next(head, before, free);
+            let next_free = core::mem::replace(&mut slot.next, after);
+            (slot.seq, slot.fin, slot.data) = (seq, fin, Chain::from(data));
+            let parts = slot.data.parts();
+            self.free = next_free;
+            list.count += 1;
+            list.parts += parts;
+            self.set_next(list, before, free);
             free
         };
-        self.join_next(index);
+        list.newest = index;
+        self.join_next(list, index);
         Stored::Kept
     }
 
     /// Takes the first run out if it starts at or before `nxt`: its data, cut to start there, and
     /// whether a FIN follows.
-    pub(crate) fn take_ready(&mut self, head: &mut u16, nxt: SeqNum) -> Option<(Chain, bool)> {
-        let run = self.at_mut(*head)?;
+    pub(crate) fn take_ready(&mut self, list: &mut RunList, nxt: SeqNum) -> Option<(Chain, bool)> {
+        let run = self.at(list.head)?;
         if run.seq.after(nxt) {
             return None;
         }
-        let mut data = core::mem::replace(&mut run.data, Chain::new());
         let overlap = nxt.since(run.seq);
-        data.consume(overlap as usize);
         let fin = run.fin;
-        let next = run.next;
-        self.free(*head);
-        *head = next;
+        let mut data = self.unlink(list, NONE, list.head);
+        data.consume(overlap as usize);
         Some((data, fin))
     }
 
     /// Frees all runs of a list.
-    pub(crate) fn clear(&mut self, head: &mut u16) {
-        while let Some(next) = self.at(*head).map(|run| run.next) {
-            self.free(*head);
-            *head = next;
+    pub(crate) fn clear(&mut self, list: &mut RunList) {
+        while !list.is_empty() {
+            self.unlink(list, NONE, list.head);
         }
-        *head = NONE;
     }
 
-    fn join_next(&mut self, index: u16) {
+    /// Appends to run `index`.
+    fn join(&mut self, list: &mut RunList, index: u16, mut data: Chain, fin: bool) {
+        if let Some(run) = self.at_mut(index) {
+            let before = run.data.parts();
+            join(&mut run.data, &mut data);
+            run.fin |= fin;
+            // Small parts are copied behind the last one.
+            list.parts += run.data.parts() - before;
+        }
+    }
+
+    /// Makes run `index` and the one behind it one, if they touch.
+    fn join_next(&mut self, list: &mut RunList, index: u16) {
         let Some((next, end)) = self.at(index).map(|run| (run.next, run.end())) else {
             return;
         };
-        let Some(following) = self.at_mut(next) else {
+        let Some(following) = self.at(next).filter(|run| run.seq == end) else {
             return;
         };
-        if following.seq != end {
-            return;
-        }
-        let mut data = core::mem::replace(&mut following.data, Chain::new());
-        let (fin, after) = (following.fin, following.next);
-        self.free(next);
-        if let Some(run) = self.at_mut(index) {
-            join(&mut run.data, &mut data);
-            run.fin |= fin;
-            run.next = after;
-        }
+        let fin = following.fin;
+        let data = self.unlink(list, index, next);
+        self.join(list, index, data, fin);
     }
 
-    fn set_next(&mut self, head: &mut u16, before: u16, next: u16) {
+    fn set_next(&mut self, list: &mut RunList, before: u16, next: u16) {
         match self.at_mut(before) {
             Some(run) => run.next = next,
-            None => *head = next,
+            None => list.head = next,
         }
     }
 
-    fn free(&mut self, index: u16) {
-        if let Some(run) = self.at_mut(index) {
-            *run = RunSlot::new();
+    /// Takes run `index`, which comes behind `before`, out of its list and frees it: its data.
+    fn unlink(&mut self, list: &mut RunList, before: u16, index: u16) -> Chain {
+        let free = self.free;
+        let Some(run) = self.at_mut(index) else {
+            return Chain::new();
+        };
+        let run = core::mem::replace(
+            run,
+            RunSlot {
+                next: free,
+                ..RunSlot::new()
+            },
+        );
+        self.free = index;
+        list.count -= 1;
+        list.parts -= run.data.parts();
+        if list.newest == index {
+            list.newest = before;
         }
+        self.set_next(list, before, run.next);
+        run.data
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -4,6 +4,7 @@ use crate::config::TcpConfig;
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, SeqNum};
 
+use super::input::Context;
 use super::pcb::{Force, Pcb};
 use super::receive::AckDue;
 use super::scoreboard::SentStore;
@@ -36,28 +37,26 @@ pub(crate) enum Kind {
 }
 
 impl Pcb {
-    /// The next segment to send with options of `options` bytes less than
-    /// [`Pcb::effective_mss`] already accounts for. `None`: nothing (more) may be sent now.
+    /// The next segment to send. `None`: nothing (more) may be sent now.
+    #[inline]
     pub(crate) fn plan(&self) -> Option<Plan> {
-        match self.state {
-            State::Closed | State::TimeWait => return None,
-            State::SynSent | State::SynReceived if self.syn_due => {
-                let (seq, kind) = (self.snd.iss, Kind::Syn);
-                return Some(Plan {
-                    seq,
-                    len: 0,
-                    flags: Flags::SYN,
-                    kind,
-                });
-            }
-            State::SynSent => return None,
-            State::SynReceived => return self.plan_ack(),
-            _ => {}
+        let unsent = self.snd.unsent() > 0 || self.snd.fin == Fin::Queued;
+        let other = self.syn_due || self.keepalive_due || self.rcv.ack == AckDue::Now;
+        match unsent || other || !self.sends_new_only() {
+            true => self.plan_something(),
+            false => None,
         }
-        let data = match self.to_resend() {
-            _ if self.is_paced() => None,
-            Some((from, until)) => self.plan_again(from, until),
-            None => self.plan_new(),
+    }
+
+    #[inline(never)]
+    fn plan_something(&self) -> Option<Plan> {
+        if !self.is_synchronized() || self.state == State::TimeWait {
+            return self.plan_handshake();
+        }
+        let new = self.plan_new();
+        let data = match self.sends_new_only() {
+            true => new,
+            false => self.plan_among(new),
         };
         if data.is_some() {
             return data;
@@ -68,19 +67,54 @@ impl Pcb {
         self.plan_ack()
     }
 
-    /// The first range to be sent again, unless new data goes first.
-    fn to_resend(&self) -> Option<(SeqNum, SeqNum)> {
+    #[cold]
+    fn plan_handshake(&self) -> Option<Plan> {
+        match self.state {
+            State::SynSent | State::SynReceived if self.syn_due => Some(Plan {
+                seq: self.snd.iss,
+                len: 0,
+                flags: Flags::SYN,
+                kind: Kind::Syn,
+            }),
+            State::SynReceived => self.plan_ack(),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing is to be sent again, and nothing holds new data back.
+    fn sends_new_only(&self) -> bool {
+        let quiet = self.recovery.pending().is_none() && !self.is_paced();
+        #[cfg(feature = "sack")]
+        let quiet = quiet && self.selective.board.resend().is_none() && !self.tail_probe_is_due();
+        quiet
+    }
+
+    /// Data of what is to be sent again and `new`.
+    #[inline(never)]
+    fn plan_among(&self, new: Option<Plan>) -> Option<Plan> {
+        if self.is_paced() {
+            return None;
+        }
+        match self.to_resend(new.is_some()) {
+            Some((from, until)) => self.plan_again(from, until),
+            None => new,
+        }
+    }
+
+    /// The first range to be sent again, unless new data, if it may be sent, goes first.
+    #[cfg_attr(
+        not(feature = "sack"),
+        expect(unused_variables, reason = "the scoreboard's rules")
+    )]
+    fn to_resend(&self, may_send_new: bool) -> Option<(SeqNum, SeqNum)> {
         let pending = self.recovery.pending();
         #[cfg(feature = "sack")]
         if self.selective.is_on() {
             if self.selective.tail.is_due() && pending.is_none() {
                 // RFC 8985 §7.3: new data if there is any, else the last segment.
-                return match self.plan_new().is_some() {
-                    true => None,
-                    false => Some(self.last_segment()),
-                };
+                return (!may_send_new).then(|| self.last_segment());
             }
-            let new_first = self.selective.new_first > 0 && self.plan_new().is_some();
+            let new_first = self.selective.new_first > 0 && may_send_new;
             return pending.or_else(|| match new_first {
                 true => None,
                 false => self.selective.board.resend(),
@@ -122,23 +156,12 @@ impl Pcb {
         }))
     }
 
+    #[inline]
     fn plan_new(&self) -> Option<Plan> {
-        let nxt = self.snd.nxt;
         let unsent = self.snd.unsent();
         let fin = self.snd.fin == Fin::Queued;
-        if unsent == 0 && !fin {
-            return None;
-        }
         if unsent == 0 {
-            let bare_fin = Plan {
-                seq: nxt,
-                len: 0,
-                flags: Flags::FIN,
-                kind: Kind::New,
-            };
-            // Into a closed window only when nothing else is out: it then is the probe.
-            let may = (self.usable() > 0 || self.snd.in_flight() == 0) && self.record_room() > 0;
-            return may.then_some(bare_fin);
+            return if fin { self.plan_fin() } else { None };
         }
         let mss = self
             .path_probe_room()
@@ -171,11 +194,23 @@ impl Pcb {
         }
         let flags = if fin && last { Flags::FIN } else { Flags::NONE };
         Some(self.with_push(Plan {
-            seq: nxt,
+            seq: self.snd.nxt,
             len,
             flags,
             kind: Kind::New,
         }))
+    }
+
+    /// A FIN behind all data.
+    fn plan_fin(&self) -> Option<Plan> {
+        // Into a closed window only when nothing else is out: it then is the probe.
+        let may = (self.usable() > 0 || self.snd.in_flight() == 0) && self.record_room() > 0;
+        may.then_some(Plan {
+            seq: self.snd.nxt,
+            len: 0,
+            flags: Flags::FIN,
+            kind: Kind::New,
+        })
     }
 
     fn plan_keepalive(&self) -> Plan {
@@ -218,23 +253,18 @@ impl Pcb {
 
     /// Payload bytes of a segment sent now: less while SACK blocks ride along.
     fn segment_room(&self) -> u32 {
-        let blocks = match self.rcv.runs {
+        let blocks = match self.rcv.runs.is_empty() {
             _ if !self.negotiated.sack => 0,
-            super::list::NONE if self.rcv.duplicate.is_none() => 0,
-            super::list::NONE => 12,
-            _ => 36,
+            true if self.rcv.duplicate.is_none() => 0,
+            true => 12,
+            false => 36,
         };
         self.effective_mss().saturating_sub(blocks).max(1)
     }
 
     /// Bytes of the peer's window that nothing was sent into.
     pub(crate) fn usable(&self) -> u32 {
-        let right = self.snd.una + self.snd.wnd;
-        if right.after(self.snd.nxt) {
-            right.since(self.snd.nxt)
-        } else {
-            0
-        }
+        self.snd.wnd.saturating_sub(self.snd.in_flight())
     }
 
     fn congestion_allows(&self, len: u32) -> bool {
@@ -266,7 +296,7 @@ impl Pcb {
 
     /// Bytes that could leave now if they were queued.
     pub(crate) fn sendable(&self) -> u32 {
-        if !self.is_synchronized() || self.to_resend().is_some() {
+        if !self.is_synchronized() || self.to_resend(self.plan_new().is_some()).is_some() {
             return 0;
         }
         let flight = self.believed_in_flight();
@@ -277,13 +307,8 @@ impl Pcb {
     }
 
     /// Records that `plan` was handed to IP at `now`.
-    pub(crate) fn sent(
-        &mut self,
-        plan: Plan,
-        now: Instant,
-        config: &TcpConfig,
-        sends: &mut SentStore,
-    ) {
+    pub(crate) fn sent(&mut self, plan: &Plan, cx: &mut Context<'_>) {
+        let now = cx.now;
         let takes = plan.len
             + u32::from(plan.flags.contains(Flags::SYN))
             + u32::from(plan.flags.contains(Flags::FIN));
@@ -311,21 +336,14 @@ impl Pcb {
             Kind::Keepalive => self.keepalive_due = false,
             Kind::Ack => {}
         }
-        self.path_sent(&plan, end);
-        self.snd.nxt = self.snd.nxt.max(end);
-        // RFC 6298 §5.1: the timer runs while something is unacknowledged.
         if takes > 0 {
-            self.timers.stop(Timer::Persist);
-            self.last_sent = now;
-            if !self.timers.is_running(Timer::Retransmit) {
-                let deadline = self.rtt.deadline(now);
-                self.timers.start_at(Timer::Retransmit, deadline);
-            }
+            self.path_sent(plan, end);
+            self.snd.nxt = self.snd.nxt.max(end);
+            self.timers_due = true;
+            self.record(plan, end, now, cx.sends);
         }
-        self.record(plan, end, now, config, sends);
         if plan.kind != Kind::Syn || self.state == State::SynReceived {
             self.rcv.acknowledged();
-            self.timers.stop(Timer::DelayedAck);
         }
     }
 
@@ -345,27 +363,48 @@ impl Pcb {
         }
     }
 
-    /// Starts the timers that what was not sent needs. With this no state waits without a timer.
+    /// Sets the timers that what was sent, and what was not, needs. With this no state waits
+    /// without a timer.
     pub(crate) fn after_output(&mut self, now: Instant, config: &TcpConfig) {
         if self.force == Force::Flush {
             self.force = Force::No;
         }
-        self.settle_pacing();
-        if self.rcv.ack == AckDue::Delayed && !self.timers.is_running(Timer::DelayedAck) {
-            self.timers
-                .start(Timer::DelayedAck, now, config.delayed_ack);
+        if core::mem::take(&mut self.timers_due) {
+            self.last_sent = now;
+            // RFC 6298 §5.1: the timer runs while something is unacknowledged.
+            if !self.timers.is_running(Timer::Retransmit) {
+                let deadline = self.rtt.deadline(now);
+                self.timers.start_at(Timer::Retransmit, deadline);
+            }
+            self.timers.stop(Timer::Persist);
+            self.probe_tail_of_sent(now);
         }
-        let waits = self.is_synchronized()
-            && self.snd.in_flight() == 0
-            && (self.snd.unsent() > 0 || self.snd.fin == Fin::Queued);
-        if waits && !self.timers.is_running(Timer::Persist) {
-            let deadline = self.rtt.deadline(now);
-            self.timers.start_at(Timer::Persist, deadline);
+        self.settle_pacing();
+        match self.rcv.ack {
+            AckDue::No => self.timers.stop(Timer::DelayedAck),
+            AckDue::Delayed if !self.timers.is_running(Timer::DelayedAck) => {
+                self.timers
+                    .start(Timer::DelayedAck, now, config.delayed_ack);
+            }
+            AckDue::Delayed | AckDue::Now => {}
+        }
+        if self.snd.in_flight() == 0 {
+            self.wait_for_window(now);
         }
         self.run_user_timer(now);
         if self.pending.refused && !self.timers.is_running(Timer::Refused) {
             self.timers
                 .start(Timer::Refused, now, core::time::Duration::from_millis(250));
+        }
+    }
+
+    /// Nothing is in flight: what waits is looked after by a timer.
+    fn wait_for_window(&mut self, now: Instant) {
+        let waits =
+            self.is_synchronized() && (self.snd.unsent() > 0 || self.snd.fin == Fin::Queued);
+        if waits && !self.timers.is_running(Timer::Persist) {
+            let deadline = self.rtt.deadline(now);
+            self.timers.start_at(Timer::Persist, deadline);
         }
     }
 }

@@ -4,14 +4,15 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use crate::config::TcpConfig;
 use crate::error::Error;
 use crate::handle::{Owner, TcpListener};
+use crate::ip::Head;
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
-use crate::wire::tcp_options::{Options, SackBlock, Timestamps};
+use crate::wire::tcp_options::{MAX_LEN, Options, SackBlock, Timestamps};
 
 use super::State;
 use super::autotune::AutoTune;
 use super::congestion::Congestion;
-use super::ecn::Ecn;
+use super::ecn::EcnState;
 use super::info::Counters;
 use super::limit::Limiter;
 use super::out_of_order::Runs;
@@ -95,7 +96,9 @@ pub(crate) struct Pcb {
     pub(crate) timers: TimerTable,
     pub(crate) negotiated: Negotiated,
     pub(crate) settings: Settings,
-    pub(crate) ecn: Ecn,
+    /// What goes in front of its segments.
+    pub(crate) head: Head,
+    pub(crate) ecn: EcnState,
     pub(crate) path: PathMtu,
     pub(crate) tune: AutoTune,
     pub(crate) counters: Counters,
@@ -113,6 +116,8 @@ pub(crate) struct Pcb {
     /// Transmit although Nagle or the window says no: `tcp_output`, or the persist timer.
     pub(crate) force: Force,
     pub(crate) keepalive_due: bool,
+    /// Something was sent that timers have to look after.
+    pub(crate) timers_due: bool,
     /// The application closed its side with `shutdown` for reading: data resets.
     pub(crate) read_shut: bool,
     /// The application closed: FIN-WAIT-2 is limited.
@@ -162,7 +167,8 @@ impl Pcb {
             window_scaling: false,
         },
         settings: Settings::NONE,
-        ecn: Ecn::OFF,
+        head: Head::NONE,
+        ecn: EcnState::OFF,
         path: PathMtu::NEW,
         tune: AutoTune::NEW,
         counters: Counters::ZERO,
@@ -181,6 +187,7 @@ impl Pcb {
         syn_due: false,
         force: Force::No,
         keepalive_due: false,
+        timers_due: false,
         read_shut: false,
         closed: false,
         last_sent: Instant::ZERO,
@@ -189,13 +196,23 @@ impl Pcb {
 
     /// Payload bytes of a full segment, with the options every segment of the connection carries.
     pub(crate) fn effective_mss(&self) -> u32 {
+        self.snd.full
+    }
+
+    /// The segment size or the options of all segments have changed.
+    pub(crate) fn fit_segments(&mut self) {
         // RFC 6691 §2: the MSS option does not count options.
-        let options = if self.negotiated.timestamps.is_some() {
-            12
-        } else {
-            0
-        };
-        u32::from(self.snd.mss).saturating_sub(options).max(1)
+        self.snd.full = u32::from(self.snd.mss)
+            .saturating_sub(self.options_len())
+            .max(1);
+    }
+
+    /// Bytes of options that every segment carries.
+    pub(crate) fn options_len(&self) -> u32 {
+        match self.negotiated.timestamps {
+            Some(_) => 12,
+            None => 0,
+        }
     }
 
     /// Whether both sides have synchronized (RFC 9293 §3.4).
@@ -255,14 +272,10 @@ impl Pcb {
 
     /// The options of a segment other than a SYN.
     pub(crate) fn options(&self, runs: &Runs, now: Instant) -> Options {
-        let mut options = Options::default();
-        if let Some(offset) = self.negotiated.timestamps {
-            let value = Self::timestamp(offset, now);
-            options.timestamps = Some(Timestamps {
-                value,
-                echo: self.rcv.ts_recent,
-            });
-        }
+        let mut options = Options {
+            timestamps: self.timestamps(now),
+            ..Options::default()
+        };
         if !self.negotiated.sack {
             return options;
         }
@@ -270,27 +283,52 @@ impl Pcb {
             // RFC 2883 §4: before the blocks of RFC 2018.
             let _ = options.sack.push(duplicate);
         }
-        if self.rcv.runs != super::list::NONE {
+        if !self.rcv.runs.is_empty() {
             // RFC 2018 §4: the block of the segment that arrived last comes first.
-            let newest = self.rcv.newest_run;
-            let holds = |&(left, right): &(SeqNum, SeqNum)| {
-                newest.after_eq(left) && newest.before_eq(right)
-            };
-            let ranges = || {
-                runs.ranges(self.rcv.runs)
-                    .filter(|(left, right)| left != right)
-            };
-            for (left, right) in ranges()
-                .filter(holds)
-                .take(1)
-                .chain(ranges().filter(|range| !holds(range)))
-            {
+            let newest = runs.newest_range(&self.rcv.runs);
+            let others = runs
+                .ranges(&self.rcv.runs)
+                .filter(|range| Some(*range) != newest);
+            // A FIN alone takes no room in the stream.
+            let blocks = newest.into_iter().chain(others);
+            for (left, right) in blocks.filter(|(left, right)| left != right) {
                 if options.sack.push(SackBlock { left, right }).is_none() {
                     break;
                 }
             }
         }
         options
+    }
+
+    /// As [`Pcb::options`], as on the wire.
+    pub(crate) fn options_bytes<'a>(
+        &self,
+        runs: &Runs,
+        now: Instant,
+        room: &'a mut [u8; MAX_LEN],
+    ) -> &'a [u8] {
+        let plain = self.rcv.duplicate.is_none() && self.rcv.runs.is_empty();
+        let len = match self.timestamps(now) {
+            None if plain => 0,
+            Some(timestamps) if plain => {
+                let bytes = timestamps.bytes();
+                if let Some(room) = room.first_chunk_mut() {
+                    *room = bytes;
+                }
+                bytes.len()
+            }
+            // There is room for all options.
+            _ => self.options(runs, now).emit(room).unwrap_or(0),
+        };
+        room.get(..len).unwrap_or_default()
+    }
+
+    /// The timestamps of a segment sent now, if they are in use.
+    fn timestamps(&self, now: Instant) -> Option<Timestamps> {
+        self.negotiated.timestamps.map(|offset| Timestamps {
+            value: Self::timestamp(offset, now),
+            echo: self.rcv.ts_recent,
+        })
     }
 
     /// (Re)starts the timer of `poll`.
@@ -341,5 +379,6 @@ impl Pcb {
         if options.timestamps.is_none() {
             self.negotiated.timestamps = None;
         }
+        self.fit_segments();
     }
 }

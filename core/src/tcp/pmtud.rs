@@ -144,6 +144,7 @@ impl Pcb {
         (self.path.mark, self.path.claim, self.path.probe) = (None, None, Probe::No);
         self.path.acked = self.path.acked.min(size);
         self.snd.mss = size;
+        self.fit_segments();
         self.timed = None;
         // RFC 1191 §6.4: resent at once in smaller pieces, and no sign of congestion.
         self.recovery.resend_all(self.snd.una, self.snd.nxt);
@@ -161,9 +162,8 @@ impl Pcb {
     /// The payload of a probe, if one is due and everything goes well.
     pub(super) fn path_probe_room(&self) -> Option<u32> {
         let full = self.path.full.filter(|_| self.path.probe == Probe::Due)?;
-        let options = u32::from(self.snd.mss).saturating_sub(self.effective_mss());
-        let room = u32::from(full).saturating_sub(options);
-        let quiet = !self.recovery.in_recovery() && self.rcv.runs == super::list::NONE;
+        let room = u32::from(full).saturating_sub(self.options_len());
+        let quiet = !self.recovery.in_recovery() && self.rcv.runs.is_empty();
         // RFC 4821 §7.2 "delaying or disabling": only if it is sent whole.
         (quiet && self.snd.unsent() >= room && self.usable() >= room).then_some(room)
     }
@@ -171,6 +171,11 @@ impl Pcb {
     /// `plan` was sent; it ends before `end`.
     pub(super) fn path_sent(&mut self, plan: &Plan, end: SeqNum) {
         if plan.len == 0 {
+            return;
+        }
+        let size = u16::try_from(plan.len + self.options_len()).unwrap_or(u16::MAX);
+        // As large as others that arrived: nothing is to be found out.
+        if self.path.probe == Probe::No && size <= self.path.acked {
             return;
         }
         match (plan.kind, self.path.probe) {
@@ -181,8 +186,6 @@ impl Pcb {
             }
             _ => {}
         }
-        let options = u32::from(self.snd.mss).saturating_sub(self.effective_mss());
-        let size = u16::try_from(plan.len + options).unwrap_or(u16::MAX);
         self.path.sent = self.path.sent.max(size);
         if size > self.path.acked && self.path.mark.is_none() {
             self.path.mark = Some((end, size));
@@ -200,6 +203,7 @@ impl Pcb {
             self.path.probe = Probe::No;
             self.path.ask_again = Instant::MAX;
             self.snd.mss = full;
+            self.fit_segments();
         }
         if let Some((_, size)) = self.path.mark.take_if(|(end, _)| una.after_eq(*end)) {
             self.path.acked = self.path.acked.max(size);

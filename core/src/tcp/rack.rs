@@ -4,7 +4,7 @@ use crate::time::{Instant, Span};
 use crate::wire::tcp::SeqNum;
 
 use super::min_rtt::MinRtt;
-use super::scoreboard::{Record, Scoreboard, Sent, SentStore};
+use super::scoreboard::{Front, Record, Scoreboard, Sent, SentStore};
 use super::stamp::Stamp;
 
 /// RFC 8985 §4 "DupThresh".
@@ -167,6 +167,21 @@ impl Rack {
         if let Some(highest) = delivery.highest {
             self.fack = Some(later(self.fack, highest));
         }
+    }
+
+    /// [`Rack::update`] for segments sent once and in order, all of them behind RACK.fack: nothing
+    /// behind SND.UNA is known to have arrived.
+    pub(crate) fn update_calm(&mut self, front: &Front, rtt: Span, now: Instant) {
+        self.min_rtt.measured(rtt, now);
+        self.newest = Some((front.newest, front.end));
+        self.rtt = rtt;
+        self.fack = Some(later(self.fack, front.end));
+    }
+
+    /// Whether `record` may be lost because what was sent after it arrived.
+    pub(crate) fn suspects(&self, record: &Record) -> bool {
+        self.newest
+            .is_some_and(|newest| sent_after(newest, (record.at, record.end)))
     }
 
     /// The newest segment delivered. One so old that its stamp seems to lie ahead of `now` is

@@ -5,6 +5,8 @@ use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 use crate::wire::tcp_options::SackBlock;
 
+use super::out_of_order::RunList;
+
 /// Data of at most this many bytes is copied behind the previous segment's where that has room,
 /// so that a peer who sends single bytes cannot pin a receive buffer with each.
 const COMPACT_BELOW: usize = 256;
@@ -75,10 +77,8 @@ pub(crate) struct Receiver {
     pub(crate) unacked_bytes: u32,
     /// The largest segment seen: what "full" means for this peer.
     pub(crate) largest: u32,
-    /// First of the runs of out-of-order data.
-    pub(crate) runs: u16,
-    /// Start of the run that arrived last: the first SACK block (RFC 2018 §4).
-    pub(crate) newest_run: SeqNum,
+    /// Out-of-order data.
+    pub(crate) runs: RunList,
     /// Data that arrived twice: the first SACK block of the next segment (RFC 2883).
     pub(crate) duplicate: Option<SackBlock>,
     /// The acknowledgement number last sent.
@@ -104,8 +104,7 @@ impl Receiver {
         ack: AckDue::No,
         unacked_bytes: 0,
         largest: 1,
-        runs: super::list::NONE,
-        newest_run: SeqNum(0),
+        runs: RunList::EMPTY,
         duplicate: None,
         last_ack_sent: SeqNum(0),
         ts_recent: 0,
@@ -129,7 +128,11 @@ impl Receiver {
         // Bounded by the window.
         let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
         self.nxt += len;
-        join(&mut self.queue, data);
+        if self.queue.is_empty() {
+            self.queue = core::mem::take(data);
+        } else {
+            join(&mut self.queue, data);
+        }
         len
     }
 
@@ -146,17 +149,20 @@ impl Receiver {
     /// Chooses the window to advertise with segments of up to `mss` bytes, moves the edge, and
     /// returns the value for the header.
     pub(crate) fn advertise(&mut self, mss: u32) -> u16 {
-        let space = self.space();
-        let window = self.window();
-        // RFC 9293 §3.8.6.2.2: the edge moves only by a substantial step, to avoid the silly
-        // window syndrome; and it never goes back (§3.8.6).
-        let step = mss.min(self.limit / 2).max(1);
-        if space >= window.saturating_add(step) || (space > window && window >= step) {
-            self.edge = self.nxt + space;
+        if self.edge_moves(mss) {
+            self.edge = self.nxt + self.space();
         }
         let window = self.window();
         // RFC 7323 §2.3: rounded down; what the rounding hides is accepted all the same.
         u16::try_from(window >> self.shift).unwrap_or(u16::MAX)
+    }
+
+    /// RFC 9293 §3.8.6.2.2: the edge moves only by a substantial step, to avoid the silly window
+    /// syndrome; and it never goes back (§3.8.6).
+    fn edge_moves(&self, mss: u32) -> bool {
+        let (space, window) = (self.space(), self.window());
+        let step = mss.min(self.limit / 2).max(1);
+        space >= window.saturating_add(step) || (space > window && window >= step)
     }
 
     /// Whether telling the peer about the window is worth a segment of its own: it opens by a
@@ -164,7 +170,8 @@ impl Receiver {
     pub(crate) fn update_is_due(&self, mss: u32) -> bool {
         let (space, window) = (self.space(), self.window());
         let gain = space.saturating_sub(window);
-        gain >= (self.limit / 4).max(1).min(2 * mss.max(1))
+        self.edge_moves(mss)
+            && gain >= (self.limit / 4).max(1).min(2 * mss.max(1))
             && (gain >= mss || window < mss || gain >= self.limit / 2)
     }
 
@@ -191,3 +198,6 @@ impl Receiver {
         self.last_ack_sent = self.nxt;
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,6 +1,5 @@
 //! Where the connection meets the sender's half of SACK and pacing, which may be left out (features
 //! `sack` and `bbr`).
-use crate::config::TcpConfig;
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
@@ -63,20 +62,12 @@ impl Pcb {
     }
 
     /// `plan`, which ends at `end`, was sent.
-    pub(super) fn record(
-        &mut self,
-        plan: Plan,
-        end: SeqNum,
-        now: Instant,
-        config: &TcpConfig,
-        sends: &mut SentStore,
-    ) {
+    pub(super) fn record(&mut self, plan: &Plan, end: SeqNum, now: Instant, sends: &mut SentStore) {
         use super::tail_probe::Probe;
-        if !self.selective.is_on() || end == plan.seq {
+        if !self.selective.is_on() {
             return;
         }
         let mss = self.effective_mss();
-        let probing = self.selective.tail.is_due();
         #[cfg(feature = "bbr")]
         self.pacing.sent(now, end.since(plan.seq), mss);
         match plan.kind {
@@ -92,7 +83,7 @@ impl Pcb {
             }
             Kind::Syn | Kind::Keepalive | Kind::Ack => return,
         }
-        if probing {
+        if self.selective.tail.is_due() {
             let what = match plan.kind {
                 Kind::New => Probe::New,
                 _ => Probe::Again,
@@ -105,8 +96,14 @@ impl Pcb {
             let deadline = self.rtt.deadline(now);
             self.timers.start_at(Timer::Retransmit, deadline);
         }
-        // RFC 8985 §7.2: after each transmission of new data.
-        self.schedule_tail_probe(now, config);
+        self.selective.tail_is_new = true;
+    }
+
+    /// RFC 8985 §7.2: after each transmission of new data (all of a burst are of one moment).
+    pub(super) fn probe_tail_of_sent(&mut self, now: Instant) {
+        if core::mem::take(&mut self.selective.tail_is_new) {
+            self.schedule_tail_probe(now);
+        }
     }
 
     /// The last segment in flight.
@@ -127,6 +124,12 @@ impl Pcb {
                 false => algorithm,
             });
         self.pacing.set_rate(None);
+        self.selective.rate.measures = self.congestion.is_model_based();
+    }
+
+    /// Whether congestion control models the path.
+    pub(super) fn is_modelled(&self) -> bool {
+        self.congestion.is_model_based()
     }
 
     /// Whether pacing holds the next segment back.
@@ -162,6 +165,11 @@ impl Pcb {
     /// Changes the congestion control algorithm.
     pub(super) fn follow(&mut self, algorithm: CongestionControl) {
         self.congestion.switch(algorithm);
+    }
+
+    #[cfg(feature = "sack")]
+    pub(super) fn is_modelled(&self) -> bool {
+        false
     }
 
     pub(super) fn is_paced(&self) -> bool {
@@ -201,13 +209,7 @@ impl Pcb {
 
     pub(super) fn refresh_records(&mut self, _: &SentStore) {}
 
-    pub(super) fn record(
-        &mut self,
-        _: Plan,
-        _: SeqNum,
-        _: Instant,
-        _: &TcpConfig,
-        _: &mut SentStore,
-    ) {
-    }
+    pub(super) fn record(&mut self, _: &Plan, _: SeqNum, _: Instant, _: &mut SentStore) {}
+
+    pub(super) fn probe_tail_of_sent(&mut self, _: Instant) {}
 }

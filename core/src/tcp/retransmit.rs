@@ -104,7 +104,7 @@ impl Recovery {
     }
 
     pub(crate) fn in_recovery(&self) -> bool {
-        self.phase != Phase::Open
+        !matches!(self.phase, Phase::Open)
     }
 
     /// Bytes the congestion window counts as in flight: after a timeout only what was sent again

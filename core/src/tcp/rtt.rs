@@ -18,6 +18,9 @@ pub(crate) struct Rtt {
     initial: Span,
     least: Span,
     most: Span,
+    /// As configured: how long the peer may hold an acknowledgement back.
+    #[cfg_attr(not(feature = "sack"), allow(dead_code, reason = "for probes"))]
+    ack_delay: Span,
 }
 
 /// In microseconds, scaled so that the smoothing is shifts and loses nothing by rounding.
@@ -36,6 +39,7 @@ impl Rtt {
         initial: Span::ZERO,
         least: Span::ZERO,
         most: Span::ZERO,
+        ack_delay: Span::ZERO,
     };
 
     /// Before the first measurement.
@@ -46,6 +50,7 @@ impl Rtt {
             initial: Span::of(config.rto_initial),
             least,
             most,
+            ack_delay: Span::of(config.max_ack_delay),
             ..Self::UNUSED
         };
         rtt.compute_rto();
@@ -69,9 +74,10 @@ impl Rtt {
                 rttvar_times_4,
             }) => {
                 let deviation = (srtt_times_8 / 8).abs_diff(r);
+                // At most 8 LONGEST, and half of that.
                 Smoothed {
-                    rttvar_times_4: (rttvar_times_4 - rttvar_times_4 / 4).saturating_add(deviation),
-                    srtt_times_8: (srtt_times_8 - srtt_times_8 / 8).saturating_add(r),
+                    rttvar_times_4: (rttvar_times_4 - rttvar_times_4 / 4).wrapping_add(deviation),
+                    srtt_times_8: (srtt_times_8 - srtt_times_8 / 8).wrapping_add(r),
                 }
             }
         });
@@ -101,6 +107,12 @@ impl Rtt {
     /// The longest timeout.
     pub(crate) const fn most(&self) -> Span {
         self.most
+    }
+
+    /// How long the peer may hold an acknowledgement back.
+    #[cfg(feature = "sack")]
+    pub(crate) const fn ack_delay(&self) -> Span {
+        self.ack_delay
     }
 
     /// When what is sent at `now` times out.

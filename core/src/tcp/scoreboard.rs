@@ -124,9 +124,13 @@ impl SentStore {
         self.free_count.saturating_sub(promised)
     }
 
-    fn take(&mut self) -> Option<u16> {
+    /// Takes a free slot for `record`.
+    fn take(&mut self, record: Record) -> Option<u16> {
         let index = self.free;
-        self.free = self.at(index)?.next;
+        let slot = self.at_mut(index)?;
+        let free = core::mem::replace(&mut slot.next, NONE);
+        slot.record = record;
+        self.free = free;
         self.free_count = self.free_count.saturating_sub(1);
         Some(index)
     }
@@ -139,6 +143,16 @@ impl SentStore {
             self.free_count += 1;
         }
     }
+}
+
+/// What was acknowledged of records that were all sent once and in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Front {
+    /// When the first of them was sent, and the last.
+    pub(crate) oldest: Stamp,
+    pub(crate) newest: Stamp,
+    /// Where the last of them ends, as far as it is acknowledged.
+    pub(crate) end: SeqNum,
 }
 
 /// The scoreboard of one connection.
@@ -212,6 +226,11 @@ impl Scoreboard {
         self.repeated > 0
     }
 
+    /// Whether all records are flying for the first time, and `ack` covers something of them.
+    pub(crate) const fn is_quiet_before(&self, ack: SeqNum) -> bool {
+        self.sacked | self.missing | self.repeated as u32 == 0 && ack.after(self.start)
+    }
+
     /// The first record.
     pub(crate) fn first(&self, store: &SentStore) -> Option<Record> {
         store.at(self.head).map(|slot| slot.record)
@@ -258,12 +277,9 @@ impl Scoreboard {
     }
 
     fn link(&mut self, store: &mut SentStore, start: SeqNum, record: Record) -> bool {
-        let Some(index) = store.take() else {
+        let Some(index) = store.take(record) else {
             return false;
         };
-        if let Some(slot) = store.at_mut(index) {
-            *slot = SentSlot { next: NONE, record };
-        }
         match store.at_mut(self.tail) {
             Some(tail) => tail.next = index,
             None => {
@@ -290,13 +306,16 @@ impl Scoreboard {
     /// Looks again how many bytes a new segment may have: any if a record is free, else so many
     /// that the last record stays one segment.
     pub(crate) fn refresh(&mut self, store: &SentStore, mss: u32) {
-        let tail = store.at(self.tail).map(|slot| slot.record);
-        self.room = match tail {
-            Some(tail) if store.spare() == 0 => match tail.is {
+        if store.spare() > 0 {
+            self.room = u32::MAX;
+            return;
+        }
+        self.room = match store.at(self.tail).map(|slot| slot.record) {
+            Some(tail) => match tail.is {
                 Whereabouts::Flying => mss.saturating_sub(tail.end.since(self.tail_start)),
                 Whereabouts::Sacked | Whereabouts::Missing => 0,
             },
-            _ => u32::MAX,
+            None => u32::MAX,
         };
     }
 
@@ -351,6 +370,44 @@ impl Scoreboard {
         self.find_resend(store);
     }
 
+    /// As [`Scoreboard::acknowledge`], if [`Scoreboard::is_quiet_before`].
+    pub(crate) fn acknowledge_quiet(
+        &mut self,
+        store: &mut SentStore,
+        ack: SeqNum,
+    ) -> Option<Front> {
+        let first = store.at(self.head)?.record;
+        let mut front = Front {
+            oldest: first.at,
+            newest: first.at,
+            end: ack,
+        };
+        self.start = ack;
+        while let Some(slot) = store.at(self.head) {
+            let (record, next) = (&slot.record, slot.next);
+            front.newest = record.at;
+            front.end = record.end.min(ack);
+            if record.end.after(ack) {
+                break;
+            }
+            let done = record.end == ack;
+            store.give(self.head);
+            self.head = next;
+            if done {
+                break;
+            }
+        }
+        if self.head == NONE {
+            self.start = front.end;
+            self.tail = NONE;
+            store.holders = store.holders.saturating_sub(1);
+        }
+        if self.tail == self.head {
+            self.tail_start = self.start;
+        }
+        Some(front)
+    }
+
     /// The peer has `left..right` (RFC 2018 §5): marks the records, and shows those that are new
     /// to `delivered`.
     pub(crate) fn sack(
@@ -403,28 +460,25 @@ impl Scoreboard {
         if store.spare() == 0 {
             return false;
         }
-        let Some(rest) = store.take() else {
+        let Some(whole) = store.at(index).map(|slot| slot.record) else {
             return false;
         };
-        let Some(slot) = store.at_mut(index) else {
-            store.give(rest);
+        debug_assert!(cut.after(start) && cut.before(whole.end), "a cut inside");
+        let Some(rest) = store.take(whole) else {
             return false;
         };
-        debug_assert!(
-            cut.after(start) && cut.before(slot.record.end),
-            "a cut inside"
-        );
-        let copy = SentSlot {
-            next: slot.next,
-            record: slot.record,
+        let next = match store.at_mut(index) {
+            Some(slot) => {
+                slot.record.end = cut;
+                core::mem::replace(&mut slot.next, rest)
+            }
+            None => NONE,
         };
-        slot.record.end = cut;
-        slot.next = rest;
-        self.repeated += u16::from(copy.record.sent == Sent::Again);
-        self.sacked_segments += u16::from(copy.record.is == Whereabouts::Sacked);
         if let Some(slot) = store.at_mut(rest) {
-            *slot = copy;
+            slot.next = next;
         }
+        self.repeated += u16::from(whole.sent == Sent::Again);
+        self.sacked_segments += u16::from(whole.is == Whereabouts::Sacked);
         if self.tail == index {
             (self.tail, self.tail_start) = (rest, cut);
         }

@@ -3,11 +3,11 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::num::NonZeroU8;
 
 use crate::error::Error;
-use crate::ip::{ChecksumState, Fragmentation, Ip, Outgoing, Received, Route};
-use crate::pbuf::Pbuf;
+use crate::ip::{ChecksumState, Fragmentation, Head, Ip, Outgoing, Received, Route};
+use crate::pbuf::{Chain, Pbuf};
 use crate::time::Instant;
 use crate::wire::checksum::Checksum;
-use crate::wire::ipv4::Protocol;
+use crate::wire::ipv4::{Ecn, Mark, Protocol};
 use crate::wire::tcp::{Fields, Flags, HEADER_LEN, Segment, SeqNum, set_checksum};
 use crate::wire::tcp_options::Options;
 
@@ -23,8 +23,8 @@ pub(crate) struct Arrived {
     /// As on the wire, not scaled.
     pub(crate) window: u16,
     pub(crate) options: Options,
-    /// The data; may be shorter than it was when trimmed to the window.
-    pub(crate) payload: Pbuf,
+    /// The data, until somebody takes it; may be shorter than it was when trimmed to the window.
+    pub(crate) payload: Option<Pbuf>,
     pub(crate) len: u32,
     /// The IP header's type of service, with the congestion marks.
     pub(crate) tos: u8,
@@ -71,7 +71,7 @@ impl Arrived {
             flags,
             window,
             options,
-            payload,
+            payload: Some(payload),
             len: u32::try_from(len).map_err(|_| Unfit::Malformed)?,
             tos,
         })
@@ -110,7 +110,9 @@ impl Arrived {
             cut -= 1;
         }
         let cut = cut.min(self.len);
-        self.payload.advance(cut as usize);
+        if let Some(payload) = &mut self.payload {
+            payload.advance(cut as usize);
+        }
         self.len -= cut;
         self.seq = start;
     }
@@ -121,7 +123,9 @@ impl Arrived {
         let behind = (self.seq + self.len).after(end);
         if behind {
             self.len = end.since(self.seq).min(self.len);
-            self.payload.truncate(self.len as usize);
+            if let Some(payload) = &mut self.payload {
+                payload.truncate(self.len as usize);
+            }
             self.flags = self.flags.without(Flags::FIN);
         }
         behind
@@ -144,6 +148,17 @@ impl Service {
         ttl: None,
         fragmentation: Fragmentation::Forbidden,
     };
+
+    pub(crate) fn outgoing(&self, ip: &Ip, src: Ipv4Addr, dst: Ipv4Addr) -> Outgoing {
+        Outgoing {
+            src,
+            dst,
+            protocol: Protocol::TCP,
+            ttl: self.ttl.map_or(ip.ttl(), NonZeroU8::get),
+            tos: self.tos,
+            fragmentation: self.fragmentation,
+        }
+    }
 }
 
 /// The fields of a segment to send.
@@ -193,16 +208,95 @@ impl Emit<'_> {
             let header = packet.data_mut().ok_or(Error::NoMemory)?;
             set_checksum(header, checksum).map_err(|_| Error::NoMemory)?;
         }
-        let out = Outgoing {
-            src: *self.local.ip(),
-            dst: *self.remote.ip(),
-            protocol: Protocol::TCP,
-            ttl: self.service.ttl.map_or(ip.ttl(), NonZeroU8::get),
-            tos: self.service.tos,
-            fragmentation: self.service.fragmentation,
-        };
+        let out = self
+            .service
+            .outgoing(ip, *self.local.ip(), *self.remote.ip());
         ip.send(now, route, &out, packet)
     }
+}
+
+/// The header of a segment of a connection whose headers of IP and link are known.
+#[derive(Debug)]
+pub(crate) struct Headed<'a> {
+    pub(crate) head: &'a Head,
+    pub(crate) fields: Fields,
+    /// As on the wire.
+    pub(crate) options: &'a [u8],
+    pub(crate) ecn: Ecn,
+    pub(crate) fragmentation: Fragmentation,
+}
+
+impl Headed<'_> {
+    /// Hands the segment with `len` bytes of `queue`, from `offset` on, to IP. All headers go in
+    /// front of the bytes, where they are, if there is room; else into a block of their own.
+    ///
+    /// # Errors
+    /// As [`Ip::send`].
+    pub(crate) fn send(
+        &self,
+        ip: &mut Ip,
+        (local, remote): (Ipv4Addr, Ipv4Addr),
+        queue: &mut Chain,
+        offset: usize,
+        len: usize,
+    ) -> Result<(), Error> {
+        let mark = Mark {
+            ecn: self.ecn,
+            ..ip.mark(self.fragmentation, (local, remote, Protocol::TCP))
+        };
+        let header_len = HEADER_LEN + self.options.len();
+        let front = self.head.len() + header_len;
+        let by_device = self.head.tx_checksums.tcp;
+        // The segment fits the path's MTU: 16 bits.
+        let segment_len = (header_len + len) as u16;
+        let write = |room: &mut [u8], payload: Option<Checksum>| {
+            let header = self.head.write(room, segment_len, mark)?;
+            let (fixed, options) = header.split_first_chunk_mut()?;
+            if !options.is_empty() {
+                options.copy_from_slice(self.options);
+            }
+            let sum = payload.map(|payload| {
+                let mut sum = payload.behind();
+                sum.pseudo_header(local, remote, Protocol::TCP, segment_len);
+                sum.add_header(self.options);
+                sum
+            });
+            self.fields.write(fixed, header_len, sum);
+            Some(())
+        };
+        let in_place = queue.slice_headed(offset, len, front, |room, bytes| {
+            // There is so much room.
+            let _ = write(room, sum_of([bytes], by_device));
+        });
+        let packet = match in_place {
+            Some(packet) => packet,
+            None => {
+                let mut header = Pbuf::alloc(ip.header_pool, 0, front)?;
+                let payload = match len {
+                    0 => None,
+                    _ => Some(queue.slice(offset, len)?),
+                };
+                let sum = sum_of(payload.iter().flat_map(Pbuf::parts), by_device);
+                let room = header.data_mut().ok_or(Error::NoMemory)?;
+                write(room, sum).ok_or(Error::NoMemory)?;
+                if let Some(payload) = payload {
+                    header.cat(payload);
+                }
+                header
+            }
+        };
+        ip.send_headed(self.head, packet, front + len)
+    }
+}
+
+/// The sum over data, unless the device computes it.
+fn sum_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>, by_device: bool) -> Option<Checksum> {
+    if by_device {
+        return None;
+    }
+    let mut sum = Checksum::new();
+    parts.into_iter().for_each(|part| sum.add(part));
+    Some(sum)
 }
 
 /// The sum over pseudo header and segment.

@@ -31,6 +31,8 @@ pub(crate) struct Selective {
     pub(super) prr: Prr,
     pub(super) frto: Frto,
     pub(super) tail: TailProbe,
+    /// Something was sent that the probe's timer does not know of.
+    pub(super) tail_is_new: bool,
     /// Probes since something last arrived while losses are repaired.
     pub(super) repair_probes: u8,
     /// New segments to send before anything is sent again (RFC 5682 §3.1, step 2b).
@@ -47,6 +49,7 @@ impl Selective {
         prr: Prr::IDLE,
         frto: Frto::Idle,
         tail: TailProbe::NONE,
+        tail_is_new: false,
         repair_probes: 0,
         new_first: 0,
         #[cfg(feature = "bbr")]
@@ -210,9 +213,8 @@ impl Pcb {
         for block in blocks.as_slice() {
             // RFC 2018 §4, RFC 2883 §4: only what lies behind the acknowledgement; what was never
             // sent was not received.
-            let believable = block.left.after_eq(una)
-                && block.left.before(block.right)
-                && block.right.before_eq(nxt);
+            let right = block.right.since(una);
+            let believable = block.left.since(una) < right && right <= nxt.since(una);
             if believable {
                 self.selective
                     .board
@@ -394,9 +396,7 @@ impl Pcb {
     #[cfg(feature = "bbr")]
     fn take_sample(&mut self, delivery: &Delivery, missing_before: u32, now: Instant) {
         if !self.congestion.is_model_based() {
-            // Nobody asks. Should the algorithm be changed, the intervals of what is in flight then
-            // began too early: samples of one round trip are too low, and the model takes the
-            // highest.
+            // Nobody asks.
             return;
         }
         let (mss, pipe) = (self.effective_mss(), self.pipe());
@@ -469,7 +469,7 @@ impl Pcb {
         }
         if delivered > 0 {
             self.selective.repair_probes = 0;
-            self.schedule_tail_probe(cx.now, cx.config);
+            self.schedule_tail_probe(cx.now);
         }
     }
 }

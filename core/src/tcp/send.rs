@@ -34,8 +34,11 @@ pub(crate) struct Sender {
     pub(crate) wl2: SeqNum,
     /// The peer's window field is multiplied by 2^shift (RFC 7323 §2.2).
     pub(crate) shift: u8,
-    /// Payload of a full segment, without options.
+    /// Payload of a full segment without options. Who changes it, or which options there are,
+    /// calls `fit_segments`.
     pub(crate) mss: u16,
+    /// Payload of a full segment with the options that every segment carries.
+    pub(crate) full: u32,
     /// Bytes the queue may hold.
     pub(crate) limit: u32,
     /// Bytes not acknowledged, sent or not; starts at `una` once the SYN is acknowledged.
@@ -62,6 +65,7 @@ impl Sender {
         wl2: SeqNum(0),
         shift: 0,
         mss: super::DEFAULT_MSS,
+        full: super::DEFAULT_MSS as u32,
         limit: 0,
         queue: Chain::new(),
         syn_acked: false,
@@ -101,19 +105,25 @@ impl Sender {
 
     /// Bytes queued and never sent.
     pub(crate) fn unsent(&self) -> u32 {
-        let (start, end) = (self.queue_start(), self.queue_end());
-        // Before the SYN is out, `nxt` lies before the queue.
-        let from = if self.nxt.before(start) {
-            start
-        } else {
-            self.nxt
-        };
-        if end.after(from) { end.since(from) } else { 0 }
+        // The FIN, behind the queue, is no byte of it; nor is the SYN before it, which may not be
+        // out yet.
+        let syn = u32::from(!self.syn_acked);
+        self.queued()
+            .saturating_sub(self.in_flight().saturating_sub(syn))
     }
 
     /// Bytes that may still be queued.
     pub(crate) fn room(&self) -> u32 {
         self.limit.saturating_sub(self.queued())
+    }
+
+    /// As [`Sender::acknowledge`], after the handshake and before a FIN is sent.
+    #[cfg(feature = "sack")]
+    pub(crate) fn acknowledge_data(&mut self, ack: SeqNum) -> u32 {
+        let bytes = ack.since(self.una);
+        self.queue.consume(bytes as usize);
+        self.una = ack;
+        bytes
     }
 
     /// Takes `ack`, which lies in (una, nxt]: removes what it covers from the queue and returns

@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::config::TcpConfig;
 use crate::error::Error;
 use crate::handle::TcpPcb;
-use crate::ip::MtuDiscovery;
+use crate::ip::{Head, MtuDiscovery};
 
 use super::engine::Engine;
 use super::info::TcpInfo;
@@ -201,6 +201,7 @@ impl Tcp<'_> {
     pub fn tos(&mut self, pcb: TcpPcb, tos: u8) -> Result<(), Error> {
         self.engine_mut().change(pcb, |pcb, _| {
             pcb.settings.tos = tos & !super::ecn::TOS_MASK;
+            pcb.head = Head::NONE;
             Ok(())
         })
     }
@@ -210,6 +211,7 @@ impl Tcp<'_> {
     pub fn mtu_discovery(&mut self, pcb: TcpPcb, mtu_discovery: MtuDiscovery) -> Result<(), Error> {
         self.engine_mut().change(pcb, |pcb, _| {
             pcb.settings.mtu_discovery = mtu_discovery;
+            pcb.head = Head::NONE;
             Ok(())
         })
     }
@@ -226,6 +228,7 @@ impl Tcp<'_> {
         };
         self.engine_mut().change(pcb, |pcb, _| {
             pcb.settings.ttl = hops;
+            pcb.head = Head::NONE;
             Ok(())
         })
     }

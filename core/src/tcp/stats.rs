@@ -49,7 +49,8 @@ pub struct TcpStats {
     pub syn_cookies_failed: u32,
     /// Half-open connections that gave way to newer ones.
     pub half_open_evicted: u32,
-    /// Handshakes that completed when no control block was free; the peer tries again.
+    /// Segments that would complete a handshake, or follow one that does, when no control block or
+    /// place in the backlog was free; the peer tries again.
     pub accepts_deferred: u32,
     /// ICMP errors that quote nothing in flight, or claim what cannot be (RFC 5927).
     pub icmp_ignored: u32,

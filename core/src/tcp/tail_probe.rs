@@ -1,6 +1,5 @@
 //! TLP: when the last segments of a flight are lost nothing that follows can tell; a probe after
 //! two round trips makes the peer say what it has (RFC 8985 §7).
-use crate::config::TcpConfig;
 use crate::time::{Instant, Span};
 use crate::wire::tcp::SeqNum;
 use crate::wire::tcp_options::SackBlock;
@@ -39,6 +38,10 @@ pub(crate) enum Probe {
 impl TailProbe {
     pub(crate) const NONE: Self = Self::Idle;
 
+    pub(crate) const fn is_idle(self) -> bool {
+        matches!(self, Self::Idle)
+    }
+
     pub(crate) const fn is_due(self) -> bool {
         matches!(self, Self::Due)
     }
@@ -55,34 +58,41 @@ impl TailProbe {
 
 impl Pcb {
     /// RFC 8985 §7.2: sets the timer, if a probe makes sense.
-    pub(super) fn schedule_tail_probe(&mut self, now: Instant, config: &TcpConfig) {
-        self.timers.stop(Timer::TailProbe);
-        let sel = &self.selective;
-        // After a timeout without an answer only the backed-off timer tries again.
-        if self.snd.in_flight() == 0 || self.snd.wnd == 0 || self.recovery.attempts > 0 {
+    pub(super) fn schedule_tail_probe(&mut self, now: Instant) {
+        let Some(wait) = self.tail_patience() else {
+            self.timers.stop(Timer::TailProbe);
             return;
+        };
+        // Not later than the retransmission timer, which starts anew after the probe.
+        let at = (now + wait).min(self.timers.deadline(Timer::Retransmit));
+        self.timers.start_at(Timer::TailProbe, at);
+    }
+
+    /// How long to wait for news of what is in flight, if there is something to be done then.
+    fn tail_patience(&self) -> Option<Span> {
+        let flight = self.snd.in_flight();
+        // After a timeout without an answer only the backed-off timer tries again.
+        if flight == 0 || self.snd.wnd == 0 || self.recovery.attempts > 0 {
+            return None;
         }
-        let repairing = self.recovery.phase != Phase::Open;
-        let quiet = sel.board.sacked() == 0 && sel.board.missing() == 0;
-        let free = sel.tail == TailProbe::Idle;
-        let wait = match self.rtt.srtt() {
-            Some(srtt) if repairing => {
-                let Some(wait) = self.repair_patience(srtt) else {
-                    return;
-                };
-                wait
-            }
-            _ if !quiet || !free => return,
-            // RFC 8985 §7.2 "TLP_calc_PTO": a lone segment may be acknowledged late.
-            Some(srtt) if self.snd.in_flight() <= self.effective_mss() => {
-                srtt.times(2).saturating_add(Span::of(config.max_ack_delay))
+        let srtt = self.rtt.srtt();
+        if self.recovery.in_recovery()
+            && let Some(srtt) = srtt
+        {
+            return self.repair_patience(srtt);
+        }
+        let board = &self.selective.board;
+        if board.sacked() | board.missing() != 0 || !self.selective.tail.is_idle() {
+            return None;
+        }
+        // RFC 8985 §7.2 "TLP_calc_PTO": a lone segment may be acknowledged late.
+        Some(match srtt {
+            Some(srtt) if flight <= self.effective_mss() => {
+                srtt.times(2).saturating_add(self.rtt.ack_delay())
             }
             Some(srtt) => srtt.times(2).max(LEAST),
             None => FIRST,
-        };
-        self.timers.start_at(Timer::TailProbe, now + wait);
-        // Not later than the retransmission timer, which starts anew after the probe.
-        self.timers.limit(Timer::TailProbe, Timer::Retransmit);
+        })
     }
 
     /// How long to wait for news of what was sent again. A retransmission that is lost with
@@ -119,7 +129,7 @@ impl Pcb {
         }
         let room = self.pipe() + self.effective_mss();
         self.congestion.set_cwnd(self.congestion.cwnd().max(room));
-        self.schedule_tail_probe(cx.now, cx.config);
+        self.schedule_tail_probe(cx.now);
     }
 
     /// RFC 8985 §7.4 "TLP_process_ack". Returns bytes in flight to answer for if the probe

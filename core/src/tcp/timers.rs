@@ -73,11 +73,10 @@ impl TimerTable {
         self.lowered = self.lowered.min(at);
     }
 
-    /// `timer` expires no later than `other`.
+    /// When `timer` expires; [`Instant::MAX`] if it does not run.
     #[cfg(feature = "sack")]
-    pub(crate) fn limit(&mut self, timer: Timer, other: Timer) {
-        let at = self.deadlines[timer as usize].min(self.deadlines[other as usize]);
-        self.start_at(timer, at);
+    pub(crate) const fn deadline(&self, timer: Timer) -> Instant {
+        self.deadlines[timer as usize]
     }
 
     pub(crate) fn stop(&mut self, timer: Timer) {

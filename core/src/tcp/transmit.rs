@@ -3,17 +3,18 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use crate::error::Error;
-use crate::ip::{Ip, Route};
+use crate::ip::{Head, Ip, NetifId, Route};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
-use crate::wire::tcp::{Flags, SeqNum};
-use crate::wire::tcp_options::{Options, Timestamps};
+use crate::wire::tcp::{Fields, Flags, HEADER_LEN, SeqNum};
+use crate::wire::tcp_options::{MAX_LEN, Options, Timestamps};
 
 use super::State;
 use super::engine::Engine;
+use super::input::Context;
 use super::output::{Kind, Plan};
 use super::pcb::Pcb;
-use super::segment::{Emit, Service};
+use super::segment::{Emit, Headed, Service};
 use super::time_wait::Remains;
 
 /// How long to wait for a buffer or for room in a device that gives no sign.
@@ -55,117 +56,17 @@ impl Engine {
     }
 
     fn output_one(&mut self, ip: &mut Ip, now: Instant, index: u16) -> Turn {
-        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
+        let (slots, mut cx) = self.context(now);
+        let Some(slot) = slots.get_mut(usize::from(index)) else {
             return Turn::Done;
         };
         let pcb = &mut slot.pcb;
-        pcb.before_output(now, &self.sends);
-        let mut planned = pcb.plan();
-        if planned.is_none() {
-            pcb.after_output(now, &self.config);
-            self.note_deadline(index);
-            return Turn::Done;
-        }
-        let Ok(route) = ip.route(*pcb.remote.ip(), Some(*pcb.local.ip())) else {
-            // The interface is gone for now: as if the segments were lost, the timers decide.
-            return self.lose(now, index);
-        };
-        let mut turn = Turn::More;
-        for _ in 0..BURST {
-            let Some(plan) = planned else { break };
-            if !ip.can_transmit(route.netif) {
-                turn = Turn::Held;
-                break;
-            }
-            match self.transmit(ip, now, index, &route, plan) {
-                Ok(()) => {}
-                Err(Error::NoMemory) => {
-                    self.stats.no_buffers += 1;
-                    turn = Turn::Held;
-                    break;
-                }
-                // Whatever else keeps the packet here is a loss to TCP.
-                Err(_) => return self.lose(now, index),
-            }
-            planned = self.at(index).and_then(Pcb::plan);
-        }
-        if planned.is_none() {
-            turn = Turn::Done;
-        }
-        if let Some(slot) = self.slots.get_mut(usize::from(index)) {
-            slot.pcb.after_output(now, &self.config);
-        }
-        self.note_deadline(index);
+        pcb.before_output(now, cx.sends);
+        let turn = pcb.burst(ip, &mut cx);
+        pcb.after_output(now, cx.config);
+        let lowered = pcb.timers.take_lowered();
+        self.lower_deadline(index, lowered);
         turn
-    }
-
-    /// Treats the next segment as sent and lost, so that the retransmission timer runs.
-    fn lose(&mut self, now: Instant, index: u16) -> Turn {
-        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
-            return Turn::Done;
-        };
-        if let Some(plan) = slot.pcb.plan() {
-            slot.pcb.sent(plan, now, &self.config, &mut self.sends);
-        }
-        slot.pcb.after_output(now, &self.config);
-        self.note_deadline(index);
-        Turn::Done
-    }
-
-    fn transmit(
-        &mut self,
-        ip: &mut Ip,
-        now: Instant,
-        index: u16,
-        route: &Route,
-        plan: Plan,
-    ) -> Result<(), Error> {
-        let slot = self
-            .slots
-            .get_mut(usize::from(index))
-            .ok_or(Error::Closed)?;
-        let pcb = &mut slot.pcb;
-        let payload = match plan.len {
-            0 => None,
-            len => {
-                let offset = plan.seq.since(pcb.snd.queue_start()) as usize;
-                let slice = pcb.snd.queue.slice(offset, len as usize);
-                Some(slice.map_err(|_| Error::NoMemory)?)
-            }
-        };
-        let (options, window, ack) = if plan.kind == Kind::Syn {
-            syn_header(pcb, route, &self.config, now)
-        } else {
-            let options = pcb.options(&self.runs, now);
-            let mss = pcb.effective_mss();
-            (options, pcb.rcv.advertise(mss), Some(pcb.rcv.nxt))
-        };
-        let (ecn_flags, ecn_bits) = match plan.kind {
-            Kind::Syn => (pcb.ecn_of_syn(ack.is_some(), &self.config), 0),
-            _ => pcb.ecn_of(&plan),
-        };
-        let mut service = pcb.settings.service(&self.config);
-        service.tos |= ecn_bits;
-        let emit = Emit {
-            local: pcb.local,
-            remote: pcb.remote,
-            seq: plan.seq,
-            ack,
-            flags: plan.flags | ecn_flags,
-            window,
-            options: &options,
-            service,
-        };
-        emit.send(ip, now, route, payload)?;
-        pcb.ecn_sent(ecn_flags);
-        pcb.sent(plan, now, &self.config, &mut self.sends);
-        self.stats.segments_sent += 1;
-        self.stats.bytes_sent = self.stats.bytes_sent.wrapping_add(u64::from(plan.len));
-        let again =
-            plan.kind == Kind::Again || (plan.kind == Kind::Syn && pcb.recovery.attempts > 0);
-        self.stats.segments_retransmitted += u32::from(again);
-        pcb.counters.sent(plan.len, again, now);
-        Ok(())
     }
 
     /// Sends a reset with `seq`, and `ack` if it answers a segment without one
@@ -246,16 +147,163 @@ impl Engine {
             self.stats.segments_sent += 1;
         }
     }
+}
 
-    fn note_deadline(&mut self, index: u16) {
-        let lowered = self.at_mut(index).map(|pcb| pcb.timers.take_lowered());
-        self.lower_deadline(lowered.unwrap_or(Instant::MAX));
+impl Pcb {
+    /// Sends what may be sent, but no more than [`BURST`] segments.
+    fn burst(&mut self, ip: &mut Ip, cx: &mut Context<'_>) -> Turn {
+        let Some(mut plan) = self.plan() else {
+            return Turn::Done;
+        };
+        let Ok(netif) = self.find_way(ip, cx) else {
+            // The interface is gone for now: as if the segments were lost, the timers decide.
+            self.sent(&plan, cx);
+            return Turn::Done;
+        };
+        for _ in 0..BURST {
+            if !ip.can_transmit(netif) {
+                return Turn::Held;
+            }
+            match self.transmit(ip, cx, &plan) {
+                Ok(()) => {}
+                Err(Error::NoMemory) => {
+                    cx.stats.no_buffers += 1;
+                    return Turn::Held;
+                }
+                // Whatever else keeps the packet here is a loss to TCP.
+                Err(_) => {
+                    self.sent(&plan, cx);
+                    return Turn::Done;
+                }
+            }
+            match self.plan() {
+                Some(next) => plan = next,
+                None => return Turn::Done,
+            }
+        }
+        Turn::More
+    }
+
+    /// The interface that segments go out of. Makes the headers for them, if they are not made and
+    /// the neighbour is known.
+    fn find_way(&mut self, ip: &mut Ip, cx: &Context<'_>) -> Result<NetifId, Error> {
+        if self.head.is_current(ip.generation(cx.now)) {
+            return Ok(self.head.netif());
+        }
+        let route = ip.route(*self.remote.ip(), Some(*self.local.ip()))?;
+        let out =
+            self.settings
+                .service(cx.config)
+                .outgoing(ip, *self.local.ip(), *self.remote.ip());
+        // Without, each segment asks for the way, and may have to wait for the neighbour.
+        self.head = ip.head(cx.now, &route, &out).unwrap_or(Head::NONE);
+        Ok(route.netif)
+    }
+
+    fn transmit(&mut self, ip: &mut Ip, cx: &mut Context<'_>, plan: &Plan) -> Result<(), Error> {
+        let flags = if plan.kind == Kind::Syn {
+            self.transmit_syn(ip, cx, plan)?
+        } else {
+            self.transmit_segment(ip, cx, plan)?
+        };
+        self.ecn_sent(flags);
+        self.sent(plan, cx);
+        cx.stats.segments_sent += 1;
+        cx.stats.bytes_sent = cx.stats.bytes_sent.wrapping_add(u64::from(plan.len));
+        let again =
+            plan.kind == Kind::Again || (plan.kind == Kind::Syn && self.recovery.attempts > 0);
+        cx.stats.segments_retransmitted += u32::from(again);
+        self.counters.sent(plan.len, again, cx.now);
+        Ok(())
+    }
+
+    /// Hands a segment that is not a SYN to IP; returns the flags it has for ECN's sake.
+    fn transmit_segment(
+        &mut self,
+        ip: &mut Ip,
+        cx: &Context<'_>,
+        plan: &Plan,
+    ) -> Result<Flags, Error> {
+        let mss = self.effective_mss();
+        let window = self.rcv.advertise(mss);
+        let (ecn_flags, ecn) = self.ecn_of(plan);
+        let fields = Fields {
+            src_port: self.local.port(),
+            dst_port: self.remote.port(),
+            seq: plan.seq,
+            ack: Some(self.rcv.nxt),
+            flags: plan.flags | ecn_flags,
+            window,
+        };
+        let (offset, len) = match plan.len {
+            0 => (0, 0),
+            len => (
+                plan.seq.since(self.snd.queue_start()) as usize,
+                len as usize,
+            ),
+        };
+        let mut room = [0; MAX_LEN];
+        let options = self.options_bytes(cx.runs, cx.now, &mut room);
+        let service = self.settings.service(cx.config);
+        // Without a head or too long for the link, which is an error: IP's long way.
+        if !self.head.fits(HEADER_LEN + options.len() + len) {
+            let payload = match len {
+                0 => None,
+                _ => Some(self.snd.queue.slice(offset, len)?),
+            };
+            let emit = Emit {
+                local: self.local,
+                remote: self.remote,
+                seq: fields.seq,
+                ack: fields.ack,
+                flags: fields.flags,
+                window,
+                options: &self.options(cx.runs, cx.now),
+                service: Service {
+                    tos: service.tos | ecn.bits(),
+                    ..service
+                },
+            };
+            let route = ip.route(*self.remote.ip(), Some(*self.local.ip()))?;
+            emit.send(ip, cx.now, &route, payload)?;
+            return Ok(ecn_flags);
+        }
+        let segment = Headed {
+            head: &self.head,
+            fields,
+            options,
+            ecn,
+            fragmentation: service.fragmentation,
+        };
+        let ends = (*self.local.ip(), *self.remote.ip());
+        segment.send(ip, ends, &mut self.snd.queue, offset, len)?;
+        Ok(ecn_flags)
+    }
+
+    /// As [`Pcb::transmit_segment`], for a SYN.
+    #[inline(never)]
+    fn transmit_syn(&mut self, ip: &mut Ip, cx: &Context<'_>, plan: &Plan) -> Result<Flags, Error> {
+        let route = ip.route(*self.remote.ip(), Some(*self.local.ip()))?;
+        let (options, window, ack) = syn_header(self, &route, cx.config, cx.now);
+        let ecn_flags = self.ecn_of_syn(ack.is_some(), cx.config);
+        let emit = Emit {
+            local: self.local,
+            remote: self.remote,
+            seq: plan.seq,
+            ack,
+            flags: plan.flags | ecn_flags,
+            window,
+            options: &options,
+            service: self.settings.service(cx.config),
+        };
+        emit.send(ip, cx.now, &route, None)?;
+        Ok(ecn_flags)
     }
 }
 
 /// Options, window and acknowledgement of a SYN.
 fn syn_header(
-    pcb: &mut Pcb,
+    pcb: &Pcb,
     route: &Route,
     config: &crate::config::TcpConfig,
     now: Instant,

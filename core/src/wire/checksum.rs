@@ -50,6 +50,28 @@ impl Checksum {
         self.append(sum(bytes), bytes.len());
     }
 
+    /// The sum over these bytes, which others, added from now on, are in front of: an even number.
+    #[inline]
+    pub(crate) fn behind(self) -> Self {
+        Self { odd: false, ..self }
+    }
+
+    /// Adds a header of whole words of four bytes (what is left is left out), as it is in memory.
+    #[inline]
+    pub(crate) fn add_header(&mut self, bytes: &[u8]) {
+        let words = bytes.as_chunks::<4>().0.iter();
+        self.append(
+            words.map(|word| u64::from(u32::from_ne_bytes(*word))).sum(),
+            0,
+        );
+    }
+
+    /// Adds words as they are in memory.
+    #[inline]
+    pub(crate) fn add_words<const N: usize>(&mut self, words: [u32; N]) {
+        self.append(words.iter().map(|word| u64::from(*word)).sum(), 0);
+    }
+
     /// Adds a 16 bit word, most significant byte first.
     pub fn add_u16(&mut self, word: u16) {
         self.append(u16::to_be(word).into(), 2);
@@ -230,7 +252,7 @@ fn add_rest(sum: usize, rest: &[u8]) -> u64 {
 }
 
 /// Adds the carries until 16 bits are left; zero stays zero, and nothing else becomes zero.
-const fn fold(sum: u64) -> u16 {
+pub(super) const fn fold(sum: u64) -> u16 {
     // The upper half of a number and itself with its halves swapped: the sum of the halves, with
     // the carry out of the lower ones, which is that of the upper ones, added at the end.
     let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;

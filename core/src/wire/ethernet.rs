@@ -40,6 +40,13 @@ pub fn parse(frame: &[u8]) -> Result<(&Header, &[u8]), Malformed> {
 }
 
 impl Header {
+    /// Of no frame.
+    pub(crate) const ZERO: Self = Self {
+        dst: [0; 6],
+        src: [0; 6],
+        ethertype: U16::ZERO,
+    };
+
     /// A header from its fields.
     pub fn new(dst: HwAddr, src: HwAddr, ethertype: EtherType) -> Self {
         Self {
@@ -62,6 +69,12 @@ impl Header {
     /// What the frame carries; values up to 1500 are an 802.3 length instead.
     pub fn ethertype(&self) -> EtherType {
         EtherType(self.ethertype.get())
+    }
+
+    /// Writes the header.
+    #[inline]
+    pub(crate) fn write(&self, out: &mut [u8; HEADER_LEN]) {
+        *out = zerocopy::transmute!(*self);
     }
 
     /// Writes the header to the front of `out`.

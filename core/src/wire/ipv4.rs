@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 use zerocopy::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::checksum::{ComputedBy, checksum, sum_of_header};
+use super::checksum::{ComputedBy, checksum, fold, sum_of_header};
 use super::{Malformed, NoRoom, clip};
 
 mod written;
@@ -359,14 +359,19 @@ impl Fields {
     /// # Errors
     /// [`NoRoom`] if `out` is shorter than [`HEADER_LEN`], or the payload longer than
     /// [`MAX_PAYLOAD`].
-    #[inline(always)]
     pub fn emit(&self, out: &mut [u8], checksum_by: ComputedBy) -> Result<(), NoRoom> {
-        let mut header = self.header()?;
-        if checksum_by == ComputedBy::Software {
-            let sum = sum_of_header(&zerocopy::transmute!(header));
-            header.checksum = U16::from_bytes((!sum).to_ne_bytes());
+        let out = out.first_chunk_mut().ok_or(NoRoom)?;
+        if self.payload_len > MAX_PAYLOAD {
+            return Err(NoRoom);
         }
-        header.write_to_prefix(out).map_err(|_| NoRoom)
+        let mark = Mark {
+            ident: self.ident,
+            fragmentation: self.fragmentation,
+            ecn: Ecn::NotEct, // it is in the template
+        };
+        self.template(checksum_by)
+            .write(out, self.payload_len, mark);
+        Ok(())
     }
 
     /// As [`Fields::emit`], with the option Router Alert ([RFC 2113]) behind the header.
@@ -377,15 +382,12 @@ impl Fields {
     /// [RFC 2113]: https://www.rfc-editor.org/rfc/rfc2113
     pub fn emit_with_alert(&self, out: &mut [u8], checksum_by: ComputedBy) -> Result<(), NoRoom> {
         let out = out.get_mut(..ALERT_HEADER_LEN).ok_or(NoRoom)?;
-        let with_option = Self {
-            payload_len: self
-                .payload_len
-                .checked_add(ROUTER_ALERT.len() as u16)
-                .ok_or(NoRoom)?,
-            ..*self
-        };
-        let mut header = with_option.header()?;
+        let total_len = self.payload_len.checked_add(ALERT_HEADER_LEN as u16);
+        let mut header = self.template(checksum_by).header;
         header.version_ihl = 0x46;
+        header.total_len = total_len.ok_or(NoRoom)?.into();
+        header.ident = self.ident.into();
+        header.flags_offset = self.fragmentation.bits().into();
         header.write_to_prefix(out).map_err(|_| NoRoom)?;
         ROUTER_ALERT.write_to_suffix(out).map_err(|_| NoRoom)?;
         if checksum_by == ComputedBy::Software {
@@ -394,37 +396,124 @@ impl Fields {
         header.write_to_prefix(out).map_err(|_| NoRoom)
     }
 
-    /// The header, with checksum zero.
-    #[inline(always)]
-    fn header(&self) -> Result<Header, NoRoom> {
-        let total_len = self
-            .payload_len
-            .checked_add(HEADER_LEN as u16)
-            .ok_or(NoRoom)?;
-        let flags_offset = match self.fragmentation {
-            Fragmentation::Allowed => 0,
-            Fragmentation::Forbidden => DONT_FRAGMENT,
-            Fragmentation::Part { offset } => (offset / 8) | MORE_FRAGMENTS,
-            Fragmentation::LastPart { offset } => offset / 8,
-        };
-        let ecn = match self.ecn {
-            Ecn::NotEct => 0,
-            Ecn::Ect1 => 1,
-            Ecn::Ect0 => 2,
-            Ecn::Ce => 3,
-        };
-        Ok(Header {
+    /// The header of packets like this one, whatever their identification, fragmentation and
+    /// length.
+    pub fn template(&self, checksum_by: ComputedBy) -> Template {
+        let header = Header {
             version_ihl: 0x45,
-            dscp_ecn: self.dscp << 2 | ecn,
-            total_len: total_len.into(),
-            ident: self.ident.into(),
-            flags_offset: flags_offset.into(),
+            dscp_ecn: self.dscp << 2 | self.ecn.bits(),
+            total_len: U16::ZERO,
+            ident: U16::ZERO,
+            flags_offset: U16::ZERO,
             ttl: self.ttl,
             protocol: self.protocol.0,
             checksum: U16::ZERO,
             src: self.src.octets(),
             dst: self.dst.octets(),
-        })
+        };
+        Template {
+            header,
+            sum: sum_of_header(&zerocopy::transmute!(header)),
+            checksum_by,
+        }
+    }
+}
+
+/// The header of the packets of a flow, but for what is different in each.
+#[derive(Clone, Copy, Debug)]
+pub struct Template {
+    header: Header,
+    /// The sum over `header`, as a word in memory.
+    sum: u16,
+    checksum_by: ComputedBy,
+}
+
+/// What is different in each packet of a flow, besides its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Identification; without meaning in packets that are never fragmented.
+    pub ident: u16,
+    /// Fragment or not.
+    pub fragmentation: Fragmentation,
+    /// Explicit congestion notification, if the template has none.
+    pub ecn: Ecn,
+}
+
+impl Template {
+    /// Of no packet.
+    pub(crate) const ZERO: Self = Self {
+        header: Header {
+            version_ihl: 0,
+            dscp_ecn: 0,
+            total_len: U16::ZERO,
+            ident: U16::ZERO,
+            flags_offset: U16::ZERO,
+            ttl: 0,
+            protocol: 0,
+            checksum: U16::ZERO,
+            src: [0; 4],
+            dst: [0; 4],
+        },
+        sum: 0,
+        checksum_by: ComputedBy::Device,
+    };
+
+    /// Writes the header of a packet with a payload of `payload_len` bytes: at most
+    /// [`MAX_PAYLOAD`].
+    #[inline]
+    pub fn write(&self, out: &mut [u8; HEADER_LEN], payload_len: u16, mark: Mark) {
+        let mut header = self.header;
+        header.total_len = payload_len.saturating_add(HEADER_LEN as u16).into();
+        header.ident = mark.ident.into();
+        header.flags_offset = mark.fragmentation.bits().into();
+        header.dscp_ecn |= mark.ecn.bits();
+        if self.checksum_by == ComputedBy::Software {
+            let words = [
+                header.total_len,
+                header.ident,
+                header.flags_offset,
+                U16::new(mark.ecn.bits().into()),
+            ];
+            let sum = words.iter().fold(u64::from(self.sum), |sum, word| {
+                sum + u64::from(u16::from_ne_bytes(word.to_bytes()))
+            });
+            header.checksum = U16::from_bytes((!fold(sum)).to_ne_bytes());
+        }
+        *out = zerocopy::transmute!(header);
+    }
+}
+
+impl Fragmentation {
+    /// As in the header's flags and offset.
+    const fn bits(self) -> u16 {
+        match self {
+            Self::Allowed => 0,
+            Self::Forbidden => DONT_FRAGMENT,
+            Self::Part { offset } => (offset / 8) | MORE_FRAGMENTS,
+            Self::LastPart { offset } => offset / 8,
+        }
+    }
+}
+
+impl Ecn {
+    /// As in the header's type of service.
+    pub(crate) const fn bits(self) -> u8 {
+        match self {
+            Self::NotEct => 0,
+            Self::Ect1 => 1,
+            Self::Ect0 => 2,
+            Self::Ce => 3,
+        }
+    }
+
+    /// Of the two lowest bits of a type of service.
+    pub(crate) const fn of(tos: u8) -> Self {
+        match tos & 3 {
+            0 => Self::NotEct,
+            1 => Self::Ect1,
+            2 => Self::Ect0,
+            _ => Self::Ce,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use core::ops::{Add, AddAssign, BitOr, Sub};
 use zerocopy::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::checksum::Checksum;
 use super::tcp_options::Options;
 use super::{Malformed, NoRoom, clip};
 
@@ -122,7 +123,11 @@ impl<'a> Segment<'a> {
 
     /// The options, parsed anew by each call.
     pub fn options(&self) -> Options {
-        Options::parse(self.options)
+        match self.options {
+            // Most segments have none.
+            [] => Options::default(),
+            bytes => Options::parse(bytes),
+        }
     }
 }
 
@@ -179,13 +184,35 @@ impl Fields {
     /// # Errors
     /// [`NoRoom`] if `out` is shorter than that.
     pub fn emit(&self, options: &Options, out: &mut [u8]) -> Result<usize, NoRoom> {
-        let (header, rest) = Header::mut_from_prefix(out).map_err(|_| NoRoom)?;
+        let (header, rest) = out.split_first_chunk_mut::<HEADER_LEN>().ok_or(NoRoom)?;
         let header_len = HEADER_LEN + options.emit(rest)?;
+        *header = zerocopy::transmute!(self.header(header_len));
+        Ok(header_len)
+    }
+
+    /// Writes the header, of `header_len` bytes with options that are written already. `sum` is
+    /// that over everything else; `None`: the device computes the checksum.
+    #[inline]
+    pub(crate) fn write(
+        &self,
+        out: &mut [u8; HEADER_LEN],
+        header_len: usize,
+        sum: Option<Checksum>,
+    ) {
+        let mut header = self.header(header_len);
+        if let Some(mut sum) = sum {
+            sum.add_words::<{ HEADER_LEN / 4 }>(zerocopy::transmute!(header));
+            header.checksum = sum.finish().into();
+        }
+        *out = zerocopy::transmute!(header);
+    }
+
+    fn header(&self, header_len: usize) -> Header {
         let (ack, ack_flag) = match self.ack {
             Some(ack) => (ack.0, Flags::ACK),
             None => (0, Flags::NONE),
         };
-        *header = Header {
+        Header {
             src_port: self.src_port.into(),
             dst_port: self.dst_port.into(),
             seq: self.seq.0.into(),
@@ -195,8 +222,7 @@ impl Fields {
             window: self.window.into(),
             checksum: U16::ZERO,
             urgent: U16::ZERO,
-        };
-        Ok(header_len)
+        }
     }
 }
 
@@ -294,6 +320,9 @@ impl core::fmt::Debug for Flags {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SeqNum(pub u32);
 
+/// Comparisons hold for numbers less than 2^31 apart, as those of one connection are; of two that
+/// are exactly so far apart each is before the other. What came from outside is therefore checked
+/// by its distance ([`SeqNum::in_window`], [`SeqNum::since`]).
 impl SeqNum {
     /// `self < other`.
     #[doc(alias = "TCP_SEQ_LT")]
@@ -310,7 +339,7 @@ impl SeqNum {
     /// `self <= other`.
     #[doc(alias = "TCP_SEQ_LEQ")]
     pub const fn before_eq(self, other: Self) -> bool {
-        self.0 == other.0 || self.before(other)
+        self.distance(other) <= 0
     }
 
     /// `self >= other`.
@@ -374,5 +403,7 @@ impl Sub for SeqNum {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,16 @@ pub struct Timestamps {
     pub echo: u32,
 }
 
+impl Timestamps {
+    /// As [`Options::emit`] writes them if there is no other option.
+    pub(crate) const fn bytes(self) -> [u8; 12] {
+        let [a, b, c, d] = self.value.to_be_bytes();
+        let [e, f, g, h] = self.echo.to_be_bytes();
+        let (nop, kind) = (kind::NOP, kind::TIMESTAMPS);
+        [nop, nop, kind, 10, a, b, c, d, e, f, g, h]
+    }
+}
+
 /// Received data beyond the acknowledgement: `left` up to, not including, `right`
 /// ([RFC 2018 §3](https://www.rfc-editor.org/rfc/rfc2018#section-3)). Not yet validated: a
 /// received one may be empty, reversed or outside of what was sent.
@@ -45,7 +55,7 @@ pub struct SackBlock {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SackBlocks {
     blocks: [SackBlock; Self::MAX],
-    len: usize,
+    len: u8,
 }
 
 impl SackBlocks {
@@ -54,14 +64,14 @@ impl SackBlocks {
 
     /// Appends a block; `None` if there are four already.
     pub fn push(&mut self, block: SackBlock) -> Option<()> {
-        *self.blocks.get_mut(self.len)? = block;
+        *self.blocks.get_mut(usize::from(self.len))? = block;
         self.len += 1;
         Some(())
     }
 
     /// The blocks.
     pub fn as_slice(&self) -> &[SackBlock] {
-        self.blocks.get(..self.len).unwrap_or_default()
+        self.blocks.get(..usize::from(self.len)).unwrap_or_default()
     }
 
     /// Whether there is none.
@@ -109,6 +119,29 @@ impl Options {
     /// Reads the options between a TCP header and its data. Of an option that comes twice the
     /// first counts; unknown ones are skipped (RFC 9293 §3.1, MUST-6).
     pub fn parse(mut bytes: &[u8]) -> Self {
+        // RFC 7323, appendix A: how nearly everybody arranges what comes with every segment.
+        if let &[
+            kind::NOP,
+            kind::NOP,
+            kind::TIMESTAMPS,
+            10,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+        ] = bytes
+        {
+            let value = u32::from_be_bytes([a, b, c, d]);
+            let echo = u32::from_be_bytes([e, f, g, h]);
+            return Self {
+                timestamps: Some(Timestamps { value, echo }),
+                ..Self::default()
+            };
+        }
         let mut options = Self::default();
         loop {
             // RFC 9293 §3.2: end and no-operation are single bytes, all others carry their length

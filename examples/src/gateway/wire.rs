@@ -100,7 +100,8 @@ impl Wire {
         let mut buffer = [0; FRAME_ROOM];
         while frames.len() < BATCH {
             let len = match rustix::io::read(&ends.fd, &mut buffer) {
-                Ok(0) => break,
+                // The board has gone (with frames unread: reset), and the host notices.
+                Ok(0) | Err(Errno::CONNRESET) => break,
                 Ok(len) => len,
                 Err(Errno::AGAIN) => break,
                 Err(Errno::INTR) => continue,

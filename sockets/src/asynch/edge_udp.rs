@@ -1,4 +1,4 @@
-//! The UDP traits of `edge-nal`.
+//! The UDP traits of `edge-nal`. Those of TCP are in `nal`.
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use edge_nal::{
@@ -11,15 +11,6 @@ use gannet_netconn::Error;
 use super::{Stack, UdpSocket};
 use crate::io::IoError;
 
-impl UdpBind for Stack {
-    type Error = IoError;
-    type Socket<'a> = UdpSocket;
-
-    async fn bind(&self, local: SocketAddr) -> Result<UdpSocket, IoError> {
-        UdpSocket::bind_on(self.net(), local).map_err(IoError)
-    }
-}
-
 impl UdpConnect for Stack {
     type Error = IoError;
     type Socket<'a> = UdpSocket;
@@ -31,20 +22,12 @@ impl UdpConnect for Stack {
     }
 }
 
-impl UdpSocket {
-    /// As the trait wants it: a connected socket ignores `remote`.
-    async fn send_ignoring(&self, remote: SocketAddr, data: &[u8]) -> Result<(), IoError> {
-        let to = match self.netconn().peer_addr() {
-            Ok(_) => None,
-            Err(_) => Some(remote),
-        };
-        self.send_to(data, to).await.map_err(IoError)
-    }
+impl UdpBind for Stack {
+    type Error = IoError;
+    type Socket<'a> = UdpSocket;
 
-    async fn receive(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), IoError> {
-        let received = self.recv_from(buffer).await.map_err(IoError)?;
-        // The whole length, by which the caller sees that some was cut off.
-        Ok((received.datagram_len, received.from))
+    async fn bind(&self, local: SocketAddr) -> Result<UdpSocket, IoError> {
+        UdpSocket::bind_on(self.net(), local).map_err(IoError)
     }
 }
 
@@ -56,17 +39,20 @@ impl ErrorType for &UdpSocket {
     type Error = IoError;
 }
 
-macro_rules! udp {
+/// The traits of a socket and of its parts, which are references to it.
+macro_rules! traits {
     ($($socket:ty),*) => {$(
         impl UdpReceive for $socket {
-            async fn receive(&mut self, buf: &mut [u8]) -> Result<(usize, SocketAddr), IoError> {
-                UdpSocket::receive(self, buf).await
+            async fn receive(&mut self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), IoError> {
+                let received = self.recv_from(buffer).await.map_err(IoError)?;
+                Ok((received.datagram_len, received.from))
             }
         }
 
         impl UdpSend for $socket {
             async fn send(&mut self, remote: SocketAddr, data: &[u8]) -> Result<(), IoError> {
-                self.send_ignoring(remote, data).await
+                let to = self.peer_addr().is_err().then_some(remote);
+                self.send_to(data, to).await.map_err(IoError)
             }
         }
 
@@ -78,15 +64,15 @@ macro_rules! udp {
 
         impl MulticastV4 for $socket {
             async fn join_v4(&mut self, group: Ipv4Addr, on: Ipv4Addr) -> Result<(), IoError> {
-                self.netconn().join_multicast(group, on).map_err(IoError)
+                self.join_multicast(group, on).map_err(IoError)
             }
 
             async fn leave_v4(&mut self, group: Ipv4Addr, on: Ipv4Addr) -> Result<(), IoError> {
-                self.netconn().leave_multicast(group, on).map_err(IoError)
+                self.leave_multicast(group, on).map_err(IoError)
             }
         }
 
-        /// There is no IPv6: [`Error::NotSupported`].
+        /// [`Error::NotSupported`]: the stack has IPv4 only so far.
         impl MulticastV6 for $socket {
             async fn join_v6(&mut self, _: Ipv6Addr, _: u32) -> Result<(), IoError> {
                 Err(IoError(Error::NotSupported))
@@ -99,7 +85,7 @@ macro_rules! udp {
     )*};
 }
 
-udp!(UdpSocket, &UdpSocket);
+traits!(UdpSocket, &UdpSocket);
 
 impl UdpSplit for UdpSocket {
     type Receive<'a> = &'a Self;

@@ -1,4 +1,4 @@
-//! The traits of `embedded-nal-async` and `edge-nal`.
+//! The traits of `embedded-nal-async`, and those of TCP of `edge-nal`.
 use core::net::SocketAddr;
 
 use edge_nal::{Close, Readable, TcpAccept, TcpBind, TcpShutdown, TcpSplit};
@@ -23,7 +23,7 @@ impl Stack {
         Self(net)
     }
 
-    pub(super) const fn net(self) -> &'static Net {
+    pub(super) const fn net(&self) -> &'static Net {
         self.0
     }
 }

@@ -1,7 +1,7 @@
 //! UDP for tasks of an executor.
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 
-use gannet_netconn::{Error, Kind, Net, Netconn, Patience, Peek, Ready, Received};
+use gannet_netconn::{Error, Kind, Net, Netconn, Patience, Peek, Ready, Received, Via};
 
 use crate::options::owns_connection;
 
@@ -52,5 +52,30 @@ impl UdpSocket {
     /// Waits until receiving would not.
     pub async fn readable(&self) -> Result<(), Error> {
         self.0.readable().await
+    }
+
+    /// Joins a multicast group on the interface that has the address `interface`; 0.0.0.0: on the one
+    /// the route leads through.
+    ///
+    /// # Errors
+    /// As [`crate::UdpSocket::join_multicast_v4`].
+    pub fn join_multicast(&self, group: Ipv4Addr, interface: impl Into<Via>) -> Result<(), Error> {
+        self.0.join_multicast(group, interface)
+    }
+
+    /// Leaves a multicast group; closing does too.
+    ///
+    /// # Errors
+    /// As [`crate::UdpSocket::leave_multicast_v4`].
+    pub fn leave_multicast(&self, group: Ipv4Addr, interface: impl Into<Via>) -> Result<(), Error> {
+        self.0.leave_multicast(group, interface)
+    }
+
+    /// The connected peer.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`].
+    pub fn peer_addr(&self) -> Result<SocketAddr, Error> {
+        self.0.peer_addr()
     }
 }

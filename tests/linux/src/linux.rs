@@ -15,9 +15,13 @@ use gannet_port_freertos::device::namespace::{self, Unavailable};
 /// Length of the network's prefix.
 pub(crate) const PREFIX: u8 = 24;
 
+/// The network of all stations.
+pub(crate) const NETWORK: [u8; 3] = [10, 77, 0];
+
 /// The address of station `number`.
 pub fn address(number: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 77, 0, number)
+    let [a, b, c] = NETWORK;
+    Ipv4Addr::new(a, b, c, number)
 }
 
 /// Its hardware address; locally administered.

@@ -1,6 +1,7 @@
 //! Linux's ends of a bulk transfer: threads with blocking sockets.
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use gannet_core::tcp::CongestionControl;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::net::{AddressFamily, SocketType, sockopt};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use crate::bulk::CONNECT;
 use crate::linux::Linux;
@@ -53,6 +55,23 @@ pub(crate) fn listen(linux: &Linux, port: u16) -> Result<TcpListener, String> {
     linux
         .run(move || TcpListener::bind(addr))
         .map_err(|error| format!("Linux can't listen: {error}"))
+}
+
+/// `linux` starts to connect to `to`: a socket that does not block.
+///
+/// # Panics
+/// It cannot.
+pub(crate) fn start_connect(linux: &Linux, to: SocketAddr) -> TcpStream {
+    let socket: OwnedFd = linux.run(move || {
+        let flags = SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
+            .expect("a socket");
+        match rustix::net::connect(&socket, &to) {
+            Ok(()) | Err(Errno::INPROGRESS) => socket,
+            Err(error) => panic!("connect: {error}"),
+        }
+    });
+    TcpStream::from(socket)
 }
 
 /// Waits for a connection, but not for ever.

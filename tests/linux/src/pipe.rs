@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use gannet_tests::segment::set_tos;
+use gannet_tests::sim::forge::has_checksum;
 
 /// Preamble, check sequence and gap: on the line, but not in a frame's bytes.
 const OVERHEAD: usize = 24;
@@ -23,6 +24,10 @@ pub struct Faults {
     pub rate: Option<u64>,
     /// Frames that wait for the line or are on it; the next is dropped.
     pub queue: usize,
+    /// That a frame arrives twice.
+    pub duplicate: f64,
+    /// That a bit of a TCP segment or UDP datagram is flipped.
+    pub damage: f64,
     /// That a packet whose sender understands congestion marks gets one (RFC 3168).
     pub mark: f64,
     /// The largest IP packet in bytes; a larger one is answered with ICMP if it must not be
@@ -39,6 +44,8 @@ impl Faults {
         delay: Duration::ZERO,
         rate: None,
         queue: usize::MAX,
+        duplicate: 0.0,
+        damage: 0.0,
         mark: 0.0,
         mtu: usize::MAX,
     };
@@ -129,8 +136,19 @@ impl Pipe {
             false => Duration::ZERO,
         };
         let marked = marked && mark(&mut frame);
-        self.sent += 1;
         let arrives = leaves + self.faults.delay + detour;
+        // These are drawn where they are wanted only.
+        let mut wanted = |chance: f64| chance > 0.0 && self.random.f64() < chance;
+        let (twice, damaged) = (wanted(self.faults.duplicate), wanted(self.faults.damage));
+        if damaged && has_checksum(&frame) {
+            let at = self.random.usize(14..frame.len());
+            frame[at] ^= 1 << self.random.u8(..8);
+        }
+        if twice {
+            self.sent += 1;
+            self.under_way.insert((arrives, self.sent), frame.clone());
+        }
+        self.sent += 1;
         self.under_way.insert((arrives, self.sent), frame);
         match marked {
             true => Fate::Marked,

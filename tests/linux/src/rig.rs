@@ -2,14 +2,11 @@
 //! application that records what it is told, Linux's sockets without blocking, all in one thread.
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use gannet_core::tcp::{Data, More, TcpInfo};
 use gannet_core::{Config, Tcp, TcpPcb};
 use gannet_tests::recorder::Recorder;
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use crate::gannet_ends::{connect_to, listen};
 use crate::linux::Linux;
@@ -127,17 +124,7 @@ impl Rig {
     /// It cannot.
     pub fn linux_starts_connect(&self) -> TcpStream {
         let to = SocketAddr::from((self.gannet.address(), PORT));
-        let socket: OwnedFd = self.linux.run(move || {
-            let flags = SocketFlags::NONBLOCK;
-            let socket =
-                rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
-                    .expect("a socket");
-            match rustix::net::connect(&socket, &to) {
-                Ok(()) | Err(Errno::INPROGRESS) => socket,
-                Err(error) => panic!("connect: {error}"),
-            }
-        });
-        TcpStream::from(socket)
+        linux_ends::start_connect(&self.linux, to)
     }
 
     /// Linux connects to gannet: Linux's socket.

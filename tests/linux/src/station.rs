@@ -46,6 +46,19 @@ impl<H: Handler> Station<H> {
     /// # Errors
     /// Those of the system.
     pub fn new(number: u8, config: Config, app: H, seed: u64) -> io::Result<(Self, OwnedFd)> {
+        Self::with_pools(number, config, |_| app, seed)
+    }
+
+    /// As [`Station::new`], with an application that uses the stack's pools.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn with_pools(
+        number: u8,
+        config: Config,
+        app: impl FnOnce(&Pools) -> H,
+        seed: u64,
+    ) -> io::Result<(Self, OwnedFd)> {
         let (inner, outer) = socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -80,7 +93,7 @@ impl<H: Handler> Station<H> {
             .map_err(io::Error::other)?;
         let station = Self {
             stack,
-            app,
+            app: app(&pools),
             address: address(number),
             fd: inner,
             full,
@@ -98,6 +111,12 @@ impl<H: Handler> Station<H> {
     /// The stack; what is asked of it leaves with the next [`Station::run_until`].
     pub fn stack(&mut self) -> &mut Stack {
         &mut self.stack
+    }
+
+    /// Stack and application together, and the time.
+    pub fn both(&mut self) -> (&mut Stack, &mut H, Instant) {
+        let now = self.now();
+        (&mut self.stack, &mut self.app, now)
     }
 
     /// Whether the stack has given all buffers back.

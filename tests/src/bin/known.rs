@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 type Records = &'static [(char, u16, u16)];
 
 /// What does not concern the stack as it is, and why.
-const ELSEWHERE: [(&str, Records); 5] = [
+const ELSEWHERE: [(&str, Records); 4] = [
     (
         "IPv6 is not there yet",
         &[
@@ -74,7 +74,6 @@ const ELSEWHERE: [(&str, Records); 5] = [
             ('x', 102, 107),
         ],
     ),
-    ("IGMP is not there yet", &[('c', 8, 8), ('c', 11, 11)]),
     (
         "applications and layers this project does not have (HTTP, FTP, TFTP, MQTT, CoAP, SNMP, \
          PPP, TLS, 802.15.4, WireGuard)",

@@ -1,4 +1,5 @@
-//! Runs seeds of the simulation: `sim [--seeds N] [--from S] [--pcap FILE] [--show]`.
+//! Runs seeds of the simulation: `sim [--seeds N] [--from S] [--against smoltcp] [--pcap FILE]
+//! [--show]`.
 //!
 //! With `--pcap` the frames of the first seed are written; `--show` prints its scenario.
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use gannet_tests::sim::{self, Plan, Report};
 
 fn main() -> ExitCode {
     let (mut seeds, mut from, mut pcap, mut show) = (1_000, 0, None, false);
+    let mut plan: fn(u64) -> Plan = Plan::new;
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|n| n.parse().ok());
@@ -19,6 +21,10 @@ fn main() -> ExitCode {
                 pcap = args.next().map(PathBuf::from);
                 pcap.is_some()
             }
+            "--against" => {
+                plan = Plan::against_smoltcp;
+                args.next().is_some_and(|rival| rival == "smoltcp")
+            }
             "--show" => {
                 show = true;
                 true
@@ -26,15 +32,17 @@ fn main() -> ExitCode {
             _ => false,
         };
         if !known {
-            eprintln!("usage: sim [--seeds N] [--from S] [--pcap FILE] [--show]");
+            eprintln!(
+                "usage: sim [--seeds N] [--from S] [--against smoltcp] [--pcap FILE] [--show]"
+            );
             return ExitCode::FAILURE;
         }
     }
     if show {
-        println!("{:#?}", Plan::new(from));
+        println!("{:#?}", plan(from));
     }
     if let Some(path) = pcap {
-        return match sim::run(from, Some(&path)) {
+        return match sim::run(plan(from), Some(&path)) {
             Ok(report) => {
                 println!("seed {from}: {report:?}");
                 ExitCode::SUCCESS
@@ -47,18 +55,10 @@ fn main() -> ExitCode {
     }
     let start = Instant::now();
     let (mut sum, mut failures, mut done) = (Report::default(), 0u64, 0u64);
-    sim::run_many(from..from + seeds, |_, result| {
+    sim::run_many(plan, from..from + seeds, |_, result| {
         done += 1;
         match result {
-            Ok(report) => {
-                sum.connections += report.connections;
-                sum.complete += report.complete;
-                sum.bytes += report.bytes;
-                sum.datagrams[0] += report.datagrams[0];
-                sum.datagrams[1] += report.datagrams[1];
-                sum.frames += report.frames;
-                sum.turns += report.turns;
-            }
+            Ok(report) => sum.add(&report),
             Err(failure) => {
                 failures += 1;
                 println!("{failure}");

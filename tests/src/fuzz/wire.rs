@@ -1,7 +1,7 @@
 //! Bytes against the parsers: none panics, and what is parsed, written and parsed again is the
 //! same.
 use gannet_core::wire::tcp_options::Options;
-use gannet_core::wire::{arp, ethernet, icmpv4, ipv4, tcp, udp};
+use gannet_core::wire::{arp, ethernet, icmpv4, igmp, ipv4, tcp, udp};
 
 /// The target: the first byte says which parser.
 pub fn wire(data: &[u8]) {
@@ -12,7 +12,10 @@ pub fn wire(data: &[u8]) {
         0 => ethernet(bytes),
         1 => arp(bytes),
         2 => ipv4(bytes),
-        3 => icmpv4(bytes),
+        3 => {
+            icmpv4(bytes);
+            igmp(bytes);
+        }
         4 => udp(bytes),
         5 => tcp(bytes),
         _ => options(bytes),
@@ -90,6 +93,15 @@ fn icmpv4(bytes: &[u8]) {
     let mut reply = bytes.to_vec();
     let _ = icmpv4::reply_in_place(&mut reply);
     assert_eq!(reply.len(), bytes.len());
+}
+
+fn igmp(bytes: &[u8]) {
+    // Sources may lie behind the first part.
+    for total in [bytes.len(), bytes.len() + 9, usize::MAX] {
+        if let Ok(igmp::Message::Query(query)) = igmp::Message::parse(bytes, total) {
+            assert!(query.group.is_none_or(|group| group.is_multicast()));
+        }
+    }
 }
 
 fn udp(bytes: &[u8]) {

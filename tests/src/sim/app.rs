@@ -2,7 +2,7 @@
 //! it, on the raw API. Datagrams are in `echo`.
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,32 +13,20 @@ use gannet_core::{
     UdpPcb,
 };
 
+use super::dialogue::{Dialogue, Next, Sender};
 use super::echo::Echo;
-use super::ledger::{Fate, Ledger, Record, content, named};
-use super::plan::{End, Expect, Flow, Kind, Options, Plan, Read, Side, TcpFlow, Writes};
+use super::ledger::{Fate, Ledger};
+use super::plan::{End, Expect, Flow, Kind, Options, Plan, Read, TcpFlow, Writes};
 
 /// How long an application waits for a silent peer.
-const PATIENCE: Duration = Duration::from_secs(45 * 60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(45 * 60);
 /// How often it tries again what failed for want of memory.
 const RETRY: Duration = Duration::from_millis(50);
-
-/// The address of host `n`.
-pub fn addr(n: usize) -> Ipv4Addr {
-    Ipv4Addr::new(10, 0, 0, n as u8 + 1)
-}
 
 #[derive(Debug)]
 struct Conn {
     pcb: TcpPcb,
-    flow: usize,
-    /// 0 client, 1 server.
-    side: usize,
-    id: Option<u32>,
-    first: Vec<u8>,
-    sent: u64,
-    got: u64,
-    eof: bool,
-    shut: bool,
+    talk: Dialogue,
     closed: bool,
     /// Lengths, and what the application keeps.
     held: VecDeque<(usize, Option<Pbuf>)>,
@@ -113,9 +101,7 @@ impl App {
     pub fn rebooted(&mut self, old: Self) {
         let mut ledger = self.ledger.borrow_mut();
         for conn in &old.conns {
-            if let Some(record) = conn.id.and_then(|id| ledger.records.get_mut(id as usize)) {
-                record.fate[conn.side] = Fate::Dropped;
-            }
+            ledger.conclude(&conn.talk, Fate::Dropped);
         }
         self.clients.clear();
         drop(ledger);
@@ -193,24 +179,15 @@ impl App {
         }
     }
 
-    fn side(&self, conn: &Conn) -> Side {
-        let plan = self.tcp_flow(conn.flow);
-        [plan.client_side, plan.server_side][conn.side]
-    }
-
     fn find(&self, pcb: TcpPcb) -> Option<usize> {
         self.conns.iter().position(|conn| conn.pcb == pcb)
     }
 
     fn conclude(&mut self, at: usize, fate: Fate, now: Instant) {
         let conn = self.conns.remove(at);
-        let mut ledger = self.ledger.borrow_mut();
-        if let Some(record) = conn.id.and_then(|id| ledger.records.get_mut(id as usize)) {
-            record.fate[conn.side] = fate;
-        }
-        drop(ledger);
-        if conn.side == 0 {
-            self.schedule_next(conn.flow, now);
+        self.ledger.borrow_mut().conclude(&conn.talk, fate);
+        if conn.talk.side == 0 {
+            self.schedule_next(conn.talk.flow, now);
         }
     }
 
@@ -230,20 +207,12 @@ impl App {
         client.tries += 1;
         let tries = client.tries;
         let plan = self.tcp_flow(n);
-        match start(tcp, &flow, &plan) {
+        match start(tcp, &plan, (self.plan.addr(flow.server), flow.port).into()) {
             Ok(pcb) => {
-                let mut ledger = self.ledger.borrow_mut();
-                let id = Some(ledger.records.len() as u32);
-                ledger.records.push(Record {
-                    flow: n,
-                    sent: [0; 2],
-                    got: [0; 2],
-                    fate: [Fate::Open; 2],
-                });
-                drop(ledger);
+                let id = self.ledger.borrow_mut().open(n);
                 self.clients[at].opened += 1;
                 self.clients[at].tries = 0;
-                self.add(pcb, n, 0, id, now);
+                self.add(pcb, Dialogue::new(n, 0, Some(id)), now);
                 let index = self.conns.len() - 1;
                 self.pump(tcp, index);
             }
@@ -253,17 +222,10 @@ impl App {
         }
     }
 
-    fn add(&mut self, pcb: TcpPcb, flow: usize, side: usize, id: Option<u32>, now: Instant) {
+    fn add(&mut self, pcb: TcpPcb, talk: Dialogue, now: Instant) {
         self.conns.push(Conn {
             pcb,
-            flow,
-            side,
-            id,
-            first: Vec::new(),
-            sent: 0,
-            got: 0,
-            eof: false,
-            shut: false,
+            talk,
             closed: false,
             held: VecDeque::new(),
             offers: 0,
@@ -277,45 +239,27 @@ impl App {
     /// Writes what may be written, and ends the connection when all is done.
     fn pump(&mut self, tcp: &mut Tcp<'_>, at: usize) {
         let now = tcp.stack().now();
-        let side = self.side(&self.conns[at]);
-        let plan = self.tcp_flow(self.conns[at].flow);
+        let plan = self.tcp_flow(self.conns[at].talk.flow);
         let conn = &mut self.conns[at];
-        let (request, response) = (plan.client_side.bytes, plan.server_side.bytes);
-        let [total, expected] = match conn.side {
-            0 => [request, response],
-            _ => [response, request],
-        }
-        .map(|bytes| bytes * plan.rounds);
-        let allowed = match conn.side {
-            0 if response == 0 => total,
-            0 => (conn.got / response + 1) * request,
-            _ => conn.got / request * response,
-        }
-        .min(total);
-        if let End::Abort(after) = side.end
-            && conn.sent + conn.got >= after
-        {
+        let side = conn.talk.of(&plan);
+        if conn.talk.is_to_be_aborted(&plan) {
             let _ = tcp.abort(conn.pcb);
             self.conclude(at, Fate::Dropped, now);
             return;
         }
         conn.retry = None;
-        while conn.sent < allowed && !conn.shut && !conn.closed {
-            let Some(id) = conn.id else { break };
-            let n = side.writes.size().min(conn.piece);
-            let n = n.min((allowed - conn.sent) as usize);
-            let bytes: Vec<u8> = (0..n as u64)
-                .map(|i| content(id, conn.side, conn.sent + i))
-                .collect();
+        let most = side.writes.size();
+        while !conn.closed
+            && let Some(bytes) = conn.talk.piece(&plan, most.min(conn.piece))
+        {
             match write(tcp, conn.pcb, side.writes, &bytes, self.tx) {
                 Ok(()) => {
-                    conn.sent += n as u64;
+                    conn.talk.wrote(bytes.len(), &mut self.ledger.borrow_mut());
                     conn.piece = conn.piece.saturating_mul(2);
                     conn.progress = now;
-                    self.ledger.borrow_mut().records[id as usize].sent[conn.side] = conn.sent;
                 }
                 Err(Error::NoMemory) => {
-                    conn.piece = (n / 2).max(1);
+                    conn.piece = (bytes.len() / 2).max(1);
                     // Room comes when something leaves, which a cork would prevent.
                     let _ = tcp.output(conn.pcb);
                     conn.retry = Some(now + RETRY);
@@ -329,63 +273,17 @@ impl App {
                 }
             }
         }
-        let (all_sent, all_got) = (conn.sent == total, conn.got >= expected);
-        if all_sent && side.end == End::HalfClose && !conn.shut && (conn.side == 0 || all_got) {
-            conn.shut = tcp.shutdown(conn.pcb, Shutdown::Write).is_ok();
-        }
-        let over =
-            conn.eof || (all_sent && all_got && conn.side == 0 && side.end != End::HalfClose);
-        // At the end of the stream the server has all it will ever get.
-        let idle = conn.sent >= allowed;
-        // To close an attempt to connect is to give it up, with what was written.
-        let early = tcp.state(conn.pcb) == Ok(State::SynSent);
-        if over && idle && !conn.closed && !early {
-            if side.end == End::Orphan && conn.held.is_empty() {
+        match conn.talk.next(&plan) {
+            Next::GoOn => {}
+            Next::HalfClose => conn.talk.shut = tcp.shutdown(conn.pcb, Shutdown::Write).is_ok(),
+            // To close an attempt to connect is to give it up, with what was written.
+            Next::Close if conn.closed || tcp.state(conn.pcb) == Ok(State::SynSent) => {}
+            Next::Close if side.end == End::Orphan && conn.held.is_empty() => {
                 let _ = tcp.orphan(conn.pcb);
                 self.conclude(at, Fate::Done, now);
-                return;
             }
-            conn.closed = tcp.close(conn.pcb).is_ok();
+            Next::Close => conn.closed = tcp.close(conn.pcb).is_ok(),
         }
-    }
-
-    /// Takes `data`; `false` if the connection was ended for it.
-    fn check(&mut self, tcp: &mut Tcp<'_>, at: usize, data: &Pbuf) -> bool {
-        let conn = &mut self.conns[at];
-        let mut ledger = self.ledger.borrow_mut();
-        for byte in data.parts().flatten().copied() {
-            if conn.first.len() < 8 && conn.side == 1 {
-                conn.first.push(byte);
-                if let Ok(first) = <[u8; 8]>::try_from(conn.first.as_slice()) {
-                    let flow = conn.flow;
-                    conn.id = named(first).filter(|id| {
-                        let record = ledger.records.get(*id as usize);
-                        record.is_some_and(|record| record.flow == flow)
-                    });
-                    if conn.id.is_none() {
-                        ledger.suspect(format!("a stream begins with {first:?}"));
-                        drop(ledger);
-                        let _ = tcp.abort(conn.pcb);
-                        return false;
-                    }
-                }
-            } else if let Some(id) = conn.id
-                && byte != content(id, 1 - conn.side, conn.got)
-            {
-                ledger.suspect(format!("connection {id}: byte {} is wrong", conn.got));
-            }
-            conn.got += 1;
-        }
-        if let Some(id) = conn.id {
-            let record = &mut ledger.records[id as usize];
-            record.got[conn.side] = conn.got;
-            let sent = record.sent[1 - conn.side];
-            if conn.got > sent {
-                let got = conn.got;
-                ledger.suspect(format!("connection {id}: {got} bytes came of {sent} sent"));
-            }
-        }
-        true
     }
 
     fn tick(&mut self, stack: &mut Stack) {
@@ -426,7 +324,10 @@ impl App {
         if let Ok(info) = tcp.info(conn.pcb)
             && (info.in_flight > 0 || info.unsent > 0)
         {
-            let what = format!("connection {:?} hangs with data to send: {info:?}", conn.id);
+            let what = format!(
+                "connection {:?} hangs with data to send: {info:?}",
+                conn.talk.id
+            );
             self.ledger.borrow_mut().violate(what);
         }
         let _ = tcp.abort(conn.pcb);
@@ -436,20 +337,12 @@ impl App {
 
 impl Conn {
     fn interval(&self, plan: &Plan) -> Duration {
-        match plan.flows[self.flow].kind {
-            Kind::Tcp(flow) => match [flow.client_side, flow.server_side][self.side].read {
+        match plan.flows[self.talk.flow].kind {
+            Kind::Tcp(flow) => match self.talk.of(&flow).read {
                 Read::Slow(interval) => interval,
                 Read::Prompt | Read::Refuse(_) => Duration::ZERO,
             },
             Kind::Udp(_) => Duration::ZERO,
-        }
-    }
-}
-
-impl Writes {
-    fn size(self) -> usize {
-        match self {
-            Self::Copy(size) | Self::Pbuf(size) => size,
         }
     }
 }
@@ -482,10 +375,10 @@ fn set_options(tcp: &mut Tcp<'_>, pcb: TcpPcb, options: &Options) {
         .expect("not zero");
 }
 
-fn start(tcp: &mut Tcp<'_>, flow: &Flow, plan: &TcpFlow) -> Result<TcpPcb, Error> {
+fn start(tcp: &mut Tcp<'_>, plan: &TcpFlow, to: SocketAddr) -> Result<TcpPcb, Error> {
     let pcb = tcp.new(Owner(0))?;
     set_options(tcp, pcb, &plan.client_side.options);
-    match tcp.connect(pcb, (addr(flow.server), flow.port).into()) {
+    match tcp.connect(pcb, to) {
         Ok(()) => Ok(pcb),
         Err(error) => {
             let _ = tcp.abort(pcb);
@@ -504,7 +397,7 @@ impl Handler for App {
         let of = self.listeners.iter().find(|(_, l)| *l == Some(listener));
         let flow = of.ok_or(Error::Aborted)?.0;
         let now = tcp.stack().now();
-        self.add(pcb, flow, 1, None, now);
+        self.add(pcb, Dialogue::new(flow, 1, None), now);
         Ok(())
     }
 
@@ -522,11 +415,12 @@ impl Handler for App {
             self.ledger.borrow_mut().violate(what);
             return Ok(());
         };
-        let read = self.side(&self.conns[at]).read;
+        let plan = self.tcp_flow(self.conns[at].talk.flow);
+        let read = self.conns[at].talk.of(&plan).read;
         let conn = &mut self.conns[at];
         conn.progress = now;
         let Some(data) = data else {
-            conn.eof = true;
+            conn.talk.eof = true;
             self.pump(tcp, at);
             return Ok(());
         };
@@ -536,7 +430,10 @@ impl Handler for App {
         {
             return Err(Refused(data));
         }
-        if !self.check(tcp, at, &data) {
+        let bytes = data.parts().flatten();
+        let sender = conn.talk.received(bytes, &mut self.ledger.borrow_mut());
+        if sender == Sender::Stranger {
+            let _ = tcp.abort(pcb);
             self.conclude(at, Fate::Dropped, now);
             return Ok(());
         }

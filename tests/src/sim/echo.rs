@@ -6,7 +6,6 @@ use std::rc::Rc;
 use gannet_core::udp::Datagram;
 use gannet_core::{Instant, Owner, Pbuf, Pool, Stack, Udp, UdpPcb};
 
-use super::app::addr;
 use super::ledger::{Ledger, content};
 use super::plan::{Kind, Plan, UdpFlow};
 
@@ -40,6 +39,7 @@ impl Echo {
     ) -> Self {
         let (mut clients, mut servers) = (Vec::new(), Vec::new());
         for (n, flow) in plan.flows.iter().enumerate() {
+            let addr = plan.addr(flow.server);
             let Kind::Udp(plan) = flow.kind else { continue };
             if flow.server == host {
                 servers.push((flow.port, None));
@@ -48,7 +48,7 @@ impl Echo {
                 clients.push(Client {
                     flow: n,
                     plan,
-                    to: (addr(flow.server), flow.port).into(),
+                    to: (addr, flow.port).into(),
                     sent: 0,
                     next: Some(start + flow.start),
                     pcb: None,

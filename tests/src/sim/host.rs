@@ -1,6 +1,4 @@
 //! A simulated host: a stack, its application, its clock, and somebody who takes its buffers.
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use gannet_core::netif::Link;
@@ -12,9 +10,9 @@ use crate::arena::Arena;
 use crate::storage::{Pools, storage_in};
 use crate::wire::{Wire, WireDriver};
 
-use super::app::{App, addr};
-use super::ledger::Ledger;
-use super::plan::{HostPlan, Plan, Which};
+use super::app::App;
+use super::node::{Node, Place};
+use super::plan::{Plan, Which};
 
 /// Turns in a row a stack may ask for without a frame to receive.
 const REPEATS: u32 = 200;
@@ -25,41 +23,42 @@ const LOOPED: u32 = 1_000_000;
 #[derive(Debug)]
 pub struct Host {
     /// The stack.
-    pub stack: Stack,
+    stack: Stack,
     /// Its application.
-    pub app: App,
+    app: App,
     /// Its pools.
-    pub pools: Pools,
+    pools: Pools,
     /// Its device.
-    pub wire: Wire,
+    wire: Wire,
     /// What its clock is ahead.
-    pub ahead: Duration,
+    ahead: Duration,
     /// A turn is due, whatever the deadlines.
-    pub kicked: bool,
+    kicked: bool,
     deadline: Option<Instant>,
     hoard: [Vec<Pbuf>; 3],
     repeats: u32,
     most_repeats: u32,
+    place: Place,
     /// What the stack was lent.
     arena: Arena,
 }
 
 impl Host {
-    /// Host `n` of the plan, at its own time `now`.
-    pub fn new(
-        n: usize,
-        plan: &Rc<Plan>,
-        ledger: &Rc<RefCell<Ledger>>,
-        pools: Pools,
-        seed: u64,
-        now: Instant,
-    ) -> Self {
+    /// The host at `place`, at its own time `now`.
+    pub fn new(place: Place, seed: u64, now: Instant) -> Self {
+        let pools = place.plan.hosts[place.n].shape.take();
+        Self::with(place, pools, seed, now)
+    }
+
+    fn with(place: Place, pools: Pools, seed: u64, now: Instant) -> Self {
+        let Place { n, plan, ledger } = &place;
         let mut arena = Arena::default();
-        let of = &plan.hosts[n];
+        let of = &plan.hosts[*n];
         let wire = Wire::default();
         wire.set_part(of.part);
-        let stack = stack(n, of, &mut arena, pools, &wire, seed);
-        let app = App::new(n, plan, ledger, pools.tx, now);
+        let stack = stack(*n, plan, &mut arena, pools, &wire, seed);
+        let app = App::new(*n, plan, ledger, pools.tx, now);
+        let loops = plan.flows.iter().any(|f| f.client == *n && f.server == *n);
         let mut host = Self {
             stack,
             app,
@@ -70,10 +69,8 @@ impl Host {
             deadline: None,
             hoard: Default::default(),
             repeats: 0,
-            most_repeats: match plan.flows.iter().any(|f| f.client == n && f.server == n) {
-                true => LOOPED,
-                false => REPEATS,
-            },
+            most_repeats: if loops { LOOPED } else { REPEATS },
+            place,
             arena,
         };
         host.app.listen(&mut host.stack, now);
@@ -81,26 +78,51 @@ impl Host {
     }
 
     /// Its clock, when the world's is at `now`.
-    pub fn clock(&self, now: Instant) -> Instant {
+    fn clock(&self, now: Instant) -> Instant {
         now + self.ahead
     }
 
-    /// When it wants a turn, by the world's clock.
-    pub fn next_event(&self) -> Option<Instant> {
+    /// Ends the host; what it was lent is free again. Its application is left.
+    #[allow(unsafe_code, reason = "gives back what the stack was lent")]
+    #[allow(
+        clippy::drop_non_drop,
+        reason = "ends the stack's borrows, and says so"
+    )]
+    fn end(self) -> App {
+        let Self {
+            stack, arena, app, ..
+        } = self;
+        drop(stack);
+        // SAFETY: the stack is dropped, and with it all that refers to the storage and the
+        // driver.
+        unsafe { arena.release() };
+        app
+    }
+
+    fn pool(&self, which: Which) -> &'static Pool {
+        match which {
+            Which::Rx => self.pools.rx,
+            Which::Tx => self.pools.tx,
+            Which::Header => self.pools.header,
+        }
+    }
+}
+
+impl Node for Host {
+    fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    fn next_event(&self) -> Option<Instant> {
         let next = [self.deadline, self.app.next_wake()].into_iter().flatten();
         next.min().map(|at| at - self.ahead)
     }
 
-    /// Whether a turn is due.
-    pub fn wants_turn(&self, now: Instant) -> bool {
+    fn wants_turn(&self, now: Instant) -> bool {
         self.kicked || self.wire.waiting() > 0 || self.next_event().is_some_and(|at| at <= now)
     }
 
-    /// Wakes the application if it is time, and lets the stack have its turn.
-    ///
-    /// # Errors
-    /// Something that must hold does not.
-    pub fn turn(&mut self, now: Instant) -> Result<(), String> {
+    fn turn(&mut self, now: Instant) -> Result<(), String> {
         let clock = self.clock(now);
         let received = self.wire.waiting();
         let woken = self.app.next_wake().is_some_and(|at| at <= clock);
@@ -124,48 +146,13 @@ impl Host {
         Ok(())
     }
 
-    /// Starts the host anew: stack and application forget everything.
-    pub fn reboot(
-        &mut self,
-        n: usize,
-        plan: &Rc<Plan>,
-        ledger: &Rc<RefCell<Ledger>>,
-        seed: u64,
-        now: Instant,
-    ) {
-        self.give_back();
-        let mut other = Self::new(n, plan, ledger, self.pools, seed, now);
-        std::mem::swap(self, &mut other);
-        self.ahead = other.ahead;
-        self.app.rebooted(other.put_away());
-    }
-
-    /// Ends the host; what it was lent is free again. Its application is left.
-    #[allow(unsafe_code, reason = "gives back what the stack was lent")]
-    #[allow(
-        clippy::drop_non_drop,
-        reason = "ends the stack's borrows, and says so"
-    )]
-    pub fn put_away(self) -> App {
-        let Self {
-            stack, arena, app, ..
-        } = self;
-        drop(stack);
-        // SAFETY: the stack is dropped, and with it all that refers to the storage and the
-        // driver.
-        unsafe { arena.release() };
-        app
-    }
-
-    /// Its clock goes forward; its application does not lose patience for that.
-    pub fn jump(&mut self, by: Duration) {
+    fn jump(&mut self, by: Duration) {
         self.ahead += by;
         self.app.jumped(by);
         self.kicked = true;
     }
 
-    /// Somebody takes all but `leave` blocks of a pool, or gives back what was taken.
-    pub fn hog(&mut self, which: Which, leave: Option<usize>) {
+    fn hog(&mut self, which: Which, leave: Option<usize>) {
         let pool = self.pool(which);
         let hoard = &mut self.hoard[which as usize];
         hoard.clear();
@@ -181,24 +168,12 @@ impl Host {
         self.kicked = true;
     }
 
-    /// Gives back all that was taken.
-    pub fn give_back(&mut self) {
-        self.hoard = Default::default();
-    }
-
-    /// Pulls its cable, or plugs it in.
-    pub fn set_link(&mut self, link: Link) {
+    fn set_link(&mut self, link: Link) {
         self.wire.set_link(link);
         self.kicked = true;
     }
 
-    /// Nothing is left of any connection, no buffer in use, no timer running.
-    pub fn is_at_rest(&self) -> bool {
-        self.unrest().is_none()
-    }
-
-    /// What is left.
-    pub fn unrest(&self) -> Option<String> {
+    fn unrest(&self) -> Option<String> {
         let census = self.stack.tcp_census();
         let busy = census.connections + census.half_open + census.time_wait > 0;
         if busy || !self.pools.at_rest() || self.deadline.is_some() {
@@ -211,23 +186,42 @@ impl Host {
         None
     }
 
-    fn pool(&self, which: Which) -> &'static Pool {
-        match which {
-            Which::Rx => self.pools.rx,
-            Which::Tx => self.pools.tx,
-            Which::Header => self.pools.header,
-        }
+    fn reboot(&mut self, seed: u64, now: Instant) {
+        self.hoard = Default::default();
+        let clock = self.clock(now);
+        let mut other = Self::with(self.place.clone(), self.pools, seed, clock);
+        std::mem::swap(self, &mut other);
+        self.ahead = other.ahead;
+        self.app.rebooted(other.end());
+    }
+
+    fn set_room(&mut self, room: Option<usize>) {
+        self.wire.set_room(room);
+        self.kicked = true;
+    }
+
+    fn is_finished(&self) -> bool {
+        // Orphans are connections too, and a server may not know yet of a connection.
+        let census = self.stack.tcp_census();
+        self.app.is_finished() && census.connections + census.half_open == 0
+    }
+
+    fn shut_down(&mut self, now: Instant) {
+        let clock = self.clock(now);
+        self.app.shut_down(&mut self.stack, clock);
+        self.kicked = true;
+    }
+
+    fn put_away(self: Box<Self>) {
+        let pools = self.pools;
+        let shape = self.place.plan.hosts[self.place.n].shape;
+        drop(self.end());
+        shape.give(pools);
     }
 }
 
-fn stack(
-    n: usize,
-    of: &HostPlan,
-    arena: &mut Arena,
-    pools: Pools,
-    wire: &Wire,
-    seed: u64,
-) -> Stack {
+fn stack(n: usize, plan: &Plan, arena: &mut Arena, pools: Pools, wire: &Wire, seed: u64) -> Stack {
+    let of = &plan.hosts[n];
     let mut random = fastrand::Rng::with_seed(seed);
     let storage = storage_in(arena, of.sizes, pools);
     let mut stack = Stack::new(storage, of.config.clone(), &mut |bytes| random.fill(bytes));
@@ -239,7 +233,7 @@ fn stack(
         tso: 0,
     };
     let driver = arena.one(WireDriver::new(wire.clone(), pools.rx, capabilities));
-    let subnet = Subnet::new(addr(n), 24).expect("a valid prefix");
+    let subnet = Subnet::new(plan.addr(n), 24).expect("a valid prefix");
     stack
         .add_netif(driver, Some(subnet))
         .expect("room for an interface");

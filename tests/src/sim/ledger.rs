@@ -2,6 +2,8 @@
 //! sent is found out here.
 use gannet_core::Error;
 
+use super::dialogue::Dialogue;
+
 /// How a side of a connection fared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -28,6 +30,8 @@ pub struct Record {
     pub got: [u64; 2],
     /// What became of client and server.
     pub fate: [Fate; 2],
+    /// What another stack did to it.
+    pub excuse: Option<Excuse>,
 }
 
 /// All connections of a run.
@@ -41,9 +45,81 @@ pub struct Ledger {
     pub datagrams: [u64; 2],
     /// Arriving data may be wrong.
     pub forged: bool,
+    /// What other stacks did wrong.
+    pub rival: Rival,
+    /// Hosts whose stack panicked, a bit each.
+    pub panicked: u32,
+}
+
+/// Why a connection with another stack need not succeed: what that stack does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excuse {
+    /// It has data to send, and has sent none for minutes: no timer runs.
+    Silent,
+    /// An old duplicate SYN made a second socket answer for the connection, with resets.
+    Twin,
+}
+
+/// What another stack did wrong in a scenario that gannet shares with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rival {
+    /// It panicked, and was started anew.
+    pub panics: u64,
+    /// Connections with [`Excuse::Silent`].
+    pub silent: u64,
+    /// Connections with [`Excuse::Twin`].
+    pub twins: u64,
+}
+
+impl Rival {
+    /// Adds what another run saw.
+    pub fn add(&mut self, other: Self) {
+        self.panics += other.panics;
+        self.silent += other.silent;
+        self.twins += other.twins;
+    }
 }
 
 impl Ledger {
+    /// A connection of flow `flow` begins; its number.
+    pub fn open(&mut self, flow: usize) -> u32 {
+        self.records.push(Record {
+            flow,
+            sent: [0; 2],
+            got: [0; 2],
+            fate: [Fate::Open; 2],
+            excuse: None,
+        });
+        self.records.len() as u32 - 1
+    }
+
+    /// Another stack's fault concerns this connection.
+    pub fn excuse(&mut self, talk: &Dialogue, excuse: Excuse) {
+        let record = talk.id.and_then(|id| self.records.get_mut(id as usize));
+        let Some(record) = record.filter(|record| record.excuse.is_none()) else {
+            return;
+        };
+        record.excuse = Some(excuse);
+        match excuse {
+            Excuse::Silent => self.rival.silent += 1,
+            Excuse::Twin => self.rival.twins += 1,
+        }
+    }
+
+    /// The stack of host `host`, which is not ours, panicked.
+    pub fn panicked(&mut self, host: usize) {
+        self.rival.panics += 1;
+        self.panicked |= 1 << host;
+    }
+
+    /// A side of a connection ended.
+    pub fn conclude(&mut self, talk: &Dialogue, fate: Fate) {
+        let record = talk.id.and_then(|id| self.records.get_mut(id as usize));
+        if let Some(record) = record {
+            record.fate[talk.side] = fate;
+        }
+    }
+
     /// Something is wrong.
     pub fn violate(&mut self, what: String) {
         self.violation.get_or_insert(what);

@@ -7,10 +7,12 @@ use gannet_core::netif::Link;
 use gannet_core::{Error, Instant};
 
 use super::host::Host;
-use super::ledger::{Fate, Ledger};
+use super::ledger::{Fate, Ledger, Rival};
 use super::net::{Captured, Net};
+use super::node::{Node, Place};
 use super::noise::noise;
-use super::plan::{Expect, Fault, Kind, Plan, Rng};
+use super::plan::{Expect, Fault, Kind, Plan, Rng, StackKind};
+use super::smol::Smol;
 
 /// Where the clock starts.
 const START: Instant = Instant::from_millis(1_000);
@@ -36,6 +38,22 @@ pub struct Report {
     pub frames: u64,
     /// Turns of stacks.
     pub turns: u64,
+    /// What other stacks did wrong.
+    pub rival: Rival,
+}
+
+impl Report {
+    /// Adds what another run came to.
+    pub fn add(&mut self, other: &Self) {
+        self.connections += other.connections;
+        self.complete += other.complete;
+        self.bytes += other.bytes;
+        self.datagrams[0] += other.datagrams[0];
+        self.datagrams[1] += other.datagrams[1];
+        self.frames += other.frames;
+        self.turns += other.turns;
+        self.rival.add(other.rival);
+    }
 }
 
 /// See the module.
@@ -43,7 +61,7 @@ pub struct Report {
 pub struct World {
     plan: Rc<Plan>,
     ledger: Rc<RefCell<Ledger>>,
-    hosts: Vec<Host>,
+    hosts: Vec<Box<dyn Node>>,
     net: Net,
     now: Instant,
     next_fault: usize,
@@ -65,10 +83,9 @@ impl World {
         let mut random = Rng::with_seed(plan.seed ^ 0x776f_726c);
         let hosts = (0..plan.hosts.len())
             .map(|n| {
-                let pools = plan.hosts[n].shape.take();
-                let seed = random.u64(..);
-                let host = Host::new(n, &plan, &ledger, pools, seed, START);
-                net.join(host.wire.clone());
+                let (plan, ledger) = (plan.clone(), ledger.clone());
+                let host = node(Place { n, plan, ledger }, random.u64(..), START);
+                net.join(host.wire().clone());
                 host
             })
             .collect();
@@ -106,9 +123,7 @@ impl World {
         }
         self.judge()?;
         for host in &mut self.hosts {
-            let clock = host.clock(self.now);
-            host.app.shut_down(&mut host.stack, clock);
-            host.kicked = true;
+            host.shut_down(self.now);
         }
         let limit = self.now + REST;
         while self.now <= limit && self.step()? {}
@@ -122,21 +137,15 @@ impl World {
 
     /// Gives everything back that later runs can use.
     pub fn put_away(self) {
-        for (host, of) in self.hosts.into_iter().zip(&self.plan.hosts) {
-            let pools = host.pools;
-            drop(host.put_away());
-            of.shape.give(pools);
+        for host in self.hosts {
+            host.put_away();
         }
     }
 
     fn is_finished(&self) -> bool {
         self.next_fault >= self.plan.faults.len()
             && self.now >= START + self.plan.calm
-            && self.hosts.iter().all(|host| {
-                // Orphans are connections too, and a server may not know yet of a connection.
-                let census = host.stack.tcp_census();
-                host.app.is_finished() && census.connections + census.half_open == 0
-            })
+            && self.hosts.iter().all(|host| host.is_finished())
     }
 
     /// To the next event; `false` if there is none.
@@ -170,7 +179,7 @@ impl World {
             return Ok(true);
         }
         let fault = self.plan.faults.get(self.next_fault);
-        let hosts = self.hosts.iter().filter_map(Host::next_event);
+        let hosts = self.hosts.iter().filter_map(|host| host.next_event());
         let next = hosts
             .chain(self.net.next_arrival())
             .chain(fault.map(|(at, _)| START + *at))
@@ -196,21 +205,14 @@ impl World {
             Fault::Reboot(n) => {
                 let seed = self.random.u64(..);
                 let host = &mut self.hosts[n];
-                let clock = host.clock(self.now);
-                let (plan, ledger) = (&self.plan, &self.ledger);
-                host.reboot(n, plan, ledger, seed, clock);
-                self.net.replace(n, host.wire.clone());
+                host.reboot(seed, self.now);
+                self.net.replace(n, host.wire().clone());
                 // The new device's cable is in.
                 self.net.set_up(n, true);
             }
             Fault::Hog(host, which, leave) => self.hosts[host].hog(which, leave),
-            Fault::Jump(host, by) => {
-                self.hosts[host].jump(by);
-            }
-            Fault::Room(host, room) => {
-                self.hosts[host].wire.set_room(room);
-                self.hosts[host].kicked = true;
-            }
+            Fault::Jump(host, by) => self.hosts[host].jump(by),
+            Fault::Room(host, room) => self.hosts[host].set_room(room),
             Fault::Noise(host, kind, count) => {
                 for n in 0..count {
                     let frame = noise(kind, host as u8 + 1, &mut self.random);
@@ -229,12 +231,19 @@ impl World {
         let ledger = self.ledger.borrow();
         for (n, flow) in self.plan.flows.iter().enumerate() {
             let Kind::Tcp(plan) = flow.kind else { continue };
+            // Nobody can go on with a host that is started anew.
+            if ledger.panicked >> flow.client & 1 != 0 || ledger.panicked >> flow.server & 1 != 0 {
+                continue;
+            }
             let records = || ledger.records.iter().filter(|record| record.flow == n);
             let wanted = [
                 plan.client_side.bytes * plan.rounds,
                 plan.server_side.bytes * plan.rounds,
             ];
             for record in records() {
+                if record.excuse.is_some() {
+                    continue;
+                }
                 // Nobody answered ARP for some seconds.
                 if record.fate[0] == Fate::Failed(Error::Unreachable) && record.got == [0; 2] {
                     continue;
@@ -267,6 +276,15 @@ impl World {
             datagrams: ledger.datagrams,
             frames: self.net.frames,
             turns: self.turns,
+            rival: ledger.rival,
         }
+    }
+}
+
+/// The host at `place`.
+fn node(place: Place, seed: u64, now: Instant) -> Box<dyn Node> {
+    match place.plan.hosts[place.n].stack {
+        StackKind::Gannet => Box::new(Host::new(place, seed, now)),
+        StackKind::Smoltcp => Box::new(Smol::new(place, seed, now)),
     }
 }

@@ -7,6 +7,7 @@ use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::NoRoom;
 use crate::wire::checksum::ComputedBy;
+use crate::wire::ethernet::EtherType;
 use crate::wire::igmp::{self, RecordKind, Simple, emit_report, report_len};
 use crate::wire::ipv4::{ALERT_HEADER_LEN, Ecn, Fields, Fragmentation, Protocol};
 
@@ -39,7 +40,7 @@ impl Ip {
             let due = netif.filter(|netif| netif.querier.respond_at <= now);
             if let Some(netif) = due {
                 netif.querier.respond_at = Instant::MAX;
-                self.send_all_memberships(now, id);
+                self.send_all_memberships(id);
             }
         }
         for place in 0..self.groups.capacity() {
@@ -59,7 +60,7 @@ impl Ip {
         if group.respond_at <= now {
             group.respond_at = Instant::MAX;
             if group.tell_at > now || version == Version::V3 {
-                self.say(now, version, &mut group, RecordKind::IsMember);
+                self.say(version, &mut group, RecordKind::IsMember);
             }
         }
         if group.tell_at <= now {
@@ -67,7 +68,7 @@ impl Ip {
                 true => RecordKind::Joined,
                 false => RecordKind::Left,
             };
-            self.say(now, version, &mut group, change);
+            self.say(version, &mut group, change);
             group.tell_left = match (version, change) {
                 // RFC 2236 §3: a leave is said once.
                 (Version::V1 | Version::V2, RecordKind::Left) => 0,
@@ -83,12 +84,12 @@ impl Ip {
     }
 
     /// Says one thing about one group, in a version the routers know.
-    fn say(&mut self, now: Instant, version: Version, group: &mut Group, what: RecordKind) {
+    fn say(&mut self, version: Version, group: &mut Group, what: RecordKind) {
         let (id, addr) = (group.netif, group.addr);
         let (message, to) = match (version, what) {
             (Version::V3, _) => {
                 let record = core::iter::once((what, addr));
-                self.send_igmp(now, id, ALL_V3_ROUTERS, report_len(1), |_, out| {
+                self.send_igmp(id, ALL_V3_ROUTERS, report_len(1), |_, out| {
                     emit_report(record, out)
                 });
                 return;
@@ -103,13 +104,11 @@ impl Ip {
             (Version::V1, _) => (Simple::ReportV1, addr),
         };
         group.reporter = Reporter::Us;
-        self.send_igmp(now, id, to, igmp::HEADER_LEN, |_, out| {
-            message.emit(addr, out)
-        });
+        self.send_igmp(id, to, igmp::HEADER_LEN, |_, out| message.emit(addr, out));
     }
 
     /// RFC 3376 §5.2: the answer to a query of all groups, in as many reports as are needed.
-    fn send_all_memberships(&mut self, now: Instant, id: NetifId) {
+    fn send_all_memberships(&mut self, id: NetifId) {
         let mtu = self.netifs.at(id).map_or(0, Netif::mtu).into();
         let headers = ethernet::HEADROOM + ALERT_HEADER_LEN + report_len(0);
         let room = self.header_pool.block_size().min(mtu);
@@ -118,7 +117,7 @@ impl Ip {
         let total = self.groups.reported(id).count();
         for said in (0..total).step_by(most) {
             let len = report_len(most.min(total - said));
-            self.send_igmp(now, id, ALL_V3_ROUTERS, len, |ip, out| {
+            self.send_igmp(id, ALL_V3_ROUTERS, len, |ip, out| {
                 let groups = ip.groups.reported(id).skip(said);
                 emit_report(groups.map(|addr| (RecordKind::IsMember, addr)), out)
             });
@@ -128,14 +127,13 @@ impl Ip {
     /// Sends the message of `len` bytes that `write` writes.
     fn send_igmp(
         &mut self,
-        now: Instant,
         id: NetifId,
         to: Ipv4Addr,
         len: usize,
         write: impl FnOnce(&Self, &mut [u8]) -> Result<(), NoRoom>,
     ) {
         let packet = self.igmp_packet(id, to, len, write);
-        let sent = packet.and_then(|packet| self.link_output(now, id, to, packet));
+        let sent = packet.and_then(|packet| self.send_to_link(id, to, packet));
         let stats = &mut self.groups.stats;
         count(match sent {
             Ok(()) if to == ALL_ROUTERS => &mut stats.out_leaves,
@@ -143,6 +141,17 @@ impl Ip {
             // It is said again, or asked for again.
             Err(_) => &mut stats.out_errors,
         });
+    }
+
+    /// Sends a packet, IP header first, to a group on the link.
+    fn send_to_link(&mut self, id: NetifId, to: Ipv4Addr, packet: Pbuf) -> Result<(), Error> {
+        let netif = self.netifs.usable(id)?;
+        let Some(own) = netif.hw_addr() else {
+            return self.transmit_frame(id, Ok(packet));
+        };
+        let hw = ethernet::multicast_address(to);
+        let frame = ethernet::framed(self.header_pool, packet, own, hw, EtherType::IPV4);
+        self.transmit_frame(id, frame)
     }
 
     fn igmp_packet(

@@ -70,7 +70,8 @@ impl Querier {
     /// Learns from a query.
     pub(super) fn heard(&mut self, now: Instant, query: &igmp::Query) {
         // RFC 3376 §8.12, "Older Version Querier Present Timeout".
-        let until = now + self.interval * self.robustness.into() + query.max_response;
+        let interval = self.interval.saturating_mul(self.robustness.into());
+        let until = now + interval + query.max_response;
         match query.querier {
             igmp::Querier::V1 => self.v1_until = until,
             // RFC 3376 §7.2.1: general queries only.

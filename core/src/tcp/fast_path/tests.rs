@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::TcpConfig;
 use crate::pbuf::Pbuf;
+use crate::tcp::input::Verdict;
 use crate::tcp::out_of_order::{RunSlot, Runs};
 use crate::tcp::rtt::Rtt;
 use crate::tcp::scoreboard::{SentSlot, SentStore};
@@ -85,6 +86,7 @@ impl Host {
         pcb.rcv.last_ack_sent = pcb.rcv.nxt;
         pcb.negotiated.sack = sack;
         pcb.negotiated.timestamps = stamped.then_some(OFFSET);
+        pcb.fit_segments();
         pcb.ecn.agreed = true;
         pcb.congestion = crate::tcp::congestion::Congestion::new(Default::default(), 1000);
         let sends: Vec<_> = (0..64).map(|_| SentSlot::new()).collect();
@@ -128,7 +130,7 @@ impl Host {
             flags: flags(of.flags),
             window: of.window,
             options,
-            payload,
+            payload: Some(payload),
             len: of.len as u32,
             tos: of.flags & 3,
         }
@@ -165,7 +167,7 @@ impl Host {
                     let Some(plan) = pcb.plan() else { break };
                     let mss = pcb.effective_mss();
                     pcb.rcv.advertise(mss);
-                    pcb.sent(plan, cx.now, cx.config, cx.sends);
+                    pcb.sent(&plan, &mut cx);
                 }
                 pcb.after_output(cx.now, cx.config);
             }
@@ -175,9 +177,15 @@ impl Host {
                 return pcb.expire(&mut cx);
             }
             Step::Arrive(_) => {
-                let segment = segment.expect("made above");
+                let segment = &mut segment.expect("made above");
                 return match way {
-                    Way::Fast => pcb.segment_arrives(segment, &mut cx),
+                    Way::Fast => match pcb.predicted(segment, &cx) {
+                        Some(ack) => {
+                            pcb.take_predicted(ack, segment, &mut cx);
+                            Verdict::Done
+                        }
+                        None => pcb.segment_arrives(segment, &mut cx),
+                    },
                     Way::Rfc => {
                         pcb.counters.segments_received += 1;
                         pcb.arrives_otherwise(segment, &mut cx)
@@ -280,6 +288,44 @@ proptest! {
             }
         }
     }
+}
+
+/// Nor if every acknowledgement were of the calm kind, or none.
+#[cfg(feature = "sack")]
+#[test]
+fn acknowledgements_in_order_are_calm_until_something_is_lost() {
+    let mut host = Host::new(true, false);
+    let mut arrives = |ack: u32, sack: Option<(u32, u32)>| {
+        for step in [Step::Write(4_000), Step::Send(4), Step::Wait(5)] {
+            assert_eq!(host.step(&step, Way::Fast), Verdict::Done);
+        }
+        let of = Incoming {
+            seq: 0,
+            len: 0,
+            ack,
+            flags: 0x10,
+            window: 20_000,
+            sack,
+            stamp: None,
+        };
+        let segment = host.segment(&of);
+        let ack = segment.ack.expect("the flag is set");
+        let cx = Context {
+            now: host.now,
+            config: &host.config,
+            runs: &mut host.runs,
+            sends: &mut host.sends,
+            stats: &mut host.stats,
+        };
+        let calm = host.pcb.is_calm(ack, &segment, &cx);
+        host.step(&Step::Arrive(of), Way::Fast);
+        calm
+    };
+    // All of it, half of it, the rest with half of what follows.
+    assert!(arrives(8, None) && arrives(4, None) && arrives(6, None));
+    assert!(!arrives(0, None), "a repetition");
+    assert!(!arrives(1, Some((3_000, 1_000))), "a gap");
+    assert!(!arrives(1, None), "what is known of the gap stays");
 }
 
 /// The comparison above would show nothing if the fast path were never taken.

@@ -235,6 +235,37 @@ proptest! {
     }
 }
 
+/// All sequences of four small operations, after two segments were sent. A model checker could
+/// choose them.
+#[test]
+fn small_cases() {
+    let small = [
+        Op::Send(2),
+        Op::Ack(1),
+        Op::Ack(3),
+        Op::Sack(1, 1),
+        Op::Sack(2, 3),
+        Op::Again(0, 2),
+        Op::Again(1, 3),
+        Op::Lose(1),
+        Op::Forgive,
+        Op::Renege,
+    ];
+    for n in 0..small.len().pow(4) {
+        let mut ops = vec![Op::Send(3), Op::Send(2)];
+        let mut digits = n;
+        for _ in 0..4 {
+            ops.push(small[digits % small.len()].clone());
+            digits /= small.len();
+        }
+        for slots in [2_000, 3] {
+            let (_, mut board, mut store) = run(&ops, slots);
+            board.clear(&mut store);
+            assert_eq!((store.free_count, store.holders), (slots, 0));
+        }
+    }
+}
+
 #[test]
 fn every_connection_gets_one_record_however_many_another_wants() {
     let mut store = store(4, 3);

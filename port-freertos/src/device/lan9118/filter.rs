@@ -22,7 +22,7 @@ fn bit_of(addr: HwAddr) -> u32 {
         .flat_map(|b| (0..8).map(move |n| u32::from(b >> n & 1)));
     let crc = bits.fold(u32::MAX, |crc, bit| {
         let carry = crc >> 31 ^ bit;
-        crc << 1 ^ carry * POLYNOMIAL
+        (crc << 1) ^ (carry * POLYNOMIAL)
     });
     crc >> 26
 }
