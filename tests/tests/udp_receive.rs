@@ -385,7 +385,12 @@ fn icmp_errors_go_to_the_connected_endpoint_only() {
     t.udp()
         .mtu_discovery(pcb, MtuDiscovery::Discover)
         .expect("open");
-    t.receive_error(Kind::DestinationUnreachable(needed), TO, FROM);
+    // Longer than what the router says fits.
+    let quote = gannet_tests::udp::packet(TO, FROM, &[0; 100]);
+    let message = gannet_tests::frames::icmp(Kind::DestinationUnreachable(needed), &quote);
+    let protocol = gannet_core::wire::ipv4::Protocol::ICMP;
+    let message = gannet_tests::segment::ipv4_packet(PEER, STACK, protocol, &message);
+    t.wire.put(message);
     t.turn(&mut app);
     let told = std::mem::take(&mut app.told);
     assert_eq!(told, [Told::Err(pcb, Error::TooLong)]);
