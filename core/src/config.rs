@@ -130,8 +130,9 @@ impl Default for TcpConfig {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct UdpConfig {
-    /// Received datagrams that may wait for one endpoint to be told of them; never more than
-    /// three quarters of the table (`DEFAULT_UDP_RECVMBOX_SIZE`).
+    /// Received broadcasts and multicasts, and what arrives behind them, that may wait for one
+    /// endpoint to be told of them; never more than three quarters of the table
+    /// (`DEFAULT_UDP_RECVMBOX_SIZE`).
     pub max_queued: u16,
 }
 

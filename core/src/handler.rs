@@ -3,7 +3,8 @@
 //! The engine never calls user code while it processes a segment. It leaves pending bits in the
 //! control blocks; after input and before output of the same turn [`Stack::dispatch`] delivers
 //! them. A callback may therefore do anything (write, close, abort, open another connection),
-//! and what it writes still rides on the acknowledgement of what it was called for.
+//! and what it writes still rides on the acknowledgement of what it was called for. A datagram
+//! leaves nothing behind in the engine: it is delivered as soon as it was received.
 //!
 //! Order per connection: accepted or connected, data, sent, end of stream, poll, error.
 use crate::error::Error;
@@ -12,7 +13,7 @@ use crate::pbuf::Pbuf;
 use crate::stack::Stack;
 use crate::tcp::{Event, Tcp};
 use crate::time::Instant;
-use crate::udp::{Datagram, Udp};
+use crate::udp::{Datagram, Delivery, Udp};
 
 /// Data a [`Handler::recv`] does not want yet; the stack keeps it and offers it again.
 #[derive(Debug)]
@@ -131,15 +132,13 @@ impl Stack {
     /// An event for an owner that has no handler here is dropped, the data with it: connections
     /// are made with the owners this slice has.
     pub fn dispatch(&mut self, handlers: &mut [&mut dyn Handler]) {
-        while let Some((owner, event)) = self.tcp_event() {
+        while let Some((owner, event)) = self.tcp.next_event() {
             if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
                 self.deliver_tcp(*handler, event);
             }
         }
-        while let Some((owner, pcb, datagram)) = self.udp.next_datagram() {
-            if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
-                handler.udp_recv(&mut self.udp_now(), pcb, datagram);
-            }
+        while let Some(delivery) = self.udp.next_delivery() {
+            self.deliver_udp(delivery, handlers);
         }
         while let Some((owner, pcb, error)) = self.udp.next_error() {
             if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
@@ -170,6 +169,19 @@ impl Stack {
         }
     }
 
+    #[inline]
+    pub(crate) fn deliver_udp(&mut self, delivery: Delivery, handlers: &mut [&mut dyn Handler]) {
+        let Delivery {
+            owner,
+            pcb,
+            datagram,
+        } = delivery;
+        if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
+            handler.udp_recv(&mut self.udp_now(), pcb, datagram);
+        }
+    }
+
+    #[inline]
     fn deliver_tcp(&mut self, handler: &mut dyn Handler, event: Event) {
         let tcp = &mut self.tcp_now();
         match event {

@@ -30,6 +30,10 @@ impl<S: Entry> Queue<S> {
         self.slots.len()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.len == self.slots.len()
     }

@@ -66,7 +66,8 @@ pub fn take_slots<T, const N: usize>(
 ///   more. A window of 64 KiB is 45 segments; with fewer, segments share a record and losses are
 ///   found less precisely.
 /// * `udp`: UDP endpoints (`MEMP_NUM_UDP_PCB`).
-/// * `datagrams`: UDP datagrams received in one turn and not yet delivered; 64 is plenty.
+/// * `datagrams`: UDP broadcasts and multicasts received in one turn and not yet delivered; 64 is
+///   plenty.
 /// * `interfaces`: network devices, loopback apart.
 /// * `neighbors`: entries of the neighbour cache (`ARP_TABLE_SIZE`).
 /// * `pending`: packets that wait for a neighbour to be resolved.

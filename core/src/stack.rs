@@ -2,21 +2,23 @@
 //!
 //! ```text
 //! frames -> input -> due timers -> dispatch (callbacks) -> output -> next deadline
+//!           (datagrams are delivered here)
 //! ```
 use crate::config::Config;
-use crate::handle::Owner;
 use crate::handler::Handler;
-use crate::ip::{Input, Ip, IpStorage};
+use crate::ip::{Input, Ip, IpStorage, NetifId, Received};
 use crate::packet::PacketStorage;
-use crate::pbuf::Pool;
+use crate::pbuf::{Pbuf, Pool};
 use crate::random::Entropy;
 use crate::raw::RawStorage;
 use crate::tcp::{self, Tcp, TcpStats, TcpStorage};
 use crate::time::{Instant, earliest};
 use crate::udp::{self, Udp, UdpStats, UdpStorage};
+use crate::wire::ipv4::Protocol;
 
-/// Received frames one turn takes at most, before callbacks run and answers leave: a flood delays
-/// nobody for longer than these take, and an acknowledgement covers a batch of them.
+/// Received frames one turn takes from the devices at most, each of which has an equal share, and
+/// from loopback, before callbacks run and answers leave: a flood delays nobody for longer than
+/// these take, and an acknowledgement covers a batch of them.
 const FRAMES_PER_TURN: usize = 32;
 
 /// All the memory a stack will ever use, given to it for good.
@@ -88,7 +90,7 @@ impl Stack {
     pub fn turn(&mut self, now: Instant, handlers: &mut [&mut dyn Handler]) -> Option<Instant> {
         self.set_now(now);
         // Frames first: an acknowledgement that waits in the driver spares a retransmission.
-        let more = self.input();
+        let more = self.input(handlers);
         self.expire();
         self.dispatch(handlers);
         self.output();
@@ -100,21 +102,71 @@ impl Stack {
         }
     }
 
-    /// Takes at most so many frames; `true` if there may be more.
-    fn input(&mut self) -> bool {
-        for _ in 0..FRAMES_PER_TURN {
-            let Some((netif, frame)) = self.ip.drain() else {
+    /// Takes a bounded number of frames; `true` if there may be more.
+    fn input(&mut self, handlers: &mut [&mut dyn Handler]) -> bool {
+        let mut more = false;
+        let interfaces = self.ip.netifs.limit();
+        let share = match interfaces {
+            0 | 1 => FRAMES_PER_TURN,
+            n => (FRAMES_PER_TURN / n).max(1),
+        };
+        for place in 0..interfaces {
+            let id = NetifId(place as u8); // at most 255 of them
+            more |= self.input_from(id, share, handlers);
+        }
+        if self.ip.has_input() {
+            more |= self.input_from(NetifId::LOOPBACK, FRAMES_PER_TURN, handlers);
+        }
+        more
+    }
+
+    /// Takes at most `share` frames that came to one interface; `true` if there may be more.
+    fn input_from(
+        &mut self,
+        source: NetifId,
+        share: usize,
+        handlers: &mut [&mut dyn Handler],
+    ) -> bool {
+        for _ in 0..share {
+            let Some(frame) = self.ip.receive(source) else {
                 return false;
             };
-            match self.ip.input(self.now, netif, frame) {
-                None => {}
-                Some(Input::Tcp(packet)) => self.tcp.input(&mut self.ip, self.now, packet),
-                Some(Input::Udp(packet)) => self.udp.input(&mut self.ip, self.now, packet),
-                Some(Input::TcpError(error)) => self.tcp.icmp_error(&error),
-                Some(Input::UdpError(error)) => self.udp.icmp_error(&error),
-            }
+            self.take(source, frame, handlers);
         }
         true
+    }
+
+    #[inline]
+    fn take(&mut self, source: NetifId, frame: Pbuf, handlers: &mut [&mut dyn Handler]) {
+        let Some(straight) = self.ip.plain(source, &frame) else {
+            return self.take_any(source, frame, handlers);
+        };
+        let Some(packet) = self.ip.open(source, &straight, frame) else {
+            return; // `plain` has seen that it can be: not reached
+        };
+        if straight.protocol() == Protocol::TCP {
+            self.tcp.input(&mut self.ip, self.now, packet);
+        } else {
+            self.take_udp(packet, handlers);
+        }
+    }
+
+    /// Apart from [`Stack::take`], so that the straight way needs little stack.
+    #[inline(never)]
+    fn take_any(&mut self, source: NetifId, frame: Pbuf, handlers: &mut [&mut dyn Handler]) {
+        match self.ip.input(self.now, source, frame) {
+            None => {}
+            Some(Input::Tcp(packet)) => self.tcp.input(&mut self.ip, self.now, packet),
+            Some(Input::Udp(packet)) => self.take_udp(packet, handlers),
+            Some(Input::TcpError(error)) => self.tcp.icmp_error(&error),
+            Some(Input::UdpError(error)) => self.udp.icmp_error(&error),
+        }
+    }
+
+    fn take_udp(&mut self, packet: Received, handlers: &mut [&mut dyn Handler]) {
+        if let Some(delivery) = self.udp.input(&mut self.ip, self.now, packet) {
+            self.deliver_udp(delivery, handlers);
+        }
     }
 
     fn expire(&mut self) {
@@ -233,9 +285,5 @@ impl Stack {
     #[doc(hidden)]
     pub fn check_invariants(&self) -> Result<(), &'static str> {
         self.tcp.check_invariants()
-    }
-
-    pub(crate) fn tcp_event(&mut self) -> Option<(Owner, tcp::Event)> {
-        self.tcp.next_event()
     }
 }

@@ -208,8 +208,10 @@ fn connecting_drops_what_waits_from_others() {
     );
     t.bound(ANY, 53);
     let other = SocketAddrV4::new(PEER, 4001);
+    // Only broadcasts wait.
+    let to = SocketAddrV4::new(NET_BROADCAST, TO.port());
     for (from, data) in [(FROM, b"a"), (other, b"b"), (FROM, b"c"), (other, b"d")] {
-        t.wire.put(packet(from, TO, data));
+        t.wire.put(packet(from, to, data));
     }
     t.stack.turn(t.now, &mut [&mut app]);
     let expected = [(b"a".to_vec(), FROM.into()), (b"c".to_vec(), FROM.into())];
@@ -217,7 +219,7 @@ fn connecting_drops_what_waits_from_others() {
     assert!(t.pools.at_rest());
     // What was dropped no longer counts against the endpoint.
     for _ in 0..4 {
-        t.receive(STACK, 53, b"x");
+        t.receive(NET_BROADCAST, 53, b"x");
     }
     t.stack.turn(t.now, &mut [&mut app]);
     assert_eq!(app.0.len(), 6);
@@ -305,8 +307,9 @@ fn one_flooded_endpoint_does_not_take_the_place_of_others() {
     let mut app = UdpRecorder::default();
     let (flooded, quiet) = (t.bound(ANY, 53), t.bound(ANY, 54));
     for n in 0..20 {
-        t.receive(STACK, 53, &[n]);
+        t.receive(NET_BROADCAST, 53, &[n]);
     }
+    // What comes behind waits, too, and stays behind.
     t.receive(STACK, 54, b"a");
     t.receive(STACK, 54, b"b");
     t.receive(STACK, 54, b"c");
@@ -316,7 +319,7 @@ fn one_flooded_endpoint_does_not_take_the_place_of_others() {
     assert_eq!(app.payloads(), expected);
     assert_eq!(t.stack.udp_stats().queue_full, 15);
     // The turn after, there is room again.
-    t.receive(STACK, 53, b"again");
+    t.receive(NET_BROADCAST, 53, b"again");
     t.turn(&mut app);
     assert_eq!(app.payloads(), [(flooded, b"again".to_vec())]);
     assert!(t.pools.at_rest());
@@ -330,11 +333,32 @@ fn the_configured_share_of_an_endpoint_holds() {
     let mut app = UdpRecorder::default();
     let pcb = t.bound(ANY, 53);
     for n in 0..5 {
-        t.receive(STACK, 53, &[n]);
+        t.receive(NET_BROADCAST, 53, &[n]);
     }
     t.turn(&mut app);
     assert_eq!(app.payloads(), [(pcb, vec![0]), (pcb, vec![1])]);
     assert_eq!(t.stack.udp_stats().queue_full, 3);
+}
+
+#[test]
+fn a_datagram_to_one_endpoint_does_not_wait() {
+    let sizes = Sizes {
+        datagrams: 0,
+        ..Sizes::default()
+    };
+    let mut t = UdpRig::new(Config::default(), sizes);
+    let mut app = ConnectToFirst::default();
+    t.bound(ANY, 53);
+    let other = SocketAddrV4::new(PEER, 4001);
+    for (from, data) in [(FROM, b"a"), (other, b"b"), (FROM, b"c")] {
+        t.wire.put(packet(from, TO, data));
+    }
+    t.stack.turn(t.now, &mut [&mut app]);
+    // What the first one's callback did counted for the next.
+    let expected = [(b"a".to_vec(), FROM.into()), (b"c".to_vec(), FROM.into())];
+    assert_eq!(app.0, expected);
+    let stats = t.stack.udp_stats();
+    assert_eq!((stats.no_ports, stats.queue_full), (1, 0));
 }
 
 #[test]

@@ -23,6 +23,28 @@ pub(super) struct Place {
     pub(super) more: bool,
 }
 
+/// A packet that takes the straight way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Straight {
+    plain: Plain,
+    /// Of the transport.
+    checksum: ChecksumState,
+    /// Whether padding follows.
+    padding: Padding,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Padding {
+    None,
+    Some,
+}
+
+impl Straight {
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.plain.protocol
+    }
+}
+
 /// What is remembered of an IP header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
@@ -39,26 +61,15 @@ pub(super) struct Head {
 }
 
 impl Ip {
-    /// Processes one received frame, or a packet from this host. What is not for a transport is
-    /// dealt with here.
-    #[inline]
-    pub(crate) fn input(&mut self, now: Instant, netif: NetifId, frame: Pbuf) -> Option<Input> {
-        if self.observed {
-            self.show_received(netif, &frame);
-            return self.input_any(now, netif, frame);
-        }
-        match self.plain(netif, &frame) {
-            Some(plain) => self.deliver_plain(netif, &plain, frame),
-            None => self.input_any(now, netif, frame),
-        }
-    }
-
     /// The straight way of what is nearly all traffic: TCP and UDP for this host alone, in an
-    /// Ethernet frame, whole, without IP options, all headers in the first part. Whatever passes
-    /// here would pass [`Ip::link_input`], [`Ip::check`] and [`Ip::deliver`] unchanged; `None`
-    /// leaves everything else, and the reasons to drop a packet, to them.
+    /// Ethernet frame, whole, without IP options, all headers in the first part. What is returned
+    /// is for [`Ip::open`]. Whatever passes here would pass [`Ip::input`] unchanged; `None` leaves
+    /// everything else, and the reasons to drop a packet, to that.
     #[inline]
-    fn plain(&mut self, id: NetifId, frame: &Pbuf) -> Option<Plain> {
+    pub(crate) fn plain(&mut self, id: NetifId, frame: &Pbuf) -> Option<Straight> {
+        if self.observed {
+            return None;
+        }
         // Loopback has no slot.
         let netif = self.netifs.at(id)?;
         let (own, subnet) = (netif.hw_addr()?, netif.subnet?);
@@ -87,49 +98,64 @@ impl Ip {
             return None;
         }
         if self.last_source != Some((id, plain.src)) {
-            if self.is_martian(id, plain.src, plain.dst) {
+            if self.is_martian(plain.src, plain.dst) {
                 return None;
             }
             self.last_source = Some((id, plain.src));
         }
-        Some(plain)
+        let checksum = match plain.protocol == Protocol::TCP {
+            true => verified.tcp,
+            false => verified.udp,
+        };
+        Some(Straight {
+            plain,
+            checksum: match checksum {
+                true => ChecksumState::Verified,
+                false => ChecksumState::ToVerify,
+            },
+            padding: match arrived == plain.total_len {
+                true => Padding::None,
+                false => Padding::Some,
+            },
+        })
     }
 
-    /// A packet as [`Ip::plain`] wants it is for its transport.
+    /// Takes the headers off that [`Ip::plain`] has seen.
     #[inline]
-    fn deliver_plain(&mut self, id: NetifId, plain: &Plain, mut frame: Pbuf) -> Option<Input> {
+    pub(crate) fn open(&mut self, id: NetifId, of: &Straight, mut frame: Pbuf) -> Option<Received> {
+        let Straight {
+            plain,
+            checksum,
+            padding,
+        } = of;
         // RFC 894: short packets are padded to the smallest frame.
-        frame.truncate(ethernet::HEADER_LEN + plain.total_len);
+        if *padding == Padding::Some {
+            frame.truncate(ethernet::HEADER_LEN + plain.total_len);
+        }
         if !frame.remove_header(ethernet::HEADER_LEN + ipv4::HEADER_LEN) {
             return None; // both headers are in the first part: not reached
         }
         count(&mut self.stats.in_receives);
         count(&mut self.stats.in_delivers);
-        let verified = self.netifs.at(id)?.capabilities.rx_checksums;
-        let received = |verified: bool| Received {
+        Some(Received {
             netif: id,
             src: plain.src,
             dst: plain.dst,
             to: Destination::Unicast,
             tos: plain.tos,
             ttl: plain.ttl,
-            checksum: match verified {
-                true => ChecksumState::Verified,
-                false => ChecksumState::ToVerify,
-            },
+            checksum: *checksum,
             header_len: ipv4::HEADER_LEN as u8,
             payload: frame,
-        };
-        Some(match plain.protocol {
-            Protocol::TCP => Input::Tcp(received(verified.tcp)),
-            _ => Input::Udp(received(verified.udp)),
         })
     }
 
-    /// As [`Ip::input`], for whatever arrives. Kept apart, so that the straight way needs little
-    /// stack.
-    #[inline(never)]
-    fn input_any(&mut self, now: Instant, netif: NetifId, frame: Pbuf) -> Option<Input> {
+    /// Processes one received frame, or a packet from this host. What is not for a transport is
+    /// dealt with here.
+    pub(crate) fn input(&mut self, now: Instant, netif: NetifId, frame: Pbuf) -> Option<Input> {
+        if self.observed {
+            self.show_received(netif, &frame);
+        }
         let (arrival, packet) = if netif == NetifId::LOOPBACK {
             (Arrival::looped(self.loopback.via()), frame)
         } else {
@@ -169,7 +195,7 @@ impl Ip {
         // RFC 3376 §4.2.13, RFC 4541 §2.1.1: hosts and switches without an address speak IGMP too.
         let nobody = head.protocol == Protocol::IGMP && head.src.is_unspecified();
         let from_wire = arrival.link != LinkDestination::Loopback;
-        let martian = from_wire && self.is_martian(arrival.netif, head.src, head.dst);
+        let martian = from_wire && self.is_martian(head.src, head.dst);
         if martian && !(cfg!(feature = "igmp") && nobody) {
             count(&mut self.stats.in_martians);
             return None;
@@ -192,14 +218,13 @@ impl Ip {
 
     /// Whether a packet from the wire has a source that no host there can have, or a destination
     /// that never leaves a host.
-    fn is_martian(&self, netif: NetifId, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
-        let subnet = self.netifs.at(netif).and_then(|netif| netif.subnet);
+    fn is_martian(&self, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
         // RFC 1122 §3.2.1.3, RFC 1812 §5.3.7.
         !is_unicast(src)
             || src.is_loopback()
             || dst.is_loopback()
             || self.owner_of(src).is_some()
-            || subnet.is_some_and(|subnet| subnet.is_broadcast(src))
+            || self.is_broadcast(src)
     }
 
     /// To whom `dst` is addressed when it arrives at `netif`; `None` if not to this host.

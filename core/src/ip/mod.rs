@@ -214,8 +214,6 @@ pub(crate) struct Ip {
     echo_bucket: Bucket,
     /// What an error costs of its bucket.
     error_cost: Keyed,
-    /// The interface that [`Ip::drain`] asks first.
-    turn_of: usize,
     stats: IpStats,
     icmp_stats: IcmpStats,
     pub(crate) arp_stats: ArpStats,
@@ -262,7 +260,6 @@ impl Ip {
             error_bucket: Bucket::new(config.icmp_errors_per_second),
             echo_bucket: Bucket::new(config.echo_replies_per_second),
             error_cost,
-            turn_of: 0,
             stats: IpStats::default(),
             icmp_stats: IcmpStats::default(),
             arp_stats: ArpStats::default(),
@@ -326,29 +323,14 @@ impl Ip {
         self.ttl
     }
 
-    /// The next received frame, of the interfaces in turn.
+    /// The next frame that an interface has received, or the next packet of this host to itself.
     #[inline]
-    pub(crate) fn drain(&mut self) -> Option<(NetifId, Pbuf)> {
-        let limit = self.netifs.limit();
-        for _ in 0..=limit {
-            let place = self.turn_of;
-            // The last place is loopback's.
-            self.turn_of = if place < limit { place + 1 } else { 0 };
-            let received = if place < limit {
-                // At most 255 of them.
-                let id = NetifId(place as u8);
-                let netif = self.netifs.at_mut(id);
-                netif
-                    .and_then(|netif| netif.receive())
-                    .map(|frame| (id, frame))
-            } else {
-                self.loopback.pop().map(|frame| (NetifId::LOOPBACK, frame))
-            };
-            if received.is_some() {
-                return received;
-            }
+    pub(crate) fn receive(&mut self, source: NetifId) -> Option<Pbuf> {
+        match self.netifs.at_mut(source) {
+            Some(netif) => netif.receive(),
+            None if source == NetifId::LOOPBACK => self.loopback.pop(),
+            None => None, // it was removed
         }
-        None
     }
 
     /// Whether packets of this host wait for itself, of which no device will tell.

@@ -51,6 +51,14 @@ struct Found {
     route: Route,
 }
 
+impl Found {
+    /// Whether it is what a search with this source would find.
+    fn is_from(&self, src: Option<Ipv4Addr>) -> bool {
+        // The way found without a source is the best, so it is if its own source speaks for it.
+        self.src == src || self.src.is_none() && src == Some(self.route.src)
+    }
+}
+
 /// Storage for one route.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RouteSlot(Option<Entry>);
@@ -159,7 +167,7 @@ impl Ip {
     #[inline]
     pub(crate) fn last_way(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Option<Route> {
         let last = self.last_way.0.get();
-        last.filter(|found| found.dst == dst && found.src == src)
+        last.filter(|found| found.dst == dst && found.is_from(src))
             .map(|found| found.route)
     }
 

@@ -73,6 +73,9 @@ impl Loopback {
     }
 
     pub(crate) fn pop(&mut self) -> Option<Pbuf> {
+        if self.is_empty() {
+            return None;
+        }
         let (via, packet) = self.slots.get_mut(self.first)?.0.take()?;
         self.via = via;
         self.first = (self.first + 1) % self.slots.len();

@@ -91,47 +91,41 @@ impl Bitmap {
     ///
     /// The acquire edge pairs with the release in [`Bitmap::release`], so the new owner sees
     /// everything the previous one did to the slot.
-    #[inline]
     pub fn take(&self) -> Option<u16> {
+        self.take_again().or_else(|| self.search())
+    }
+
+    /// As [`Bitmap::take`], if the slot is to be had at once: one where a search starts that was
+    /// given before.
+    #[inline]
+    pub fn take_again(&self) -> Option<u16> {
         let start = self.hint.load(Ordering::Relaxed) as usize;
-        let index = match self.take_in(start) {
-            Some(index) => index,
-            None => self.search(start)?,
-        };
-        let given = u32::from(index) + 1;
-        if given > self.peak.load(Ordering::Relaxed) {
-            self.raise_peak(given);
-        }
-        Some(index)
+        self.take_in(start, self.peak())
     }
 
+    /// Takes a free slot of any word, those behind the hint first.
     #[cold]
-    fn raise_peak(&self, given: u32) {
-        self.peak.fetch_max(given, Ordering::Relaxed);
-    }
-
-    /// Takes a free slot of any word, those behind `start` first.
-    #[cold]
-    fn search(&self, start: usize) -> Option<u16> {
+    fn search(&self) -> Option<u16> {
         let count = words(self.slots());
-        let start = start.min(count);
+        let start = (self.hint.load(Ordering::Relaxed) as usize).min(count);
         let (at, index) = (start..count)
             .chain(0..start)
-            .find_map(|at| Some((at, self.take_in(at)?)))?;
+            .find_map(|at| Some((at, self.take_in(at, self.slots())?)))?;
         self.hint.store(at as u32, Ordering::Relaxed);
+        self.peak.fetch_max(u32::from(index) + 1, Ordering::Relaxed);
         Some(index)
     }
 
-    /// Takes a free slot of word `at`.
+    /// Takes a free slot of word `at` below `limit`, which is not more than there are.
     #[inline]
-    fn take_in(&self, at: usize) -> Option<u16> {
+    fn take_in(&self, at: usize, limit: usize) -> Option<u16> {
         let word = &self.words.get(at)?.0;
         let mut used = word.load(Ordering::Relaxed);
         loop {
             let bit = used.trailing_ones() as usize;
             let index = at * WORD_BITS + bit;
-            // The lowest free bit: behind the last slot only if no slot of this word is free.
-            if bit == WORD_BITS || index >= self.slots() {
+            // The lowest free bit: not below the limit only if no slot below it is free here.
+            if bit == WORD_BITS || index >= limit {
                 return None;
             }
             match word.compare_exchange_weak(
@@ -140,7 +134,7 @@ impl Bitmap {
                 Ordering::Acquire,
                 Ordering::Relaxed,
             ) {
-                // Below `slots`, which is a u16.
+                // Below the number of slots, which is a u16.
                 Ok(_) => return Some(index as u16),
                 Err(now) => used = now,
             }

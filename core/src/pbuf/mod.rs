@@ -101,15 +101,18 @@ impl Pbuf {
     /// [`Pool::block_size`].
     #[doc(alias = "pbuf_alloc")]
     pub fn alloc(pool: &'static Pool, headroom: usize, len: usize) -> Result<Self, NoBufs> {
+        match pool.take_block_again(headroom, len) {
+            Some(block) => Ok(Self(block)),
+            None => Self::alloc_blocks(pool, headroom, len),
+        }
+    }
+
+    /// As [`Pbuf::alloc`], when a block has to be searched for, or is not enough.
+    #[cold]
+    fn alloc_blocks(pool: &'static Pool, headroom: usize, len: usize) -> Result<Self, NoBufs> {
         if headroom.saturating_add(len) <= pool.block_size() {
             return Self::from_block(pool, headroom, len);
         }
-        Self::alloc_blocks(pool, headroom, len)
-    }
-
-    /// As [`Pbuf::alloc`], for more than one block holds.
-    #[cold]
-    fn alloc_blocks(pool: &'static Pool, headroom: usize, len: usize) -> Result<Self, NoBufs> {
         let size = pool.block_size();
         let first = len.min(size.checked_sub(headroom).ok_or(NoBufs)?);
         let mut left = len - first;
@@ -290,7 +293,6 @@ impl Pbuf {
         Self::from_node(pool, Node::of_static(pool, &[]))
     }
 
-    #[inline]
     fn from_block(pool: &'static Pool, off: usize, len: usize) -> Result<Self, NoBufs> {
         pool.take_block(off, len).map(Self).ok_or(NoBufs)
     }
@@ -308,6 +310,16 @@ impl Pbuf {
     fn nodes_with_address(&self) -> impl Iterator<Item = (NodeRef, usize)> {
         core::iter::successors(Some(self), |part| part.0.next.as_ref())
             .map(|part| (part.0.address(), part.0.len()))
+    }
+
+    /// Drops all parts but the first.
+    #[inline(never)]
+    fn drop_behind(&mut self) {
+        // Unlinked first: recursion depth must not depend on the chain's length.
+        let mut next = self.0.next.take();
+        while let Some(mut part) = next {
+            next = part.0.next.take();
+        }
     }
 
     fn last_mut(&mut self) -> &mut Self {
@@ -344,11 +356,10 @@ struct Extent {
 }
 
 impl Drop for Pbuf {
+    #[inline]
     fn drop(&mut self) {
-        // Unlink first: recursion depth must not depend on the chain's length.
-        let mut next = self.0.next.take();
-        while let Some(mut part) = next {
-            next = part.0.next.take();
+        if self.0.next.is_some() {
+            self.drop_behind();
         }
     }
 }

@@ -51,13 +51,13 @@ impl Node {
         len: usize,
         write: impl FnOnce(&mut [u8], &[u8]),
     ) -> Option<Self> {
-        let at = usize::from(self.off);
-        let from = at.checked_sub(n).filter(|_| len <= self.len())?;
-        let all = self.store.bytes_mut()?;
-        let (room, bytes) = all.get_mut(from..at + len)?.split_at_mut_checked(n)?;
-        write(room, bytes);
+        let from = usize::from(self.off)
+            .checked_sub(n)
+            .filter(|_| len <= self.len())?;
         // Inside the block, whose size is 16 bits.
         let (off, len) = (from as u16, (n + len) as u16);
+        let (room, bytes) = self.store.bytes_mut(off, len)?.split_at_mut_checked(n)?;
+        write(room, bytes);
         Some(Self::new(self.store.share_only()?, off, len))
     }
 
@@ -75,15 +75,13 @@ impl Node {
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        let range = usize::from(self.off)..usize::from(self.off) + self.len();
         // Inside by the type's invariant.
-        self.store.bytes().get(range).unwrap_or(&[])
+        self.store.bytes(self.off, self.len)
     }
 
     /// The bytes for writing, if nobody else sees them.
     pub(super) fn bytes_mut(&mut self) -> Option<&mut [u8]> {
-        let range = usize::from(self.off)..usize::from(self.off) + self.len();
-        self.store.bytes_mut()?.get_mut(range)
+        self.store.bytes_mut(self.off, self.len)
     }
 
     pub(super) fn is_writable(&self) -> bool {
@@ -122,10 +120,7 @@ impl Node {
     pub(super) fn grow_front(&mut self, n: usize) -> Option<&mut [u8]> {
         let n = u16::try_from(n).ok()?;
         let (off, len) = (self.off.checked_sub(n)?, self.len.checked_add(n)?);
-        let new = self
-            .store
-            .bytes_mut()?
-            .get_mut(usize::from(off)..usize::from(self.off))?;
+        let new = self.store.bytes_mut(off, n)?;
         (self.off, self.len) = (off, len);
         Some(new)
     }
@@ -147,17 +142,15 @@ impl Node {
 
     /// Extends the view by `n` bytes to the back and returns them.
     pub(super) fn grow_back(&mut self, n: usize) -> Option<&mut [u8]> {
-        let len = self.len.checked_add(u16::try_from(n).ok()?)?;
-        let end = usize::from(self.off) + self.len();
-        let new = self.store.bytes_mut()?.get_mut(end..end.checked_add(n)?)?;
-        self.len = len;
+        let n = u16::try_from(n).ok().filter(|_| n <= self.tailroom())?;
+        let new = self.store.bytes_mut(self.off + self.len, n)?;
+        self.len += n;
         Some(new)
     }
 
     /// Copies what fits of `data` behind the view; returns how many bytes.
     pub(super) fn append_copy(&mut self, data: &[u8]) -> usize {
-        let end = usize::from(self.off) + self.len();
-        let Some(room) = self.store.bytes_mut().and_then(|all| all.get_mut(end..)) else {
+        let Some(room) = self.store.bytes_mut(self.off + self.len, u16::MAX) else {
             return 0;
         };
         let n = data.len().min(room.len());

@@ -189,14 +189,28 @@ impl Pool {
     }
 
     /// A free block in its own slot, as the view `off..off + len`; `None` also if it is shorter.
-    #[inline]
     pub(super) fn take_block(&'static self, off: usize, len: usize) -> Option<NodeBox> {
         // Asked first, so that nothing has to be given back.
         if off.checked_add(len)? > self.block_size() {
             return None;
         }
-        let (off, len) = (u16::try_from(off).ok()?, u16::try_from(len).ok()?);
         let index = self.blocks.take()?;
+        self.view_block(index, off, len)
+    }
+
+    /// As [`Pool::take_block`], if a block is to be had at once.
+    #[inline]
+    pub(super) fn take_block_again(&'static self, off: usize, len: usize) -> Option<NodeBox> {
+        if off.checked_add(len)? > self.block_size() {
+            return None;
+        }
+        let index = self.blocks.take_again()?;
+        self.view_block(index, off, len)
+    }
+
+    /// The first view of block `index`, which was just taken: `off..off + len`, inside it.
+    #[inline]
+    fn view_block(&'static self, index: u16, off: usize, len: usize) -> Option<NodeBox> {
         // As many slots as blocks, at least: checked in `new`.
         let slot = self.slots.get(usize::from(index))?;
         slot.refs.start();
@@ -207,7 +221,8 @@ impl Pool {
             size: self.block_size,
             block: index,
         };
-        let node = Node::new(storage, off, len);
+        // Not more than the size, which is a u16.
+        let node = Node::new(storage, off as u16, len as u16);
         // SAFETY: the bit was just taken, so no other `NodeBox` to it exists (1).
         Some(unsafe { slot.occupy(node, index) })
     }
@@ -310,10 +325,10 @@ impl Drop for NodeBox {
         // SAFETY: the slot is static, so the pointer is always valid.
         let slot = unsafe { self.0.as_ref() };
         // SAFETY: initialised in `occupy`; this handle is the only one (1).
-        let live = unsafe { (*slot.live.get()).assume_init_mut() };
-        drop(live.node.next.take());
-        // Nothing else of the node is dropped, and it is not looked at any more: once a bit is
-        // cleared the slot may be somebody else's.
+        let live = unsafe { (*slot.live.get()).assume_init_ref() };
+        // A `Pbuf` has unlinked it, so that nothing of the node has to be dropped. It is not looked
+        // at any more: once a bit is cleared the slot may be somebody else's.
+        debug_assert!(live.node.next.is_none(), "dropped with a part behind it");
         let (viewed, index) = (live.node.viewed(), live.index);
         // Clears the block's bit if nobody else views it, and with it the bit of its slot.
         viewed.give_up();
@@ -432,22 +447,35 @@ impl Storage {
         (self.block != NO_BLOCK).then_some(self.block)
     }
 
+    /// The bytes `off..off + len`, as far as they exist.
     #[inline]
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self, off: u16, len: u16) -> &[u8] {
+        let (start, len) = self.part(off, len);
         // SAFETY: a block is initialised (zeroed at start), lives for ever, and is not written
         // while this handle is borrowed shared; constant data never is (2, 4).
-        unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.size()) }
+        unsafe { core::slice::from_raw_parts(start.as_ptr(), len) }
     }
 
-    /// The bytes for writing, if they are a block's and no other handle to it exists.
+    /// The bytes `off..off + len` for writing, as far as they exist; `None` if they are not a
+    /// block's, or if another handle to it exists.
     #[inline]
-    pub(super) fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+    pub(super) fn bytes_mut(&mut self, off: u16, len: u16) -> Option<&mut [u8]> {
         if !self.is_unique() {
             return None;
         }
+        let (start, len) = self.part(off, len);
         // SAFETY: a block, whose only handle is borrowed mutably here, and a second one can only
         // be made from it (2, 4).
-        Some(unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.size()) })
+        Some(unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), len) })
+    }
+
+    /// Where the bytes `off..off + len` are, as far as they exist, and how many do.
+    #[inline]
+    fn part(&self, off: u16, len: u16) -> (NonNull<u8>, usize) {
+        let off = off.min(self.size);
+        let len = len.min(self.size - off);
+        // SAFETY: `off` is not more than the size of what `start` is the start of (4).
+        (unsafe { self.start.add(off.into()) }, len.into())
     }
 
     /// Whether this is a block, and the only handle to it.

@@ -41,7 +41,7 @@ impl Engine {
         {
             return;
         }
-        if self.is_nonsense(ip, segment) {
+        if is_nonsense(segment) {
             self.stats.malformed += 1;
             return;
         }
@@ -59,7 +59,7 @@ impl Engine {
         self.demux.find(self.slots, hash, local, remote)
     }
 
-    /// Processes the common case, to which no connection comes that [`Engine::is_nonsense`] is true
+    /// Processes the common case, to which no connection comes that [`is_nonsense`] is true
     /// of: its handshake would have failed.
     fn takes_as_predicted(&mut self, now: Instant, index: u16, segment: &mut Arrived) -> bool {
         let (slots, mut cx) = self.context(now);
@@ -72,18 +72,6 @@ impl Engine {
         slot.pcb.take_predicted(ack, segment, &mut cx);
         self.settle_before_output(index);
         true
-    }
-
-    fn is_nonsense(&self, ip: &Ip, segment: &Arrived) -> bool {
-        let from = *segment.remote.ip();
-        // A connection from an endpoint to itself would answer itself for ever ("land"); SYN with
-        // FIN or RST is nothing any TCP sends (RFC 9293 has no meaning for it).
-        segment.local == segment.remote
-            || segment.syn() && (segment.fin() || segment.rst())
-            // RFC 9293 §3.9.2.3 (MUST-63): no host has these addresses.
-            || from.is_unspecified()
-            || from.is_multicast()
-            || ip.is_broadcast(from)
     }
 
     fn arrives_at_connection(
@@ -173,4 +161,12 @@ impl Engine {
             self.settle(index);
         }
     }
+}
+
+/// Whether no host would send that. (RFC 9293 §3.9.2.3, MUST-63: nor from an address no host has;
+/// IP lets none of those pass.)
+fn is_nonsense(segment: &Arrived) -> bool {
+    // A connection from an endpoint to itself would answer itself for ever ("land"); SYN with
+    // FIN or RST is nothing any TCP sends (RFC 9293 has no meaning for it).
+    segment.local == segment.remote || segment.syn() && (segment.fin() || segment.rst())
 }

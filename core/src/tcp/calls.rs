@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use crate::config::Use;
 use crate::error::Error;
 use crate::handle::{TcpListener, TcpPcb};
-use crate::ip::{HEADROOM, Ip};
+use crate::ip::{Destination, HEADROOM, Ip};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::tcp::HEADER_LEN;
@@ -117,13 +117,15 @@ impl Engine {
             return Err(Error::AlreadyConnected);
         }
         let (to, local) = (*remote.ip(), current.local);
-        let unicast = !to.is_unspecified() && !to.is_multicast() && !ip.is_broadcast(to);
+        let from = (!local.ip().is_unspecified()).then_some(*local.ip());
         // RFC 9293 §3.9.2.3 (MUST-46): only to unicast addresses.
-        if remote.port() == 0 || !unicast {
+        if remote.port() == 0 || to.is_unspecified() || to.is_multicast() || to.is_broadcast() {
             return Err(Error::Argument);
         }
-        let from = (!local.ip().is_unspecified()).then_some(*local.ip());
         let route = ip.route(to, from)?;
+        if route.to != Destination::Unicast {
+            return Err(Error::Argument);
+        }
         let port = match local.port() {
             0 => self.pick_port(route.src, remote).ok_or(Error::InUse)?,
             port => port,
@@ -138,8 +140,8 @@ impl Engine {
             return Err(Error::InUse);
         }
         let iss = self.secrets.isn(local, remote, now);
-        let offset = self.secrets.timestamp_offset(local, remote);
-        let stamped = (self.config.timestamps == Use::On).then_some(offset);
+        let stamped = (self.config.timestamps == Use::On)
+            .then(|| self.secrets.timestamp_offset(local, remote));
         let Self { slots, config, .. } = self;
         let slot = slots.get_mut(usize::from(index)).ok_or(Error::Closed)?;
         slot.bound = Bound::Own;
@@ -153,7 +155,7 @@ impl Engine {
         pcb.state = State::SynSent;
         pcb.syn_due = true;
         self.stats.active_opens += 1;
-        self.file(index);
+        self.demux.insert(self.slots, index, hash);
         self.settle(index);
         Ok(())
     }

@@ -76,7 +76,7 @@ impl Pcb {
             self.selective.repair_probes = 0;
             let deadline = self.rtt.deadline(cx.now);
             self.timers.start_at(Timer::Retransmit, deadline);
-            self.schedule_tail_probe(cx.now);
+            self.selective.tail_moved = true;
         }
     }
 }

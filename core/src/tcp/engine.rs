@@ -118,6 +118,8 @@ pub(crate) struct Engine {
     pub(super) sends: SentStore,
     output: IndexQueue,
     events: IndexQueue,
+    /// The connection whose application is being told what there is, one after the other.
+    telling: Option<u16>,
     pub(super) secrets: Secrets,
     pub(super) cookies: SynCookies,
     pub(super) config: TcpConfig,
@@ -162,6 +164,7 @@ impl Engine {
             sends,
             output: IndexQueue::EMPTY,
             events: IndexQueue::EMPTY,
+            telling: None,
             secrets: Secrets::new(entropy),
             cookies: SynCookies::new(Keyed::new(entropy)),
             config,
@@ -185,7 +188,8 @@ impl Engine {
             .get_mut(usize::from(free))
             .ok_or(Error::NoMemory)?;
         slot.used = true;
-        // In two steps, so that it is copied from a constant and not made on the stack first.
+        // In two steps, so that it is copied from a constant and not made on the stack first. What
+        // was here has no queues any more: nothing of it has to be dropped.
         slot.pcb = Pcb::UNUSED;
         slot.pcb.owner = owner;
         slot.pcb.rtt = Rtt::new(&self.config);
@@ -223,8 +227,10 @@ impl Engine {
         slot.generation = next_generation(slot.generation);
         slot.used = false;
         slot.bound = Bound::No;
-        // Drops the queues. The links stay: the lists skip what is not used any more.
-        slot.pcb = Pcb::UNUSED;
+        // The rest stays until the block is taken again, the links beyond that: the lists skip what
+        // is not used any more.
+        slot.pcb.snd.queue.clear();
+        slot.pcb.rcv.queue.clear();
         self.due.set(self.slots, index, Instant::MAX);
     }
 
@@ -369,24 +375,28 @@ impl Engine {
         }
     }
 
-    /// The next thing to tell an application.
+    /// The next thing to tell an application: all there is about one connection, then the next.
     pub(crate) fn next_event(&mut self) -> Option<(Owner, Event)> {
         loop {
-            let index = self.events.pop(self.slots, |slot| &mut slot.events)?;
-            let Some(handle) = self.handle(index) else {
+            let index = match self.telling {
+                Some(index) => index,
+                None => self.events.pop(self.slots, |slot| &mut slot.events)?,
+            };
+            self.telling = None;
+            let Some(slot) = self.slots.get_mut(usize::from(index)) else {
                 continue;
             };
-            let Some(pcb) = self.at_mut(index) else {
-                continue;
-            };
-            if pcb.attached == Attached::Orphan {
+            let pcb = &mut slot.pcb;
+            if !slot.used || pcb.attached == Attached::Orphan {
                 continue;
             }
+            let handle = TcpPcb(RawHandle {
+                slot: index,
+                generation: slot.generation,
+            });
             let owner = pcb.owner;
             if let Some(event) = take_event(pcb, handle) {
-                if pcb.has_events() {
-                    self.events.push(self.slots, index, |slot| &mut slot.events);
-                }
+                self.telling = Some(index);
                 // Taking data may have changed the window.
                 self.settle_output(index);
                 return Some((owner, event));
@@ -418,6 +428,13 @@ impl Engine {
     pub(crate) fn expire(&mut self, ip: &mut Ip, now: Instant) {
         self.time_waits.expire(now);
         self.expire_half_open(ip, now);
+        if self.due.first(self.slots).0 <= now {
+            self.expire_connections(ip, now);
+        }
+    }
+
+    #[inline(never)]
+    fn expire_connections(&mut self, ip: &mut Ip, now: Instant) {
         // Each once: what its own expiry makes due again waits for the next turn.
         for _ in 0..self.slots.len() {
             let (at, index) = self.due.first(self.slots);

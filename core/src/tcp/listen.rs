@@ -188,8 +188,7 @@ impl Engine {
             Some(beyond) if !iss.after(beyond) => beyond + 64_000,
             _ => iss,
         };
-        let ts_offset = self.secrets.timestamp_offset(syn.local, syn.remote);
-        let record = SynSlot::of(listener, syn, iss, ts_offset, &self.config);
+        let record = SynSlot::of(listener, syn, iss, &self.secrets, &self.config);
         if let Some(index) = self.file_half_open(listener, record) {
             self.send_syn_ack(ip, now, index);
         } else if self.uses_cookies() && beyond.is_none() {

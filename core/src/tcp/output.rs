@@ -377,9 +377,9 @@ impl Pcb {
                 self.timers.start_at(Timer::Retransmit, deadline);
             }
             self.timers.stop(Timer::Persist);
-            self.probe_tail_of_sent(now);
         }
         self.settle_pacing();
+        self.settle_tail_probe(now);
         match self.rcv.ack {
             AckDue::No => self.timers.stop(Timer::DelayedAck),
             AckDue::Delayed if !self.timers.is_running(Timer::DelayedAck) => {

@@ -22,8 +22,8 @@ const FEW_PARTS: usize = 8;
 pub(crate) fn join(queue: &mut Chain, data: &mut Chain) {
     loop {
         let part = data.front().len();
-        let sparse = queue.parts() > FEW_PARTS && queue.len() / SPARSE_BELOW < queue.parts();
-        if part == 0 || part > queue.tail_room() || (part > COMPACT_BELOW && !sparse) {
+        let sparse = || queue.parts() > FEW_PARTS && queue.len() / SPARSE_BELOW < queue.parts();
+        if part == 0 || (part > COMPACT_BELOW && !sparse()) || part > queue.tail_room() {
             break;
         }
         // A whole part comes off without a new descriptor; should it not, it stays linked.
@@ -152,9 +152,8 @@ impl Receiver {
         if self.edge_moves(mss) {
             self.edge = self.nxt + self.space();
         }
-        let window = self.window();
         // RFC 7323 §2.3: rounded down; what the rounding hides is accepted all the same.
-        u16::try_from(window >> self.shift).unwrap_or(u16::MAX)
+        u16::try_from(self.window() >> self.shift).unwrap_or(u16::MAX)
     }
 
     /// RFC 9293 §3.8.6.2.2: the edge moves only by a substantial step, to avoid the silly window

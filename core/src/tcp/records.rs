@@ -96,12 +96,13 @@ impl Pcb {
             let deadline = self.rtt.deadline(now);
             self.timers.start_at(Timer::Retransmit, deadline);
         }
-        self.selective.tail_is_new = true;
+        // RFC 8985 §7.2: after each transmission of new data.
+        self.selective.tail_moved = true;
     }
 
-    /// RFC 8985 §7.2: after each transmission of new data (all of a burst are of one moment).
-    pub(super) fn probe_tail_of_sent(&mut self, now: Instant) {
-        if core::mem::take(&mut self.selective.tail_is_new) {
+    /// After output, and so after whatever else was done: when to probe for a lost tail.
+    pub(super) fn settle_tail_probe(&mut self, now: Instant) {
+        if core::mem::take(&mut self.selective.tail_moved) {
             self.schedule_tail_probe(now);
         }
     }
@@ -209,7 +210,7 @@ impl Pcb {
 
     pub(super) fn refresh_records(&mut self, _: &SentStore) {}
 
-    pub(super) fn record(&mut self, _: &Plan, _: SeqNum, _: Instant, _: &mut SentStore) {}
+    pub(super) fn settle_tail_probe(&mut self, _: Instant) {}
 
-    pub(super) fn probe_tail_of_sent(&mut self, _: Instant) {}
+    pub(super) fn record(&mut self, _: &Plan, _: SeqNum, _: Instant, _: &mut SentStore) {}
 }

@@ -31,8 +31,8 @@ pub(crate) struct Selective {
     pub(super) prr: Prr,
     pub(super) frto: Frto,
     pub(super) tail: TailProbe,
-    /// Something was sent that the probe's timer does not know of.
-    pub(super) tail_is_new: bool,
+    /// Something was sent or arrived since it was decided when to probe.
+    pub(super) tail_moved: bool,
     /// Probes since something last arrived while losses are repaired.
     pub(super) repair_probes: u8,
     /// New segments to send before anything is sent again (RFC 5682 §3.1, step 2b).
@@ -49,7 +49,7 @@ impl Selective {
         prr: Prr::IDLE,
         frto: Frto::Idle,
         tail: TailProbe::NONE,
-        tail_is_new: false,
+        tail_moved: false,
         repair_probes: 0,
         new_first: 0,
         #[cfg(feature = "bbr")]
@@ -469,7 +469,7 @@ impl Pcb {
         }
         if delivered > 0 {
             self.selective.repair_probes = 0;
-            self.schedule_tail_probe(cx.now);
+            self.selective.tail_moved = true;
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::wire::tcp_options::{Options, Timestamps};
 
 use super::limit::Limiter;
 use super::pcb::{NO_ADDR, Pcb};
+use super::ports::Secrets;
 use super::segment::Arrived;
 
 /// Storage for one half-open connection.
@@ -74,7 +75,7 @@ impl SynSlot {
         listener: TcpListener,
         syn: &Arrived,
         iss: SeqNum,
-        ts_offset: u32,
+        secrets: &Secrets,
         config: &TcpConfig,
     ) -> Self {
         let options = &syn.options;
@@ -92,7 +93,10 @@ impl SynSlot {
             timestamps: options
                 .timestamps
                 .filter(|_| config.timestamps == Use::On)
-                .map(|timestamps| (timestamps.value, ts_offset)),
+                .map(|timestamps| {
+                    let offset = secrets.timestamp_offset(syn.local, syn.remote);
+                    (timestamps.value, offset)
+                }),
             ecn: super::ecn::is_offered(syn, config),
             window: syn.window,
             ..Self::new()

@@ -129,7 +129,7 @@ impl Pcb {
         }
         let room = self.pipe() + self.effective_mss();
         self.congestion.set_cwnd(self.congestion.cwnd().max(room));
-        self.schedule_tail_probe(cx.now);
+        self.selective.tail_moved = true;
     }
 
     /// RFC 8985 §7.4 "TLP_process_ack". Returns bytes in flight to answer for if the probe

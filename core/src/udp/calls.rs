@@ -98,6 +98,7 @@ impl Engine {
     }
 
     pub(super) fn options_mut(&mut self, pcb: UdpPcb) -> Result<&mut Options, Error> {
+        self.template = None;
         Ok(&mut self.pcb_mut(pcb)?.options)
     }
 

@@ -12,6 +12,7 @@ use crate::random::{Entropy, Keyed};
 use super::membership::{MembershipSlot, Memberships};
 use super::queue::{DatagramSlot, Queue, Waiting};
 use super::stats::{UdpStats, count};
+use super::template::Template;
 use super::{Datagram, Options};
 
 /// Storage of one endpoint.
@@ -51,8 +52,10 @@ impl Default for UdpSlot {
 pub struct UdpStorage {
     /// One for each endpoint, at most 65,535.
     pub pcbs: &'static mut [UdpSlot],
-    /// Received datagrams that were not delivered yet. They are delivered within the turn that
-    /// received them: twice the 32 frames of a turn is plenty. Without any, nothing is received.
+    /// Received datagrams that have to wait for a moment: those to several endpoints (broadcasts,
+    /// multicasts), and what arrives behind them. They are delivered within the turn that received
+    /// them: twice the 32 frames of a turn is plenty. Without any, only datagrams to one endpoint
+    /// are received.
     pub datagrams: &'static mut [DatagramSlot],
     /// Memberships in multicast groups, one for each endpoint in each group.
     pub memberships: &'static mut [MembershipSlot],
@@ -86,6 +89,14 @@ impl Pcb {
     };
 }
 
+/// A datagram on its way to its endpoint's owner.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) owner: Owner,
+    pub(crate) pcb: UdpPcb,
+    pub(crate) datagram: Datagram,
+}
+
 /// Which endpoint matches a datagram best.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LastMatch {
@@ -103,6 +114,9 @@ pub(crate) struct Engine {
     /// The last datagram's addresses, and the endpoint that matched best: often the next one's.
     /// To be forgotten ([`Engine::endpoints_changed`]) whenever addresses of endpoints change.
     pub(super) last_match: Option<LastMatch>,
+    /// For datagrams like the last one sent. To be forgotten whenever addresses or options of
+    /// endpoints change.
+    pub(super) template: Option<Template>,
     queue: Queue,
     pub(super) memberships: Memberships,
     /// The most datagrams of one endpoint that may wait.
@@ -121,6 +135,7 @@ impl Engine {
             slots: storage.pcbs,
             limit: 0,
             last_match: None,
+            template: None,
             queue: Queue::new(storage.datagrams),
             memberships: Memberships::new(storage.memberships),
             // One endpoint never takes the whole table: a quarter is left to the others.
@@ -198,6 +213,7 @@ impl Engine {
     /// The addresses of endpoints are not what they were.
     pub(super) fn endpoints_changed(&mut self) {
         self.last_match = None;
+        self.template = None;
     }
 
     /// All endpoints, with their numbers.
@@ -245,15 +261,29 @@ impl Engine {
         }
     }
 
-    /// The next datagram to deliver, in order of arrival.
-    #[inline]
-    pub(crate) fn next_datagram(&mut self) -> Option<(Owner, UdpPcb, Datagram)> {
+    /// The next datagram that waits, in order of arrival.
+    pub(crate) fn next_delivery(&mut self) -> Option<Delivery> {
         let waiting = self.queue.pop()?;
         // What waits for a closed endpoint was removed with it: this one exists.
         let slot = self.slots.get_mut(usize::from(waiting.endpoint))?;
         slot.pcb.queued = slot.pcb.queued.saturating_sub(1);
-        let (owner, pcb) = (slot.pcb.owner, slot.handle(waiting.endpoint));
-        Some((owner, pcb, waiting.into_datagram()))
+        self.delivery(waiting.endpoint, waiting.into_datagram())
+    }
+
+    /// A datagram for the owner of its endpoint.
+    #[inline]
+    pub(super) fn delivery(&self, endpoint: u16, datagram: Datagram) -> Option<Delivery> {
+        let slot = self.slots.get(usize::from(endpoint))?;
+        Some(Delivery {
+            owner: slot.pcb.owner,
+            pcb: slot.handle(endpoint),
+            datagram,
+        })
+    }
+
+    /// Whether some datagram waits.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     /// The next error to report.

@@ -10,7 +10,8 @@ use crate::wire::Checksum;
 use crate::wire::ipv4::Protocol;
 use crate::wire::udp;
 
-use super::engine::{Engine, LastMatch, Pcb};
+use super::Datagram;
+use super::engine::{Delivery, Engine, LastMatch, Pcb};
 use super::queue::Waiting;
 use super::stats::count;
 
@@ -37,14 +38,20 @@ impl Engine {
     ///
     /// A unicast datagram goes to the endpoint that matches best: connected to the sender, else
     /// bound to the destination address, else bound to all. A broadcast goes to every endpoint that
-    /// matches, a multicast to those of them that are in the group.
+    /// matches, a multicast to those of them that are in the group. What is not returned,
+    /// to be delivered now, waits.
     #[inline]
-    pub(crate) fn input(&mut self, ip: &mut Ip, now: Instant, mut received: Received) {
+    pub(crate) fn input(
+        &mut self,
+        ip: &mut Ip,
+        now: Instant,
+        mut received: Received,
+    ) -> Option<Delivery> {
         let total = received.payload.tot_len();
         let (from, to, len, summed) = {
             let Ok(datagram) = udp::Datagram::parse(received.payload.data(), total) else {
                 count(&mut self.stats.malformed);
-                return;
+                return None;
             };
             (
                 SocketAddrV4::new(received.src, datagram.src_port()),
@@ -61,20 +68,22 @@ impl Engine {
         let verify = summed && received.checksum == ChecksumState::ToVerify;
         if verify && !checksum_is_valid(&received, len) {
             count(&mut self.stats.checksum_errors);
-            return;
+            return None;
         }
         match received.to {
             Destination::Unicast => match self.best_match(from, to) {
-                Some(endpoint) => self.receive(endpoint, received, from, to),
+                Some(endpoint) => self.deliver(endpoint, received, from, to),
                 None => {
                     count(&mut self.stats.no_ports);
                     // RFC 1122 §4.1.3.1: SHOULD send port unreachable.
                     ip.port_unreachable(now, received);
+                    None
                 }
             },
             // RFC 1122 §3.2.2: no ICMP error about a broadcast or multicast.
             Destination::Broadcast | Destination::Multicast => {
                 self.receive_all(ip, received, from, to);
+                None
             }
         }
     }
@@ -140,7 +149,7 @@ impl Engine {
                 .checked_add(1)
                 .and_then(|next| self.next_match(next, from, to, audience));
             if current.is_none() {
-                self.receive(endpoint, received, from, to);
+                self.enqueue(waiting(endpoint, received, from, to));
                 return;
             }
             match received.payload.slice(0, received.payload.tot_len()) {
@@ -149,11 +158,37 @@ impl Engine {
                         payload,
                         ..received
                     };
-                    self.receive(endpoint, copy, from, to);
+                    self.enqueue(waiting(endpoint, copy, from, to));
                 }
                 Err(_) => count(&mut self.stats.no_buffers),
             }
         }
+    }
+
+    /// What can be delivered at once: nothing that came before it waits. Else it has to wait, too.
+    #[inline]
+    fn deliver(
+        &mut self,
+        endpoint: u16,
+        mut received: Received,
+        from: SocketAddrV4,
+        to: SocketAddrV4,
+    ) -> Option<Delivery> {
+        if self.has_waiting() {
+            self.enqueue(waiting(endpoint, received, from, to));
+            return None;
+        }
+        count(&mut self.stats.datagrams_received);
+        received.payload.advance(udp::HEADER_LEN);
+        let datagram = Datagram {
+            data: received.payload,
+            from: from.into(),
+            to: to.into(),
+            netif: received.netif,
+            tos: received.tos,
+            ttl: received.ttl,
+        };
+        self.delivery(endpoint, datagram)
     }
 
     /// The first endpoint from number `first` on that matches.
@@ -173,20 +208,20 @@ impl Engine {
             .find(|(index, pcb)| pcb.matches(from, to).is_some() && hears(*index))
             .map(|(index, _)| index)
     }
+}
 
-    #[inline(always)]
-    fn receive(&mut self, endpoint: u16, received: Received, from: SocketAddrV4, to: SocketAddrV4) {
-        let mut data = received.payload;
-        data.advance(udp::HEADER_LEN);
-        self.enqueue(Waiting {
-            endpoint,
-            netif: received.netif,
-            tos: received.tos,
-            ttl: received.ttl,
-            from,
-            to,
-            data,
-        });
+/// The datagram for one endpoint, without its header.
+fn waiting(endpoint: u16, received: Received, from: SocketAddrV4, to: SocketAddrV4) -> Waiting {
+    let mut data = received.payload;
+    data.advance(udp::HEADER_LEN);
+    Waiting {
+        endpoint,
+        netif: received.netif,
+        tos: received.tos,
+        ttl: received.ttl,
+        from,
+        to,
+        data,
     }
 }
 

@@ -13,6 +13,7 @@ mod membership;
 mod output;
 mod queue;
 mod stats;
+mod template;
 
 use crate::error::Error;
 use crate::handle::{Owner, UdpPcb};
@@ -21,7 +22,7 @@ use crate::pbuf::Pbuf;
 use crate::stack::Stack;
 use crate::time::Instant;
 
-pub(crate) use engine::Engine;
+pub(crate) use engine::{Delivery, Engine};
 pub use engine::{UdpSlot, UdpStorage};
 pub use membership::MembershipSlot;
 pub use queue::DatagramSlot;
@@ -219,7 +220,8 @@ impl Udp<'_> {
     #[doc(alias = "udp_send")]
     pub fn send(&mut self, pcb: UdpPcb, data: Pbuf) -> Result<(), SendError> {
         let (udp, ip, now) = self.parts();
-        udp.send(ip, now, pcb, data, None, None)
+        let to = udp.pcb(pcb).ok().and_then(|current| current.remote);
+        udp.send(ip, now, pcb, data, None, to.map(SocketAddr::V4))
     }
 
     /// Sends to `to`, without copying; binds to a free port if not bound. The source is the

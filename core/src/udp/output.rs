@@ -14,6 +14,7 @@ use crate::wire::{Checksum, NoRoom, ethernet};
 use super::calls::v4;
 use super::engine::{Engine, Pcb};
 use super::stats::count;
+use super::template::Template;
 use super::{MAX_PAYLOAD, MulticastLoop, SendError};
 
 /// Room for all headers, so that none of them needs a block of its own.
@@ -29,9 +30,29 @@ struct Envelope {
 }
 
 impl Engine {
-    /// Sends from `from`, else from where the endpoint is bound, to `to`, else to its peer.
-    #[inline(never)]
+    /// Sends from `from`, else from where the endpoint is bound, to `to`.
     pub(super) fn send(
+        &mut self,
+        ip: &mut Ip,
+        now: Instant,
+        pcb: UdpPcb,
+        data: Pbuf,
+        from: Option<IpAddr>,
+        to: Option<SocketAddr>,
+    ) -> Result<(), SendError> {
+        let like_last = match (from, to) {
+            (None, Some(to)) => self.send_like(ip, now, pcb, data, to),
+            _ => Err(data),
+        };
+        let data = match like_last {
+            Ok(sent) => return sent,
+            Err(data) => data,
+        };
+        self.send_any(ip, now, pcb, data, from, to)
+    }
+
+    #[inline(never)]
+    fn send_any(
         &mut self,
         ip: &mut Ip,
         now: Instant,
@@ -63,6 +84,11 @@ impl Engine {
         match sent {
             Ok(()) => {
                 count(&mut self.stats.datagrams_sent);
+                if from.is_none() && route.to == Destination::Unicast {
+                    let head = ip.head_at_hand(now, &route, &out).ok();
+                    self.template =
+                        head.map(|head| Template::new(pcb, fields.src_port, &out, head));
+                }
                 Ok(())
             }
             Err(error) => {
@@ -81,11 +107,7 @@ impl Engine {
         to: Option<SocketAddr>,
     ) -> Result<Envelope, Error> {
         let current = self.pcb(pcb)?;
-        let to = match (to, current.remote) {
-            (Some(to), _) => to,
-            (None, Some(remote)) => remote.into(),
-            (None, None) => return Err(Error::NotConnected),
-        };
+        let to = to.ok_or(Error::NotConnected)?;
         let (route, dst) = match current.last_way(ip, from, to) {
             Some(found) => found,
             None => current.find_way(ip, from, to)?,

@@ -1,5 +1,5 @@
-//! Datagrams that wait to be delivered, of all endpoints in order of arrival. How many each
-//! endpoint may have is the engine's business.
+//! Datagrams that have to wait before they are delivered, of all endpoints in order of arrival: a
+//! ring in the user's storage. How many each endpoint may have is the engine's business.
 use core::net::SocketAddrV4;
 
 use crate::ip::NetifId;

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UdpStats {
-    /// Datagrams queued for an endpoint; of a broadcast, one for each (`udpInDatagrams`).
+    /// Datagrams received for an endpoint; of a broadcast, one for each (`udpInDatagrams`).
     pub datagrams_received: u32,
     /// Datagrams nobody was bound to receive (`udpNoPorts`).
     pub no_ports: u32,

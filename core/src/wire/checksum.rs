@@ -44,6 +44,20 @@ impl Checksum {
         Self { sum: 0, odd: false }
     }
 
+    /// The sum over words as they are in memory; sums over words ([`Checksum::folded`]) can stand
+    /// for them.
+    pub(crate) fn of_words<const N: usize>(words: [u16; N]) -> Self {
+        Self {
+            sum: words.iter().map(|word| u64::from(*word)).sum(),
+            odd: false,
+        }
+    }
+
+    /// The sum in 16 bits, as a word in memory.
+    pub(crate) const fn folded(self) -> u16 {
+        fold(self.sum)
+    }
+
     /// Adds the bytes that follow those added so far.
     #[doc(alias = "inet_chksum_pbuf")]
     pub fn add(&mut self, bytes: &[u8]) {
@@ -234,20 +248,40 @@ fn add_carry(sum: usize, carry: bool) -> usize {
 /// Adds the last, fewer than [`TURN`] bytes; an odd one is padded with zero (RFC 1071 §1).
 #[inline(always)]
 fn add_rest(sum: usize, rest: &[u8]) -> u64 {
-    let sum = add_words(sum, rest) as u64;
+    // Four, two, one: without loops, whose carries would have to be kept between their turns.
+    let (sum, rest) = add_first::<{ 4 * WORD }>(sum, rest);
+    let (sum, rest) = add_first::<{ 2 * WORD }>(sum, rest);
+    let (sum, rest) = add_first::<WORD>(sum, rest);
+    let sum = sum as u64;
     // Two halves, so that what follows cannot overflow.
     let mut sum = (sum & 0xffff_ffff) + (sum >> 32);
-    let (halves, rest) = rest.as_chunks::<WORD>().1.as_chunks::<4>();
-    for half in halves {
-        sum += u64::from(u32::from_ne_bytes(*half));
-    }
-    let (words, last) = rest.as_chunks::<2>();
-    for word in words {
-        sum += u64::from(u16::from_ne_bytes(*word));
-    }
+    // On 64 bits; on 32 these are not left.
+    let rest = match rest.split_first_chunk::<4>() {
+        Some((half, rest)) => {
+            sum += u64::from(u32::from_ne_bytes(*half));
+            rest
+        }
+        None => rest,
+    };
+    let last = match rest.split_first_chunk::<2>() {
+        Some((word, last)) => {
+            sum += u64::from(u16::from_ne_bytes(*word));
+            last
+        }
+        None => rest,
+    };
     match *last {
-        [byte] => sum + u64::from(u16::from_ne_bytes([byte, 0])),
-        _ => sum,
+        [byte, ..] => sum + u64::from(u16::from_ne_bytes([byte, 0])),
+        [] => sum,
+    }
+}
+
+/// Adds the first `N` bytes, whole words, if there are so many.
+#[inline(always)]
+fn add_first<const N: usize>(sum: usize, bytes: &[u8]) -> (usize, &[u8]) {
+    match bytes.split_first_chunk::<N>() {
+        Some((first, rest)) => (add_words(sum, first), rest),
+        None => (sum, bytes),
     }
 }
 

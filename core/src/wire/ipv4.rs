@@ -411,9 +411,13 @@ impl Fields {
             src: self.src.octets(),
             dst: self.dst.octets(),
         };
+        let same = Header {
+            dscp_ecn: 0,
+            ..header
+        };
         Template {
             header,
-            sum: sum_of_header(&zerocopy::transmute!(header)),
+            sum: sum_of_header(&zerocopy::transmute!(same)),
             checksum_by,
         }
     }
@@ -423,7 +427,7 @@ impl Fields {
 #[derive(Clone, Copy, Debug)]
 pub struct Template {
     header: Header,
-    /// The sum over `header`, as a word in memory.
+    /// The sum over what is the same in all packets of the flow, as a word in memory.
     sum: u16,
     checksum_by: ComputedBy,
 }
@@ -469,15 +473,14 @@ impl Template {
         header.dscp_ecn |= mark.ecn.bits();
         if self.checksum_by == ComputedBy::Software {
             let words = [
-                header.total_len,
-                header.ident,
-                header.flags_offset,
-                U16::new(mark.ecn.bits().into()),
+                [0, header.dscp_ecn],
+                header.total_len.to_bytes(),
+                header.ident.to_bytes(),
+                header.flags_offset.to_bytes(),
             ];
-            let sum = words.iter().fold(u64::from(self.sum), |sum, word| {
-                sum + u64::from(u16::from_ne_bytes(word.to_bytes()))
-            });
-            header.checksum = U16::from_bytes((!fold(sum)).to_ne_bytes());
+            let sum = words.map(|word| u64::from(u16::from_ne_bytes(word)));
+            let sum = fold(u64::from(self.sum) + sum.iter().sum::<u64>());
+            header.checksum = U16::from_bytes((!sum).to_ne_bytes());
         }
         *out = zerocopy::transmute!(header);
     }

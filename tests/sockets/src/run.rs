@@ -207,6 +207,7 @@ fn tcpip(setup: Setup) {
         mtu: 1500,
         tx_checksums: Checksums::NONE,
         rx_checksums: Checksums::NONE,
+        tso: 0,
     };
     // What leaves is never answered.
     let driver = arena.one(WireDriver::new(Wire::default(), &RX, capabilities));

@@ -185,14 +185,14 @@ fn loopback_takes_what_fits_in_its_queue() {
     assert_eq!(ip.send(NOW, &route, &out, packet), Err(Error::NoMemory));
     for _ in 0..4 {
         assert!(ip.has_input());
-        let (netif, packet) = ip.drain().expect("a packet");
-        let Some(Input::Udp(received)) = ip.input(NOW, netif, packet) else {
+        let packet = ip.receive(NetifId::LOOPBACK).expect("a packet");
+        let Some(Input::Udp(received)) = ip.input(NOW, NetifId::LOOPBACK, packet) else {
             panic!("a datagram was sent");
         };
         assert_eq!(received.checksum, ChecksumState::Verified);
         assert_eq!(received.payload.tot_len(), 20_008);
     }
-    assert!(!ip.has_input() && ip.drain().is_none());
+    assert!(!ip.has_input() && ip.receive(NetifId::LOOPBACK).is_none());
 }
 
 #[test]
@@ -203,13 +203,13 @@ fn a_datagram_to_a_closed_port_comes_back_as_an_error() {
     out.src = Ipv4Addr::LOCALHOST;
     let packet = datagram(&ip, 900);
     ip.send(NOW, &route, &out, packet).expect("room");
-    let (netif, packet) = ip.drain().expect("a packet");
-    let Some(Input::Udp(received)) = ip.input(NOW, netif, packet) else {
+    let packet = ip.receive(NetifId::LOOPBACK).expect("a packet");
+    let Some(Input::Udp(received)) = ip.input(NOW, NetifId::LOOPBACK, packet) else {
         panic!("a datagram was sent");
     };
     ip.port_unreachable(NOW, received);
-    let (netif, packet) = ip.drain().expect("the error");
-    let Some(Input::UdpError(error)) = ip.input(NOW, netif, packet) else {
+    let packet = ip.receive(NetifId::LOOPBACK).expect("the error");
+    let Some(Input::UdpError(error)) = ip.input(NOW, NetifId::LOOPBACK, packet) else {
         panic!("an error was sent");
     };
     let at = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);

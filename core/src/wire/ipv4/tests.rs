@@ -332,6 +332,24 @@ fn fragmentation() -> impl Strategy<Value = Fragmentation> {
 
 proptest! {
     #[test]
+    fn a_template_writes_what_the_fields_do(
+        (src, dst, ttl, dscp) in any::<(u32, u32, u8, u8)>(),
+        marks in proptest::collection::vec((any::<u16>(), fragmentation(), 0..=MAX_PAYLOAD), 1..5),
+        by in prop_oneof![Just(ComputedBy::Software), Just(ComputedBy::Device)],
+    ) {
+        let (src, dst) = (Ipv4Addr::from(src), Ipv4Addr::from(dst));
+        let flow = Fields { src, dst, ttl, dscp, ..FIELDS };
+        let template = flow.template(by);
+        for (ident, fragmentation, payload_len) in marks {
+            let fields = Fields { ident, fragmentation, payload_len, ..flow };
+            let (mut expected, mut out) = ([0; HEADER_LEN], [0xff; HEADER_LEN]);
+            fields.emit(&mut expected, by).expect("room");
+            template.write(&mut out, payload_len, Mark { ident, fragmentation, ecn: fields.ecn });
+            prop_assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
     fn round_trip(
         (src, dst, protocol, ttl) in any::<(u32, u32, u8, u8)>(),
         (dscp, ecn, ident) in (0..64u8, 0..4usize, any::<u16>()),

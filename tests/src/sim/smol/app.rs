@@ -39,7 +39,7 @@ struct Conn {
     twin: bool,
     next_read: Option<Instant>,
     offers: u8,
-    /// Bytes in the send queue when last seen.
+    /// Bytes in the send queue, and the end of the stream, when last seen.
     queued: usize,
     progress: Instant,
 }
@@ -332,10 +332,20 @@ impl App {
             conn.talk.wrote(n, ledger);
             (conn.progress, acted) = (now, true);
         }
-        if socket.send_queue() < conn.queued {
+        // The end of the stream waits for its acknowledgement like a byte.
+        let fin = matches!(
+            socket.state(),
+            State::FinWait1 | State::Closing | State::LastAck
+        );
+        let queued = socket.send_queue() + usize::from(fin);
+        if queued < conn.queued {
             conn.progress = now;
         }
-        conn.queued = socket.send_queue();
+        conn.queued = match socket.state() {
+            // What was in the queue when it was given up.
+            State::Closed => conn.queued,
+            _ => queued,
+        };
         let established = !matches!(socket.state(), State::SynSent | State::SynReceived);
         match conn.talk.next(&plan) {
             Next::HalfClose if established => {
