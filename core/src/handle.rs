@@ -48,6 +48,16 @@ handle! {
     /// A UDP endpoint (`struct udp_pcb *`).
     UdpPcb
 }
+#[cfg(feature = "raw")]
+handle! {
+    /// A raw IP endpoint (`struct raw_pcb *`).
+    RawPcb
+}
+#[cfg(feature = "packet")]
+handle! {
+    /// A packet endpoint, which sees frames.
+    PacketPcb
+}
 
 /// Typed state beside each connection, keyed by its handle: `tcp_arg` without the `void *`.
 ///

@@ -91,6 +91,34 @@ pub trait Handler {
         let _ = (udp, pcb, error);
     }
 
+    /// A packet for a raw endpoint arrived.
+    #[cfg(feature = "raw")]
+    fn raw_recv(
+        &mut self,
+        raw: &mut crate::Raw<'_>,
+        pcb: crate::RawPcb,
+        packet: crate::raw::Packet,
+    ) {
+        let _ = (raw, pcb, packet);
+    }
+
+    /// An ICMP error concerning a packet sent from the connected raw endpoint `pcb` arrived.
+    #[cfg(feature = "raw")]
+    fn raw_err(&mut self, raw: &mut crate::Raw<'_>, pcb: crate::RawPcb, error: Error) {
+        let _ = (raw, pcb, error);
+    }
+
+    /// A packet endpoint saw a frame.
+    #[cfg(feature = "packet")]
+    fn packet_recv(
+        &mut self,
+        packets: &mut crate::Packets<'_>,
+        pcb: crate::PacketPcb,
+        frame: crate::packet::Frame,
+    ) {
+        let _ = (packets, pcb, frame);
+    }
+
     /// Somebody asked for this handler to run in the tcpip thread (`tcpip_callback`).
     #[doc(alias = "tcpip_callback")]
     fn wake(&mut self, stack: &mut Stack) {
@@ -115,6 +143,28 @@ impl Stack {
         while let Some((owner, pcb, error)) = self.udp.next_error() {
             if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
                 handler.udp_err(&mut self.udp_now(), pcb, error);
+            }
+        }
+        #[cfg(feature = "raw")]
+        self.dispatch_raw(handlers);
+        #[cfg(feature = "packet")]
+        while let Some((owner, pcb, frame)) = self.ip.packet.next_frame() {
+            if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
+                handler.packet_recv(&mut self.packets_now(), pcb, frame);
+            }
+        }
+    }
+
+    #[cfg(feature = "raw")]
+    fn dispatch_raw(&mut self, handlers: &mut [&mut dyn Handler]) {
+        while let Some((owner, pcb, packet)) = self.ip.raw.next_packet() {
+            if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
+                handler.raw_recv(&mut self.raw_now(), pcb, packet);
+            }
+        }
+        while let Some((owner, pcb, error)) = self.ip.raw.next_error() {
+            if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
+                handler.raw_err(&mut self.raw_now(), pcb, error);
             }
         }
     }

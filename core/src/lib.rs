@@ -8,18 +8,31 @@ mod error;
 mod handle;
 mod handler;
 mod ip;
+#[cfg(not(all(feature = "raw", feature = "packet")))]
+mod left_out;
 pub mod netif;
+#[cfg(feature = "packet")]
+pub mod packet;
 pub mod pbuf;
+mod queue;
 mod random;
+#[cfg(feature = "raw")]
+pub mod raw;
 #[doc(hidden)]
 pub mod resources;
 mod stack;
+#[cfg(any(feature = "raw", feature = "packet"))]
+mod table;
 pub mod tcp;
 mod time;
 pub mod udp;
 pub mod wire;
 pub use config::Config;
 pub use error::Error;
+#[cfg(feature = "packet")]
+pub use handle::PacketPcb;
+#[cfg(feature = "raw")]
+pub use handle::RawPcb;
 pub use handle::{Owner, PcbMap, TcpListener, TcpPcb, UdpPcb};
 pub use handler::{Handler, Refused, owner_bit};
 pub mod ip_storage {
@@ -29,10 +42,18 @@ pub mod ip_storage {
 }
 #[cfg(feature = "igmp")]
 pub use ip::IgmpStats;
-pub use ip::{ArpStats, IcmpStats, IpStats, IpStorage, NetifId, Subnet, Via};
+pub use ip::{ArpStats, IcmpStats, IpStats, IpStorage, MtuDiscovery, NetifId, Subnet, Via};
+#[cfg(not(feature = "packet"))]
+pub use left_out::packet;
+#[cfg(not(feature = "raw"))]
+pub use left_out::raw;
 pub use netif::driver::{Capabilities, Checksums, Driver, HwAddr, Medium};
+#[cfg(feature = "packet")]
+pub use packet::Packets;
 pub use pbuf::{Chain, NoBufs, Pbuf, Pool};
 pub use random::Entropy;
+#[cfg(feature = "raw")]
+pub use raw::Raw;
 pub use resources::StorageCell;
 pub use stack::{Stack, Storage, TcpCensus};
 pub use tcp::Tcp;

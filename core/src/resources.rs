@@ -76,6 +76,9 @@ pub fn take_slots<T, const N: usize>(
 /// * `loopback`: packets on their way from the stack to itself.
 /// * `groups`, which may be left out: multicast memberships, of all endpoints together; 4 if nothing
 ///   else is said. Without the feature `igmp` they cost nothing.
+/// * `raw`, which may be left out: raw IP endpoints (`MEMP_NUM_RAW_PCB`), with room for 16 received
+///   packets each.
+/// * `packet`, which may be left out: packet endpoints, with room for 32 frames each.
 ///
 /// ```
 /// use gannet_core::{Config, Stack, pbuf_pool, stack_storage};
@@ -110,11 +113,28 @@ macro_rules! stack_storage {
         pending: $pending:expr,
         routes: $routes:expr,
         reassembly: $reassembly:expr,
-        loopback: $loopback:expr $(, groups: $groups:expr)? $(,)?
+        loopback: $loopback:expr
+        $(, groups: $groups:expr)?
+        $(, raw: $raw:expr)?
+        $(, packet: $packet:expr)?
+        $(,)?
     } $(;)?) => {
         $(#[$attr])*
         $vis static $name: $crate::StorageCell = $crate::StorageCell::new(|tx_pool, header_pool| {
             use $crate::{ip_storage as __ip, tcp as __tcp, udp as __udp};
+            #[allow(unused_mut, reason = "raw and packet endpoints are optional")]
+            let (mut __raw, mut __packet) = (
+                <$crate::raw::RawStorage as ::core::default::Default>::default(),
+                <$crate::packet::PacketStorage as ::core::default::Default>::default(),
+            );
+            $(
+                __raw.pcbs = $crate::__static_slots!($crate::raw::RawSlot, $raw);
+                __raw.packets = $crate::__static_slots!($crate::raw::PacketSlot, 16 * ($raw));
+            )?
+            $(
+                __packet.pcbs = $crate::__static_slots!($crate::packet::PacketSlot, $packet);
+                __packet.frames = $crate::__static_slots!($crate::packet::FrameSlot, 32 * ($packet));
+            )?
             ::core::option::Option::Some($crate::Storage {
                 tcp: __tcp::TcpStorage {
                     pcbs: $crate::__static_slots!(__tcp::PcbSlot, $connections),
@@ -145,6 +165,8 @@ macro_rules! stack_storage {
                         $crate::__or_default!(4 $(, $groups)?)
                     ),
                 },
+                raw: __raw,
+                packet: __packet,
                 tx_pool,
                 header_pool,
             })

@@ -7,8 +7,10 @@
 use crate::config::Config;
 use crate::handler::Handler;
 use crate::ip::{Input, Ip, IpStorage, NetifId, Received};
+use crate::packet::PacketStorage;
 use crate::pbuf::{Pbuf, Pool};
 use crate::random::Entropy;
+use crate::raw::RawStorage;
 use crate::tcp::{self, Tcp, TcpStats, TcpStorage};
 use crate::time::{Instant, earliest};
 use crate::udp::{self, Udp, UdpStats, UdpStorage};
@@ -28,6 +30,10 @@ pub struct Storage {
     pub udp: UdpStorage,
     /// Interfaces, neighbours, routes, reassembly.
     pub ip: IpStorage,
+    /// Raw IP endpoints.
+    pub raw: RawStorage,
+    /// Packet endpoints.
+    pub packet: PacketStorage,
     /// Where data to send is copied to; its descriptors also name what is in flight.
     pub tx_pool: &'static Pool,
     /// Headers and short control packets: blocks of 128 bytes or more, apart from the data, so
@@ -63,12 +69,14 @@ impl Stack {
             tcp,
             udp,
             ip,
+            raw,
+            packet,
             tx_pool,
             header_pool,
         } = storage;
         Self {
             now: Instant::ZERO,
-            ip: Ip::new(ip, header_pool, config.ip, entropy),
+            ip: Ip::new(ip, header_pool, config.ip, entropy).with_observers(raw, packet),
             tcp: tcp::Engine::new(tcp, tx_pool, config.tcp, entropy),
             udp: udp::Engine::new(udp, config.udp, entropy),
         }
@@ -209,6 +217,44 @@ impl Stack {
     pub fn udp(&mut self, now: Instant) -> Udp<'_> {
         self.set_now(now);
         Udp::new_on(self)
+    }
+
+    /// The raw IP API, between turns.
+    #[cfg(feature = "raw")]
+    pub fn raw(&mut self, now: Instant) -> crate::Raw<'_> {
+        self.set_now(now);
+        crate::Raw::new_on(self)
+    }
+
+    /// As [`Stack::raw`], at the time of the current turn: for [`Handler::wake`].
+    #[cfg(feature = "raw")]
+    pub fn raw_now(&mut self) -> crate::Raw<'_> {
+        crate::Raw::new_on(self)
+    }
+
+    /// The packet API, between turns.
+    #[cfg(feature = "packet")]
+    pub fn packets(&mut self, now: Instant) -> crate::Packets<'_> {
+        self.set_now(now);
+        crate::Packets::new_on(self)
+    }
+
+    /// As [`Stack::packets`], at the time of the current turn: for [`Handler::wake`].
+    #[cfg(feature = "packet")]
+    pub fn packets_now(&mut self) -> crate::Packets<'_> {
+        crate::Packets::new_on(self)
+    }
+
+    /// What raw IP endpoints have counted.
+    #[cfg(feature = "raw")]
+    pub fn raw_stats(&self) -> &crate::raw::RawStats {
+        self.ip.raw.stats()
+    }
+
+    /// What packet endpoints have counted.
+    #[cfg(feature = "packet")]
+    pub fn packet_stats(&self) -> &crate::packet::PacketStats {
+        self.ip.packet.stats()
     }
 
     /// What TCP has counted.

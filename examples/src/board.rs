@@ -49,7 +49,7 @@ stack_storage! {
     static STORAGE: {
         connections: 128, listeners: 16, half_open: 64, time_wait: 128, out_of_order: 256, in_flight: 2048,
         udp: 16, datagrams: 64, interfaces: 1, neighbors: 16, pending: 16, routes: 4,
-        reassembly: 8, loopback: 256,
+        reassembly: 8, loopback: 256, raw: 4, packet: 2,
     }
 }
 net! {

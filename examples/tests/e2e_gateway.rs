@@ -18,6 +18,8 @@ use rustix::net::sockopt::set_socket_linger;
 use rustix::process::Signal;
 use serde_json::Value;
 
+const PING: &str = env!("CARGO_BIN_EXE_ping");
+
 fn main() -> ExitCode {
     run_tests(tests![
         a_page_is_served,
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         sixty_four_connections_are_held,
         sixty_four_connections_are_held_by_the_raw_api,
         fetch_fetches,
+        ping_pings,
         loopback_measures,
         a_capture_has_all_frames,
         nothing_is_left_after_ctrl_c,
@@ -452,6 +455,25 @@ fn fetch_fetches() -> Outcome {
         !status.success() && errors.contains("names are not resolved"),
         "{errors}"
     );
+    PASSED
+}
+
+fn ping_pings() -> Outcome {
+    let args = ["--count=5", "--interval=50", "--size=3000"];
+    let gateway = GATEWAY.to_string();
+    let (status, output, errors) = run(PING, &[&args[..], &[&gateway]].concat());
+    assert!(status.success(), "{errors}");
+    let output = String::from_utf8(output).expect("text");
+    assert!(output.contains("5 requests, 5 replies"), "{output}");
+    assert_eq!(output.matches("3008 bytes from 10.0.0.1: seq=").count(), 5);
+
+    // Nobody has the address.
+    let args = ["--count=1", "--interval=10000", "10.0.0.77"];
+    let (status, output, errors) = run(PING, &args);
+    assert!(!status.success());
+    assert!(errors.contains("did not answer"), "{errors}");
+    let output = String::from_utf8(output).expect("text");
+    assert!(output.contains("seq=1: host unreachable"), "{output}");
     PASSED
 }
 

@@ -15,13 +15,15 @@ use common::client::{
 };
 use common::tapped::{self, Tapped};
 use common::{
-    HTTPD, LIMIT, Outcome, PASSED, RESPONDER, SERVICES, httpd, is_alive, run_tests, skipped,
+    HTTPD, LIMIT, Outcome, PASSED, RESPONDER, SERVICES, httpd, is_alive, run, run_tests, skipped,
     transfer, wait_until,
 };
 use gannet_core::wire::icmpv4::{Echo, Kind};
 use gannet_tests::frames::{Packet, icmp};
 use rustix::net::sockopt::set_socket_timeout;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+
+const PING: &str = env!("CARGO_BIN_EXE_ping");
 
 fn main() -> ExitCode {
     tapped::enter_namespace();
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         a_thousand_connections_leave_nothing_behind,
         thirty_two_connections_at_once_leave_nothing_behind,
         pings_are_all_answered,
+        the_board_pings_the_kernel,
         datagrams_of_all_sizes_are_echoed,
         the_board_connects_to_the_kernel,
         a_namespace_of_its_own_is_reached_through_forwarded_ports,
@@ -107,6 +110,20 @@ fn pings_are_all_answered() -> Outcome {
         stack < 3 * bare
     });
     assert!(in_time, "more than three times as long as a bare responder");
+    PASSED
+}
+
+fn the_board_pings_the_kernel() -> Outcome {
+    if let Some(reason) = tapped::unavailable() {
+        return skipped(reason);
+    }
+    // With a namespace of its own, where the kernel has the gateway's address.
+    let args = ["--tap", "--count=10", "--interval=200", "10.0.0.1"];
+    let (status, output, errors) = run(PING, &args);
+    assert!(status.success(), "{errors}");
+    let output = String::from_utf8(output).expect("text");
+    assert!(output.contains("10 requests, 10 replies"), "{output}");
+    assert_eq!(output.matches("64 bytes from 10.0.0.1: seq=").count(), 10);
     PASSED
 }
 

@@ -3,6 +3,7 @@
 use core::net::{Ipv4Addr, SocketAddr};
 
 use gannet_core::Via;
+use gannet_core::wire::ipv4::Protocol;
 
 use crate::error::Error;
 use crate::netconn::Netconn;
@@ -16,20 +17,42 @@ pub enum Kind {
     Tcp,
     /// A UDP endpoint (`NETCONN_UDP`).
     Udp,
+    /// A raw IP endpoint for packets of a protocol (`NETCONN_RAW`, [`Netconn::raw`]).
+    Raw(Protocol),
+    /// A packet endpoint, which sees frames ([`Netconn::packet`]).
+    Packet,
     /// One end of a local stream, without the engine ([`Netconn::pair`]).
     Pair,
+    /// One end of a local pair that exchanges datagrams ([`Netconn::datagram_pair`]).
+    DatagramPair,
     /// A counter to wait for ([`Netconn::event`]).
     Event,
+}
+
+impl Kind {
+    /// Whether it receives and sends datagrams, each of which is a message of its own.
+    pub const fn is_datagram(self) -> bool {
+        matches!(
+            self,
+            Self::Udp | Self::Raw(_) | Self::Packet | Self::DatagramPair
+        )
+    }
 }
 
 /// A control call under way; one at a time for each connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Control {
     Idle,
+    /// Raw IP: begin to receive.
+    #[cfg(feature = "raw")]
+    Open,
+    /// Packets: see these frames, of this interface or of all.
+    #[cfg(feature = "packet")]
+    Watch(gannet_core::packet::Filter, Option<gannet_core::NetifId>),
     Bind(SocketAddr),
-    /// TCP: start to connect. UDP: fix the peer.
+    /// TCP: start to connect. Datagrams: fix the peer.
     Connect(SocketAddr),
-    /// UDP: forget the peer.
+    /// Datagrams: forget the peer.
     Disconnect,
     Listen(u16),
     /// TCP: how the connection is doing; the answer is with the net.
@@ -39,14 +62,15 @@ pub(crate) enum Control {
     Leave(Ipv4Addr, Via),
     /// UDP: where multicasts leave.
     MulticastInterface(Via),
-    /// UDP: send what is queued; the answer is that of the last datagram.
+    /// Datagrams: send what is queued; the answer is that of the last datagram.
     SendAll,
     /// The answer; whoever asked takes it.
     Done(Result<(), Error>),
 }
 
 impl Netconn {
-    /// Binds to a local address; the unspecified address means all of them, port 0 picks one.
+    /// Binds to a local address; the unspecified address means all of them, port 0 picks one. Raw IP
+    /// has no ports, and may be bound again.
     ///
     /// # Errors
     /// [`Error::InUse`], [`Error::AddressNotAvailable`], [`Error::Invalid`]: bound or connected
@@ -55,15 +79,15 @@ impl Netconn {
     pub fn bind(&self, addr: SocketAddr) -> Result<(), Error> {
         self.ask(Control::Bind(addr), |shared| {
             match (shared.kind, shared.phase) {
-                (Kind::Tcp | Kind::Udp, Phase::Idle) => Ok(()),
+                (Kind::Tcp | Kind::Udp, Phase::Idle) | (Kind::Raw(_), _) => Ok(()),
                 (Kind::Tcp | Kind::Udp, _) => Err(Error::Invalid),
                 _ => Err(Error::NotSupported),
             }
         })
     }
 
-    /// TCP: connects, and sleeps until the connection is established or has failed. UDP: fixes
-    /// the peer; calling it again changes the peer.
+    /// TCP: connects, and sleeps until the connection is established or has failed. UDP and raw IP:
+    /// fixes the peer; calling it again changes the peer.
     ///
     /// `patience` limits the sleep; at its end the attempt goes on in the background
     /// ([`Error::InProgress`]), [`Netconn::ready`] says `write` when it is over, and
@@ -78,11 +102,13 @@ impl Netconn {
     pub fn connect(&self, addr: SocketAddr, patience: Patience) -> Result<(), Error> {
         self.ask(Control::Connect(addr), |shared| {
             match (shared.kind, shared.phase) {
-                (Kind::Udp, _) | (Kind::Tcp, Phase::Idle) => Ok(()),
+                (Kind::Udp | Kind::Raw(_), _) | (Kind::Tcp, Phase::Idle) => Ok(()),
                 (Kind::Tcp, Phase::Connecting) => Err(Error::AlreadyInProgress),
                 (Kind::Tcp, Phase::Connected) => Err(Error::AlreadyConnected),
                 (Kind::Tcp, Phase::Listening | Phase::Dead) => Err(Error::Invalid),
-                (Kind::Pair | Kind::Event, _) => Err(Error::NotSupported),
+                (Kind::Packet | Kind::Pair | Kind::DatagramPair | Kind::Event, _) => {
+                    Err(Error::NotSupported)
+                }
             }
         })?;
         let outcome = self.sleep_until(Side::Write, patience, |shared, _| match shared.phase {
@@ -96,14 +122,14 @@ impl Netconn {
         }
     }
 
-    /// UDP: forgets the peer; the local port stays.
+    /// UDP and raw IP: forgets the peer; the local address stays.
     ///
     /// # Errors
-    /// [`Error::NotSupported`]: not UDP.
+    /// [`Error::NotSupported`]: neither.
     #[doc(alias = "netconn_disconnect")]
     pub fn disconnect(&self) -> Result<(), Error> {
         self.ask(Control::Disconnect, |shared| match shared.kind {
-            Kind::Udp => Ok(()),
+            Kind::Udp | Kind::Raw(_) => Ok(()),
             _ => Err(Error::NotSupported),
         })
     }

@@ -3,26 +3,61 @@ use core::cell::{Cell, RefCell, RefMut};
 use core::net::SocketAddr;
 
 use critical_section::{CriticalSection, Mutex};
-use gannet_core::{Instant, Pbuf};
+use gannet_core::netif::Class;
+use gannet_core::wire::ethernet::EtherType;
+use gannet_core::{Instant, NetifId, Pbuf};
 
 use crate::guarded::lock;
 use crate::shared::NO_ADDR;
-use crate::udp::Received;
 
 const NONE: u16 = u16::MAX;
 
-/// A datagram with its addresses.
+/// What is known of a datagram: of one to send, where it goes; of a received one, all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct About {
+    /// Where it came from or goes to. Raw IP: without a port. Unspecified for frames.
+    pub(crate) peer: SocketAddr,
+    /// The address it was sent to.
+    pub(crate) local: SocketAddr,
+    /// The interface it came in by; for frames, or goes out by.
+    pub(crate) netif: NetifId,
+    pub(crate) tos: u8,
+    pub(crate) ttl: u8,
+    /// What a frame carries.
+    pub(crate) ethertype: EtherType,
+    /// To whom a frame was addressed.
+    pub(crate) class: Class,
+    /// When it was received.
+    pub(crate) at: Instant,
+}
+
+impl About {
+    /// Nothing is known.
+    pub(crate) const NOTHING: Self = Self {
+        peer: NO_ADDR,
+        local: NO_ADDR,
+        netif: NetifId::LOOPBACK,
+        tos: 0,
+        ttl: 0,
+        ethertype: EtherType::IPV4,
+        class: Class::Host,
+        at: Instant::ZERO,
+    };
+
+    /// Of a datagram to send to `peer`.
+    pub(crate) const fn to(peer: SocketAddr) -> Self {
+        Self {
+            peer,
+            ..Self::NOTHING
+        }
+    }
+}
+
+/// A datagram and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Datagram {
     pub(crate) data: Pbuf,
-    /// Where it came from or goes to.
-    pub(crate) peer: SocketAddr,
-    /// The address it was sent to; unspecified in one to send.
-    pub(crate) local: SocketAddr,
-    /// Type of service; 0 in one to send.
-    pub(crate) tos: u8,
-    /// When it was received, or made.
-    pub(crate) at: Instant,
+    pub(crate) about: About,
 }
 
 /// Storage for one datagram.
@@ -32,10 +67,7 @@ pub struct DatagramSlot(Mutex<RefCell<Entry>>);
 #[derive(Debug)]
 struct Entry {
     data: Option<Pbuf>,
-    peer: SocketAddr,
-    local: SocketAddr,
-    tos: u8,
-    at: Instant,
+    about: About,
     next: u16,
 }
 
@@ -45,10 +77,7 @@ impl DatagramSlot {
     pub const fn new() -> Self {
         let entry = Entry {
             data: None,
-            peer: NO_ADDR,
-            local: NO_ADDR,
-            tos: 0,
-            at: Instant::ZERO,
+            about: About::NOTHING,
             next: NONE,
         };
         Self(Mutex::new(RefCell::new(entry)))
@@ -106,6 +135,18 @@ impl Datagrams {
         }
     }
 
+    /// Whether a datagram could be appended to some queue.
+    pub(crate) fn has_free(&self, cs: CriticalSection<'_>) -> bool {
+        let fresh = usize::from(self.fresh.borrow(cs).get());
+        self.free.borrow(cs).get() != NONE || fresh < self.slots.len()
+    }
+
+    /// The most slots that one connection may have taken with what it sends: a quarter is left to
+    /// the others.
+    pub(crate) fn share(&self) -> usize {
+        (self.slots.len() - self.slots.len() / 4).max(1)
+    }
+
     /// Appends `datagram` to `queue`; gives it back if no slot is free.
     pub(crate) fn push(
         &self,
@@ -113,33 +154,49 @@ impl Datagrams {
         queue: &mut Queue,
         datagram: Datagram,
     ) -> Result<(), Datagram> {
-        let Some((index, mut slot)) = self.take_slot(cs) else {
-            return Err(datagram);
-        };
-        let Datagram {
-            data,
-            peer,
-            local,
-            tos,
-            at,
-        } = datagram;
-        queue.bytes = queue.bytes.saturating_add(bytes_of(&data));
-        *slot = Entry {
-            data: Some(data),
-            peer,
-            local,
-            tos,
-            at,
-            next: NONE,
-        };
-        drop(slot);
+        let index = self.store(cs, queue, datagram, NONE)?;
         match self.at(cs, queue.last) {
             Some(mut last) => last.next = index,
             None => queue.first = index,
         }
         queue.last = index;
-        queue.len += 1;
         Ok(())
+    }
+
+    /// Puts `datagram` before all of `queue`; gives it back if no slot is free.
+    pub(crate) fn push_front(
+        &self,
+        cs: CriticalSection<'_>,
+        queue: &mut Queue,
+        datagram: Datagram,
+    ) -> Result<(), Datagram> {
+        let index = self.store(cs, queue, datagram, queue.first)?;
+        queue.first = index;
+        if queue.last == NONE {
+            queue.last = index;
+        }
+        Ok(())
+    }
+
+    fn store(
+        &self,
+        cs: CriticalSection<'_>,
+        queue: &mut Queue,
+        datagram: Datagram,
+        next: u16,
+    ) -> Result<u16, Datagram> {
+        let Some((index, mut slot)) = self.take_slot(cs) else {
+            return Err(datagram);
+        };
+        let Datagram { data, about } = datagram;
+        queue.bytes = queue.bytes.saturating_add(bytes_of(&data));
+        queue.len += 1;
+        *slot = Entry {
+            data: Some(data),
+            about,
+            next,
+        };
+        Ok(index)
     }
 
     /// Takes the first datagram out.
@@ -156,11 +213,25 @@ impl Datagrams {
         slot.next = self.free.borrow(cs).replace(index);
         Some(Datagram {
             data,
-            peer: slot.peer,
-            local: slot.local,
-            tos: slot.tos,
-            at: slot.at,
+            about: slot.about,
         })
+    }
+
+    /// Drops what does not come from a peer that `is_wanted`.
+    pub(crate) fn keep_from(
+        &self,
+        cs: CriticalSection<'_>,
+        queue: &mut Queue,
+        is_wanted: impl Fn(SocketAddr) -> bool,
+    ) {
+        let mut keep = Queue::EMPTY;
+        while let Some(datagram) = self.pop(cs, queue) {
+            if is_wanted(datagram.about.peer) {
+                // The slot just emptied takes it.
+                let _ = self.push(cs, &mut keep, datagram);
+            }
+        }
+        *queue = keep;
     }
 
     /// Runs `look` on the first datagram, which stays.
@@ -168,18 +239,10 @@ impl Datagrams {
         &self,
         cs: CriticalSection<'_>,
         queue: &Queue,
-        look: impl FnOnce(&Pbuf, Received) -> R,
+        look: impl FnOnce(&Pbuf, &About) -> R,
     ) -> Option<R> {
         let slot = self.at(cs, queue.first)?;
-        let about = Received {
-            len: 0,
-            datagram_len: slot.data.as_ref()?.tot_len(),
-            from: slot.peer,
-            to: slot.local,
-            tos: slot.tos,
-            at: slot.at,
-        };
-        Some(look(slot.data.as_ref()?, about))
+        Some(look(slot.data.as_ref()?, &slot.about))
     }
 
     fn at<'a>(&'a self, cs: CriticalSection<'a>, index: u16) -> Option<RefMut<'a, Entry>> {

@@ -64,11 +64,16 @@ impl Doorbell {
 
     /// Marks connection `index` and says whether the thread has to be signalled.
     pub(crate) fn mark(&self, cs: CriticalSection<'_>, index: u16) -> Signal {
+        self.set_dirty(cs, index);
+        self.ring(cs)
+    }
+
+    /// Marks connection `index` for a thread that is about to look.
+    pub(crate) fn set_dirty(&self, cs: CriticalSection<'_>, index: u16) {
         if let Some(word) = self.dirty.get(usize::from(index / 32)) {
             let word = word.0.borrow(cs);
             word.set(word.get() | 1 << (index % 32));
         }
-        self.ring(cs)
     }
 
     /// Wakes the raw applications whose bit is set in `owners`.

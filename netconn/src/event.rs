@@ -1,5 +1,7 @@
 //! A counter that threads and interrupt handlers add to and a thread waits for, alone or in
 //! [`poll`](crate::poll): how a task is woken that sleeps in the stack (`eventfd`).
+use critical_section::CriticalSection;
+
 use crate::control::Kind;
 use crate::error::Error;
 use crate::net::Net;
@@ -36,7 +38,9 @@ impl Netconn {
     /// # Errors
     /// [`Error::NotSupported`]: not an event. [`Error::WouldBlock`], [`Error::Closed`].
     pub fn post(&self, n: u64, patience: Patience) -> Result<(), Error> {
-        let wake = self.sleep_until(Side::Write, patience, |shared, _| shared.post(n))??;
+        let wake = self.sleep_until(Side::Write, patience, |shared, cs| {
+            shared.post(self.net, cs, n)
+        })??;
         self.net.signal(wake);
         Ok(())
     }
@@ -46,7 +50,10 @@ impl Netconn {
     /// # Errors
     /// As [`Netconn::post`]; never sleeps.
     pub fn post_from_isr(&self, n: u64) -> Result<(), Error> {
-        let wake = self.with(|shared, _| shared.post(n).unwrap_or(Err(Error::WouldBlock)))??;
+        let wake = self.with(|shared, cs| {
+            let posted = shared.post(self.net, cs, n);
+            posted.unwrap_or(Err(Error::WouldBlock))
+        })??;
         self.net.signal_from_isr(wake);
         Ok(())
     }
@@ -56,7 +63,7 @@ impl Netconn {
     /// # Errors
     /// [`Error::NotSupported`]: not an event. [`Error::WouldBlock`], [`Error::Closed`].
     pub fn take(&self, take: Take, patience: Patience) -> Result<u64, Error> {
-        let (taken, wake) = self.sleep_until(Side::Read, patience, |shared, _| {
+        let (taken, wake) = self.sleep_until(Side::Read, patience, |shared, cs| {
             if shared.kind != Kind::Event {
                 return Some(Err(Error::NotSupported));
             }
@@ -68,7 +75,7 @@ impl Netconn {
                 Take::One => 1,
             };
             shared.count -= taken;
-            Some(Ok((taken, shared.take_waiters())))
+            Some(Ok((taken, shared.take_waiters(self.net, cs))))
         })??;
         self.net.signal(wake);
         Ok(taken)
@@ -77,7 +84,7 @@ impl Netconn {
 
 impl Shared {
     /// `None`: no room.
-    fn post(&mut self, n: u64) -> Option<Result<Wake, Error>> {
+    fn post(&mut self, net: &Net, cs: CriticalSection<'_>, n: u64) -> Option<Result<Wake, Error>> {
         if self.kind != Kind::Event {
             return Some(Err(Error::NotSupported));
         }
@@ -85,6 +92,6 @@ impl Shared {
             .count
             .checked_add(n)
             .filter(|count| *count <= MAX_COUNT)?;
-        Some(Ok(self.take_waiters()))
+        Some(Ok(self.take_waiters(net, cs)))
     }
 }

@@ -41,7 +41,7 @@ impl Netconn {
     /// [`Error::Closed`].
     pub fn poll_ready(&self, interest: Ready, cx: &mut Context<'_>) -> Poll<Result<Ready, Error>> {
         if let Some(number) = self.net.waiters.number_of(cx.waker()) {
-            return match self.with(|shared, _| shared.look(interest, Some(number))) {
+            return match self.with(|shared, cs| shared.look(self.net, cs, interest, Some(number))) {
                 Ok(Ready::NONE) => Poll::Pending,
                 looked => Poll::Ready(looked),
             };
@@ -51,9 +51,12 @@ impl Netconn {
             read: (interest.read || !interest.write).then(|| cx.waker().clone()),
             write: interest.write.then(|| cx.waker().clone()),
         };
-        let looked = self.with(|shared, _| {
-            let ready = shared.look(interest, None);
+        let looked = self.with(|shared, cs| {
+            let ready = shared.look(self.net, cs, interest, None);
             if !ready.any() {
+                if interest.write && shared.kind.is_datagram() {
+                    shared.wait_for_room(self.net);
+                }
                 for (kept, new) in [
                     (&mut shared.wakers.read, &mut new.read),
                     (&mut shared.wakers.write, &mut new.write),
@@ -76,6 +79,18 @@ impl Netconn {
             }
             looked => Poll::Ready(looked),
         }
+    }
+
+    /// Waits until receiving would not.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn readable(&self) -> Result<(), Error> {
+        let attempt = || match self.ready()?.read {
+            true => Ok(()),
+            false => Err(Error::WouldBlock),
+        };
+        self.ready_for(Ready::READ, attempt).await
     }
 
     /// Waits for `interest`, after a call found that it could do nothing.

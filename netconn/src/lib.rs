@@ -46,10 +46,16 @@ mod multicast;
 mod net;
 mod netconn;
 mod pace;
+#[cfg(feature = "packet")]
+mod packet;
 mod pair;
 mod poll;
+#[cfg(feature = "raw")]
+mod raw;
 mod recv;
+mod room;
 mod send;
+mod send_datagram;
 mod service;
 mod settings;
 mod shared;
@@ -63,6 +69,7 @@ pub use block_on::block_on;
 pub use control::Kind;
 pub use error::Error;
 pub use event::Take;
+pub use gannet_core::MtuDiscovery;
 pub use gannet_core::udp::MulticastLoop;
 pub use gannet_core::{Instant, Via};
 pub use net::{Net, storage};

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::guarded::lock;
 use crate::info::InfoCell;
 use crate::pace::Pace;
+use crate::room::Shortage;
 use crate::shared::{Holder, Shared};
 use crate::snapshot::SnapshotCell;
 use crate::sys;
@@ -51,6 +52,7 @@ pub struct Net {
     pub(crate) tx_pool: &'static Pool,
     pub(crate) snapshot: SnapshotCell,
     pub(crate) info: InfoCell,
+    pub(crate) shortage: Shortage,
     /// The owner under which the service's connections run in the stack.
     owner: Mutex<Cell<Owner>>,
 }
@@ -88,6 +90,7 @@ impl Net {
             tx_pool,
             snapshot: SnapshotCell::new(),
             info: InfoCell::new(),
+            shortage: Shortage::new(),
             owner: Mutex::new(Cell::new(Owner(0))),
         }
     }
@@ -125,10 +128,11 @@ impl Net {
             if rung.stop {
                 return Ok(());
             }
-            if rung.owners != 0 {
-                stack.wake(now, rung.owners, handlers);
+            let owners = rung.owners | self.retry_held();
+            if owners != 0 {
+                stack.wake(now, owners, handlers);
             }
-            let deadline = stack.turn(now, handlers);
+            let deadline = self.wake_senders(stack.turn(now, handlers));
             #[cfg(feature = "invariants")]
             if let Err(violation) = stack.check_invariants() {
                 panic!("{violation}");
@@ -190,6 +194,12 @@ impl Net {
     /// Slots for connections.
     pub(crate) fn capacity(&self) -> usize {
         self.slots.len()
+    }
+
+    /// The numbers of all slots.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = u16> + use<> {
+        // At most 65,535 of them.
+        0..self.slots.len() as u16
     }
 
     /// The first slot that `is_wanted`.
@@ -292,7 +302,7 @@ impl Net {
     ) -> Option<R> {
         let (result, wake) = self.with(index, |shared, cs| {
             let result = f(shared, cs);
-            (result, shared.take_waiters())
+            (result, shared.take_waiters(self, cs))
         })?;
         self.signal(wake);
         Some(result)
@@ -307,10 +317,10 @@ impl Net {
 
 /// Declares a [`Net`] with its storage.
 ///
-/// * `connections`: TCP connections, listeners and UDP endpoints of the sequential API, those that
+/// * `connections`: TCP connections, listeners and endpoints of the sequential API, those that
 ///   are closing included. As many as the stack has control blocks and listeners of its own is
 ///   always enough.
-/// * `datagrams`: UDP datagrams that wait to be received or sent.
+/// * `datagrams`: datagrams that wait to be received or sent.
 /// * `waiters`: threads that sleep in a call at a time, at most 128; each costs one event
 ///   (semaphore) of the operating system once it is needed.
 /// * `tx_pool`: where data to send is copied to; the stack's own.

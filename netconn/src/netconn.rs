@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::shared::{Holder, Phase, Ready, Requests, Shared, Side};
 use crate::wait::{Callback, Patience};
 
-/// A TCP connection, TCP listener or UDP endpoint (lwIP's `struct netconn *`).
+/// A TCP connection, TCP listener or endpoint for datagrams (lwIP's `struct netconn *`).
 ///
 /// A name that can be copied and used by any thread, like a file descriptor: whoever made the
 /// connection calls [`Netconn::close`] once; from then on all copies give [`Error::Closed`]. The
@@ -189,6 +189,12 @@ impl Netconn {
         })?
     }
 
+    /// Datagrams and frames that were dropped because as many waited as may, since the last call;
+    /// of frames also those not seen for want of buffers.
+    pub fn take_dropped(&self) -> Result<u32, Error> {
+        self.with(|shared, _| core::mem::take(&mut shared.dropped))
+    }
+
     /// Whether it listens.
     pub fn is_listening(&self) -> Result<bool, Error> {
         self.with(|shared, _| shared.phase == Phase::Listening)
@@ -213,7 +219,7 @@ impl Netconn {
 
     /// What would not sleep now.
     pub fn ready(&self) -> Result<Ready, Error> {
-        self.with(|shared, _| shared.ready())
+        self.with(|shared, cs| shared.ready(self.net, cs))
     }
 
     /// The options.

@@ -1,5 +1,5 @@
-//! A pair of connected local streams (`socketpair`): what one end writes is the other's receive
-//! queue at once. Neither the engine nor the tcpip thread takes part, until an end is closed.
+//! A pair of connected local endpoints, streams or datagrams (`socketpair`): what one end writes is
+//! in the other's receive queue at once. Neither the engine nor the tcpip thread takes part, until an end is closed.
 use critical_section::CriticalSection;
 use gannet_core::Pbuf;
 
@@ -20,8 +20,22 @@ impl Netconn {
     /// [`Error::TooMany`]: all slots of the net are in use.
     #[doc(alias = "socketpair")]
     pub fn pair(net: &'static Net) -> Result<(Self, Self), Error> {
-        let one = Self::new(net, Kind::Pair)?;
-        let two = match Self::new(net, Kind::Pair) {
+        Self::pair_of(net, Kind::Pair)
+    }
+
+    /// Two ends of a local pair that exchanges datagrams, in order and without loss: a sender
+    /// sleeps while the receiver's queue (`recv_queue`, `SO_RCVBUF`) is full.
+    ///
+    /// # Errors
+    /// As [`Netconn::pair`].
+    #[doc(alias = "socketpair")]
+    pub fn datagram_pair(net: &'static Net) -> Result<(Self, Self), Error> {
+        Self::pair_of(net, Kind::DatagramPair)
+    }
+
+    fn pair_of(net: &'static Net, kind: Kind) -> Result<(Self, Self), Error> {
+        let one = Self::new(net, kind)?;
+        let two = match Self::new(net, kind) {
             Ok(two) => two,
             Err(error) => {
                 one.close();
@@ -51,7 +65,7 @@ impl Net {
         let wake = shared.other.and_then(|other| {
             self.in_section(other, cs, |other| {
                 f(other);
-                other.take_waiters()
+                other.take_waiters(self, cs)
             })
         });
         wake.unwrap_or(Wake::NONE)
@@ -68,11 +82,12 @@ impl Net {
 
     /// The end `shared` was closed.
     pub(crate) fn part(&self, shared: &mut Shared, cs: CriticalSection<'_>) -> Wake {
-        let unread = !shared.rx.is_empty();
+        let unread = !shared.rx.is_empty() || !shared.inbox.is_empty();
         let wake = self.other_end(shared, cs, |other| {
             other.other = None;
             other.eof = true;
             other.phase = Phase::Dead;
+            other.peer_full = false;
             // As Linux does: what was written is lost, and the writer should know.
             if unread && other.holder == Holder::Application {
                 other.error = Some(Error::Reset);

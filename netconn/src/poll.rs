@@ -75,16 +75,24 @@ impl Net {
     /// Looks at all of `set`; how many are ready. Leaves `waiter` with those that are not.
     fn look(&'static self, set: &mut dyn Watch, waiter: Option<u8>) -> usize {
         let mut count = 0;
+        let mut shortage = false;
         self.each(set, |net, watched, set, cs| {
+            let mut look = |shared: &mut Shared| {
+                let ready = shared.look(net, cs, watched.interest, waiter);
+                // A ring of this section is given by nobody.
+                shortage |= core::mem::take(&mut shared.ring);
+                ready
+            };
             let ready = watched
                 .conn
                 .filter(|conn| core::ptr::eq(conn.net, net))
-                .and_then(|conn| {
-                    conn.in_section(cs, |shared| shared.look(watched.interest, waiter))
-                });
+                .and_then(|conn| conn.in_section(cs, &mut look));
             count += usize::from(ready.is_none_or(Ready::any));
             set.found(watched.at, ready);
         });
+        if shortage {
+            self.ring();
+        }
         count
     }
 
@@ -111,11 +119,20 @@ impl Net {
 
 impl Shared {
     /// What of `interest` is ready; if nothing is, `waiter` is left where the news will be.
-    pub(crate) fn look(&mut self, interest: Ready, waiter: Option<u8>) -> Ready {
-        let ready = self.ready().of(interest);
+    pub(crate) fn look(
+        &mut self,
+        net: &Net,
+        cs: CriticalSection<'_>,
+        interest: Ready,
+        waiter: Option<u8>,
+    ) -> Ready {
+        let ready = self.ready(net, cs).of(interest);
         if let Some(waiter) = waiter.filter(|_| !ready.any()) {
             if interest.write {
                 self.writers.insert(waiter);
+                if self.kind.is_datagram() {
+                    self.wait_for_room(net);
+                }
             }
             // Errors and ends are news for both; who waits for nothing else hears them here.
             if interest.read || interest.peer_closed || !interest.write {

@@ -160,13 +160,13 @@ impl Netconn {
         data
     }
 
-    /// Bytes that can be received without sleeping (`FIONREAD`). UDP: those of the next datagram.
+    /// Bytes that can be received without sleeping (`FIONREAD`). Datagrams: those of the next datagram.
     pub fn available(&self) -> Result<usize, Error> {
         self.with(|shared, cs| match shared.kind {
             Kind::Tcp | Kind::Pair => shared.rx.len(),
             Kind::Event => 0,
-            Kind::Udp => {
-                let len = |data: &Pbuf, _| data.tot_len();
+            Kind::Udp | Kind::Raw(_) | Kind::Packet | Kind::DatagramPair => {
+                let len = |data: &Pbuf, _: &_| data.tot_len();
                 self.net.datagrams.peek(cs, &shared.inbox, len).unwrap_or(0)
             }
         })
@@ -188,7 +188,7 @@ impl Shared {
         }
         match self.kind {
             Kind::Tcp | Kind::Pair => {}
-            Kind::Udp | Kind::Event => return Some(Some(Err(Error::NotSupported))),
+            _ => return Some(Some(Err(Error::NotSupported))),
         }
         if let Some(error) = self.error {
             if !has_some {

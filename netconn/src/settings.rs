@@ -2,6 +2,7 @@
 use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
+use gannet_core::MtuDiscovery;
 use gannet_core::Via;
 use gannet_core::tcp::{CongestionControl, Cork, Keepalive, Nagle, QuickAck};
 use gannet_core::udp::MulticastLoop;
@@ -47,17 +48,23 @@ pub struct Settings {
     /// TCP: bytes that make a connection ready for reading (`SO_RCVLOWAT`). Receiving sleeps
     /// until there are so many, or the stream has ended; at most half of the window counts.
     pub recv_low_water: u32,
-    /// TCP: bytes that may be written and not acknowledged; `None`: as the stack is configured
+    /// TCP: bytes that may be written and not acknowledged; `None`: as the stack is configured.
+    /// Datagrams: bytes that may wait to be handed to a device; `None`: a quarter of the pool's
     /// (`SO_SNDBUF`).
     pub send_buffer: Option<NonZeroU32>,
-    /// UDP: datagrams that wait to be received, at most; more are dropped and counted.
+    /// Datagrams that wait to be received, at most; more are dropped and counted.
     pub recv_queue: u16,
     /// Bytes that wait to be received, at most (`SO_RCVBUF`). TCP: the receive window; `None`: as
-    /// the stack is configured, growing by itself. UDP: a datagram that goes beyond is dropped and
+    /// the stack is configured, growing by itself. Else: a datagram that goes beyond is dropped and
     /// counted, unless it is the only one; `None`: any.
     pub recv_buffer: Option<NonZeroU32>,
     /// Hops a packet may take; `None`: the stack's default (`IP_TTL`).
     pub ttl: Option<NonZeroU8>,
+    /// TCP and UDP: whether packets may be fragmented (`IP_MTU_DISCOVER`).
+    pub mtu_discovery: MtuDiscovery,
+    /// TCP: room in the send buffer from which on a connection is ready for writing; at most all of
+    /// it counts, and `None` is a third of it (`SO_SNDLOWAT`).
+    pub send_low_water: Option<NonZeroU32>,
     /// Type of service: DSCP in the upper six bits (`IP_TOS`).
     pub tos: u8,
     /// UDP: hops of multicast datagrams, not 0 (`IP_MULTICAST_TTL`).
@@ -69,7 +76,9 @@ pub struct Settings {
     pub multicast_interface: Via,
     /// Event: what taking from it takes (`EFD_SEMAPHORE`).
     pub take: Take,
-    /// UDP: sending to broadcast addresses is allowed (`SO_BROADCAST`).
+    /// Raw IP: what is sent begins with the IP header (`IP_HDRINCL`).
+    pub header_included: bool,
+    /// UDP and raw IP: sending to broadcast addresses is allowed (`SO_BROADCAST`).
     pub broadcast: bool,
     /// Binding to an address in use is allowed: UDP shares it (`SO_REUSEADDR`). TCP needs no such
     /// thing here: connections in TIME-WAIT never keep a listener from its port.
@@ -115,12 +124,15 @@ impl Settings {
         recv_queue: 16,
         recv_buffer: None,
         ttl: None,
+        mtu_discovery: MtuDiscovery::AsConfigured,
+        send_low_water: None,
         tos: 0,
         // RFC 1112 §6.1.
         multicast_ttl: 1,
         multicast_loop: MulticastLoop::On,
         multicast_interface: Via::Route,
         take: Take::All,
+        header_included: false,
         broadcast: false,
         reuse_address: false,
     };
@@ -149,7 +161,8 @@ impl Settings {
         let more = (self.cork, self.quick_ack, self.congestion);
         let times = (self.user_timeout, self.syn_retransmits, self.defer_accept);
         let sizes = (self.max_segment, self.send_buffer, self.recv_buffer);
-        let ip = (self.ttl, self.tos, self.multicast_ttl, self.broadcast);
+        let ip = (self.ttl, self.tos, self.multicast_ttl);
+        let ip = (ip, self.mtu_discovery, self.broadcast, self.header_included);
         let multicast = (self.multicast_loop, self.multicast_interface);
         (tcp, more, times, sizes, ip, multicast)
     }

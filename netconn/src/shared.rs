@@ -4,11 +4,13 @@
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use core::num::NonZeroU32;
 
+use critical_section::CriticalSection;
 use gannet_core::{Chain, TcpListener, TcpPcb, UdpPcb};
 
 use crate::control::{Control, Kind};
 use crate::datagram::Queue;
 use crate::error::Error;
+use crate::net::Net;
 use crate::settings::Settings;
 use crate::wait::{Callback, WaitSet, Wake};
 
@@ -35,6 +37,10 @@ pub(crate) enum Attached {
     Tcp(TcpPcb),
     Listener(TcpListener),
     Udp(UdpPcb),
+    #[cfg(feature = "raw")]
+    Raw(gannet_core::RawPcb),
+    #[cfg(feature = "packet")]
+    Packet(gannet_core::PacketPcb),
 }
 
 /// How far a connection is.
@@ -218,14 +224,18 @@ pub(crate) struct Shared {
 
     /// Pair: the other end's slot, while it is open.
     pub(crate) other: Option<u16>,
+    /// Datagrams: bytes of the last one for which there was no room.
+    pub(crate) wanted: usize,
+    /// Pair of datagrams: the other end takes no more until it has read.
+    pub(crate) peer_full: bool,
     /// Event: posted and not taken.
     pub(crate) count: u64,
 
-    /// UDP: datagrams received.
+    /// Datagrams received.
     pub(crate) inbox: Queue,
-    /// UDP: datagrams to send.
+    /// Datagrams to send.
     pub(crate) outbox: Queue,
-    /// UDP: datagrams that did not fit.
+    /// Datagrams that did not fit.
     pub(crate) dropped: u32,
     /// UDP: the last destination a datagram could be routed to; another one is waited for.
     pub(crate) reachable: SocketAddr,
@@ -274,6 +284,8 @@ impl Shared {
             accept_last: None,
             accept_next: None,
             other: None,
+            wanted: 0,
+            peer_full: false,
             count: 0,
             inbox: Queue::EMPTY,
             outbox: Queue::EMPTY,
@@ -308,10 +320,15 @@ impl Shared {
             .map_or(self.snd_buf, NonZeroU32::get)
     }
 
-    /// Room from which on a sleeping writer is woken: a third of the send buffer, so that it is
-    /// not woken for each segment acknowledged.
+    /// Room from which on a sleeping writer is woken: a third of the send buffer if nothing was set,
+    /// so that it is not woken for each segment acknowledged.
     pub(crate) fn is_worth_writing(&self) -> bool {
-        self.room() >= (self.send_buffer() / 3).max(1)
+        let all = self.send_buffer();
+        let wanted = self
+            .settings
+            .send_low_water
+            .map_or(all / 3, |bytes| bytes.get().min(all));
+        self.room() >= wanted.max(1)
     }
 
     /// Bytes that make it ready for reading (`SO_RCVLOWAT`). Never more than half of the window,
@@ -323,7 +340,7 @@ impl Shared {
     }
 
     /// What would not sleep now.
-    pub(crate) fn ready(&self) -> Ready {
+    pub(crate) fn ready(&self, net: &Net, cs: CriticalSection<'_>) -> Ready {
         let error = self.error.is_some();
         let over = self.phase == Phase::Dead;
         let end = self.eof || self.read_shut;
@@ -333,12 +350,19 @@ impl Shared {
                 write: self.count < crate::event::MAX_COUNT,
                 ..Ready::NONE
             },
-            Kind::Udp => Ready {
+            Kind::Udp | Kind::Raw(_) | Kind::Packet => Ready {
                 read: error || end || !self.inbox.is_empty(),
-                write: true,
+                write: error || self.write_shut || net.has_room(self, cs, self.wanted),
                 error,
                 peer_closed: false,
                 hang_up: false,
+            },
+            Kind::DatagramPair => Ready {
+                read: error || end || !self.inbox.is_empty(),
+                write: error || over || self.write_shut || net.has_room(self, cs, self.wanted),
+                error,
+                peer_closed: end || over,
+                hang_up: over || (end && self.write_shut),
             },
             Kind::Tcp if self.phase == Phase::Listening => Ready {
                 read: error || self.accept_first.is_some(),
@@ -361,8 +385,8 @@ impl Shared {
     }
 
     /// There are news: takes those that they concern.
-    pub(crate) fn take_waiters(&mut self) -> Wake {
-        let ready = self.ready();
+    pub(crate) fn take_waiters(&mut self, net: &Net, cs: CriticalSection<'_>) -> Wake {
+        let ready = self.ready(net, cs);
         let mut wake = self.take_sides(
             ready.read || ready.peer_closed || ready.hang_up || (self.eager && !self.rx.is_empty()),
             ready.write || ready.hang_up,
@@ -372,6 +396,14 @@ impl Shared {
             .filter(|_| ready.any())
             .map(|callback| (callback, ready));
         wake
+    }
+
+    /// Whether somebody waits to write.
+    pub(crate) fn has_writers(&self) -> bool {
+        let sleeps = self.writers != WaitSet::EMPTY;
+        #[cfg(feature = "async")]
+        let sleeps = sleeps || self.wakers.write.is_some();
+        sleeps || self.callback.is_some()
     }
 
     /// Takes all that sleep.

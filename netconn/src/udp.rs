@@ -1,23 +1,20 @@
-//! UDP: datagrams in and out of the slots shared by all connections of the net.
+//! Receiving datagrams: of UDP, packets of raw IP, frames, and those of local pairs.
 use core::net::SocketAddr;
 
-use gannet_core::{Instant, Pbuf};
+use critical_section::CriticalSection;
+use gannet_core::netif::Class;
+use gannet_core::wire::ethernet::EtherType;
+use gannet_core::{Instant, NetifId, Pbuf};
 
-use crate::control::{Control, Kind};
-use crate::datagram::Datagram;
+use crate::control::Kind;
+use crate::datagram::{About, Datagram};
 use crate::error::Error;
-use crate::gather::{Gather, scatter};
+use crate::gather::scatter;
+use crate::net::Net;
 use crate::netconn::Netconn;
 use crate::recv::Peek;
-use crate::send::PbufError;
-use crate::shared::{NO_ADDR, Phase, Requests, Shared, Side};
-use crate::wait::Patience;
-
-/// Room left in front of a datagram for its headers, so that they are written in place.
-const HEADROOM: usize = 64;
-
-/// The largest datagram: 65,535 bytes less the headers of IPv4 and UDP.
-const MAX_DATAGRAM: usize = 65_507;
+use crate::shared::{NO_ADDR, Shared, Side};
+use crate::wait::{Patience, Wake};
 
 /// What is known of a datagram received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,22 +24,31 @@ pub struct Received {
     pub len: usize,
     /// Bytes the datagram has; more than `len` if the buffer was too small (`MSG_TRUNC`).
     pub datagram_len: usize,
-    /// Who sent it.
+    /// Who sent it. Raw IP: port 0. Frames and local pairs: unspecified.
     pub from: SocketAddr,
     /// The local address it was sent to (`IP_PKTINFO`).
     pub to: SocketAddr,
+    /// The interface it came in by, or a frame left by (`IP_PKTINFO`, `sll_ifindex`).
+    pub netif: NetifId,
     /// Type of service: DSCP in the upper six bits, ECN in the lower two (`IP_RECVTOS`).
     pub tos: u8,
+    /// Hops it might still have taken (`IP_RECVTTL`).
+    pub ttl: u8,
+    /// What a frame carries (`sll_protocol`).
+    pub ethertype: EtherType,
+    /// To whom a frame was addressed (`sll_pkttype`).
+    pub class: Class,
     /// When it was received (`SO_TIMESTAMP`).
     pub at: Instant,
 }
 
 impl Netconn {
-    /// Receives a datagram; what does not fit `buf` is cut off. Sleeps until there is one, as
+    /// Receives a datagram; what does not fit `buf` is cut off. Of raw IP and frames the header is
+    /// part of the data. Sleeps until there is one, as
     /// long as `patience` permits.
     ///
     /// # Errors
-    /// [`Error::NotSupported`]: not UDP. [`Error::WouldBlock`], [`Error::Closed`];
+    /// [`Error::NotSupported`]: no datagrams. [`Error::WouldBlock`], [`Error::Closed`];
     /// [`Error::Refused`] and others: an ICMP error from the connected peer, told once.
     #[doc(alias = "netconn_recv_udp_raw_netbuf")]
     pub fn recv_from(
@@ -66,7 +72,7 @@ impl Netconn {
             return self.peek_from(bufs, patience);
         }
         let Some((data, about)) = self.recv_datagram(patience)? else {
-            return Ok(nothing());
+            return Ok(Received::of(&About::NOTHING, 0));
         };
         Ok(Received {
             len: scatter(&data, bufs, 0),
@@ -77,13 +83,15 @@ impl Netconn {
     fn peek_from(&self, bufs: &mut [&mut [u8]], patience: Patience) -> Result<Received, Error> {
         self.sleep_until(Side::Read, patience, |shared, cs| {
             // Peeking is rare, and needs no descriptor when it copies here.
-            let look = |data: &Pbuf, about| Received {
+            let look = |data: &Pbuf, about: &About| Received {
                 len: scatter(data, bufs, 0),
-                ..about
+                ..Received::of(about, data.tot_len())
             };
             match self.net.datagrams.peek(cs, &shared.inbox, look) {
                 Some(received) => Some(Ok(received)),
-                None => shared.nothing_received().map(|end| end.map(|()| nothing())),
+                None => shared
+                    .nothing_received()
+                    .map(|end| end.map(|()| Received::of(&About::NOTHING, 0))),
             }
         })?
     }
@@ -103,138 +111,80 @@ impl Netconn {
         })
     }
 
-    /// A datagram and what is known of it; `None` after a shutdown.
-    fn recv_datagram(&self, patience: Patience) -> Result<Option<(Pbuf, Received)>, Error> {
-        self.sleep_until(Side::Read, patience, |shared, cs| {
-            if let Some(datagram) = self.net.datagrams.pop(cs, &mut shared.inbox) {
-                let about = Received {
-                    len: 0,
-                    datagram_len: datagram.data.tot_len(),
-                    from: datagram.peer,
-                    to: datagram.local,
-                    tos: datagram.tos,
-                    at: datagram.at,
-                };
-                return Some(Ok(Some((datagram.data, about))));
+    /// Receives a datagram without copying, and what is known of it; `None` after a shutdown.
+    ///
+    /// # Errors
+    /// As [`Netconn::recv_from`].
+    pub fn recv_datagram(&self, patience: Patience) -> Result<Option<(Pbuf, Received)>, Error> {
+        let mut wake = Wake::NONE;
+        let received = self.sleep_until(Side::Read, patience, |shared, cs| {
+            if let Some(Datagram { data, about }) = self.net.datagrams.pop(cs, &mut shared.inbox) {
+                wake = self.net.has_read(shared, cs);
+                let about = Received::of(&about, data.tot_len());
+                return Some(Ok(Some((data, about))));
             }
             shared.nothing_received().map(|end| end.map(|()| None))
-        })?
-    }
-
-    /// Sends a datagram to `to`, or to the connected peer if `to` is `None`.
-    ///
-    /// The first datagram to a destination waits for the tcpip thread's verdict, so that a missing
-    /// route is told at once; those that follow to the same destination do not wait, and an error
-    /// of theirs is told by a later call.
-    ///
-    /// Does not wait for buffers: what cannot be queued is refused, as a full device would.
-    ///
-    /// # Errors
-    /// [`Error::NotConnected`]: no destination. [`Error::TooLong`], [`Error::NetworkUnreachable`],
-    /// [`Error::NetworkDown`], [`Error::Invalid`]: port 0, or a broadcast without permission.
-    /// [`Error::NoBuffers`]. [`Error::BrokenPipe`]: shut down.
-    #[doc(alias = "netconn_sendto")]
-    pub fn send_to(&self, data: &[u8], to: Option<SocketAddr>) -> Result<(), Error> {
-        self.send_to_vectored(&[data], to)
-    }
-
-    /// As [`Netconn::send_to`]: the buffers, one after another, are one datagram.
-    #[doc(alias = "sendmsg")]
-    pub fn send_to_vectored(&self, bufs: &[&[u8]], to: Option<SocketAddr>) -> Result<(), Error> {
-        let mut data = Gather::new(bufs);
-        let len = data.len();
-        if len > MAX_DATAGRAM {
-            return Err(Error::TooLong);
-        }
-        self.with(|shared, _| shared.destination(to))??;
-        let copy = data
-            .copy_out(self.net.tx_pool, HEADROOM, len)
-            .map_err(|_| Error::NoBuffers)?;
-        self.send_pbuf_to(copy, to).map_err(|refused| refused.error)
-    }
-
-    /// As [`Netconn::send_to`], without copying. Never waits for a buffer.
-    ///
-    /// # Errors
-    /// With the buffer, unless the stack had it already; [`Error::NoBuffers`]: no datagram slot
-    /// is free.
-    pub fn send_pbuf_to(&self, data: Pbuf, to: Option<SocketAddr>) -> Result<(), PbufError> {
-        let verdict = self.with_data(data, |shared, cs, data| {
-            let peer = match shared.destination(to) {
-                Ok(peer) => peer,
-                Err(error) => return Err(PbufError::new(error, data)),
-            };
-            let datagram = Datagram {
-                data,
-                peer,
-                local: NO_ADDR,
-                tos: 0,
-                at: Instant::ZERO,
-            };
-            if let Err(back) = self.net.datagrams.push(cs, &mut shared.outbox, datagram) {
-                return Err(PbufError::new(Error::NoBuffers, back.data));
-            }
-            if shared.reachable == peer {
-                shared.request(Requests::SEND);
-                return Ok(Verdict::Later);
-            }
-            Ok(Verdict::Awaited)
         })?;
-        match verdict {
-            Verdict::Later => Ok(()),
-            Verdict::Awaited => self
-                .ask(Control::SendAll, |_| Ok(()))
-                .map_err(|error| PbufError { error, data: None }),
+        self.net.signal(wake);
+        received
+    }
+}
+
+impl Net {
+    /// A datagram was taken out of `shared`: the other end of a pair may send.
+    fn has_read(&self, shared: &Shared, cs: CriticalSection<'_>) -> Wake {
+        match shared.kind {
+            Kind::DatagramPair => self.other_end(shared, cs, |other| other.peer_full = false),
+            _ => Wake::NONE,
         }
     }
 }
 
-/// When the sender of a datagram learns what became of it.
-enum Verdict {
-    /// The destination is known to be reachable; an error is told by a later call.
-    Later,
-    /// At once.
-    Awaited,
-}
-
-fn nothing() -> Received {
-    Received {
-        len: 0,
-        datagram_len: 0,
-        from: NO_ADDR,
-        to: NO_ADDR,
-        tos: 0,
-        at: Instant::ZERO,
+impl Received {
+    /// Of a datagram of so many bytes, none of which was copied.
+    fn of(about: &About, datagram_len: usize) -> Self {
+        Self {
+            len: 0,
+            datagram_len,
+            from: about.peer,
+            to: about.local,
+            netif: about.netif,
+            tos: about.tos,
+            ttl: about.ttl,
+            ethertype: about.ethertype,
+            class: about.class,
+            at: about.at,
+        }
     }
 }
 
 impl Shared {
     /// What a receiving call does without a datagram: `None` sleeps.
     fn nothing_received(&mut self) -> Option<Result<(), Error>> {
-        if self.kind != Kind::Udp {
+        if !self.kind.is_datagram() {
             return Some(Err(Error::NotSupported));
         }
         if let Some(error) = self.error.take() {
             return Some(Err(error));
         }
-        self.read_shut.then_some(Ok(()))
+        (self.read_shut || self.eof).then_some(Ok(()))
     }
 
-    /// Where a datagram to `to` goes; tells a pending error first.
-    fn destination(&mut self, to: Option<SocketAddr>) -> Result<SocketAddr, Error> {
-        if self.kind != Kind::Udp {
-            return Err(Error::NotSupported);
-        }
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
-        if self.write_shut {
-            return Err(Error::BrokenPipe);
-        }
-        match (to, self.phase) {
-            (Some(to), _) => Ok(to),
-            (None, Phase::Connected) => Ok(self.remote),
-            (None, _) => Err(Error::NotConnected),
-        }
+    /// Whether a datagram may wait to be received; the first one always may.
+    pub(crate) fn has_inbox_room(&self, data: &Pbuf) -> bool {
+        let bytes = u64::from(self.inbox.bytes()) + data.tot_len() as u64;
+        let fits = bytes <= self.inbox_limit() || self.inbox.is_empty();
+        fits && self.inbox.len() < self.settings.recv_queue
+    }
+
+    /// Whether no further datagram may wait.
+    pub(crate) fn is_inbox_full(&self) -> bool {
+        let is_full = u64::from(self.inbox.bytes()) >= self.inbox_limit();
+        self.inbox.len() >= self.settings.recv_queue || (is_full && !self.inbox.is_empty())
+    }
+
+    fn inbox_limit(&self) -> u64 {
+        let limit = self.settings.recv_buffer;
+        limit.map_or(u64::MAX, |bytes| bytes.get().into())
     }
 }

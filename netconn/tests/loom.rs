@@ -183,6 +183,8 @@ fn storage(tx_pool: &'static Pool) -> Storage {
             loopback: leaked(8, ip_storage::LoopbackSlot::new),
             groups: leaked(1, ip_storage::GroupSlot::new),
         },
+        raw: Default::default(),
+        packet: Default::default(),
         tx_pool,
         header_pool: pool::<8, 128>("headers"),
     }

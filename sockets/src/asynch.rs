@@ -5,6 +5,7 @@
 //! Nothing depends on which executor it is; [`block_on`] is one that needs nothing but a task. Only
 //! calls that need the tcpip thread's verdict (bind, listen, the start of a connect, the first
 //! datagram to a destination) sleep for one of its turns.
+mod buffered;
 mod edge_udp;
 mod nal;
 mod tcp;

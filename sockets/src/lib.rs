@@ -1,6 +1,7 @@
 //! Blocking sockets of gannet, for the tasks of an RTOS; two faces over `gannet-netconn`.
 //!
-//! * [`TcpStream`], [`TcpListener`] and [`UdpSocket`] have the shape of `std::net`. All their
+//! * [`TcpStream`], [`TcpListener`] and [`UdpSocket`] have the shape of `std::net`; `RawSocket` and
+//!   `PacketSocket` are made after them. All their
 //!   methods take `&self`: tasks share a socket by sharing a reference to it.
 //! * [`bsd`] has integer descriptors and the names of POSIX: `socket` to `select`, `errno`.
 //!
@@ -12,16 +13,27 @@
 #[cfg(feature = "async")]
 pub mod asynch;
 pub mod bsd;
+mod buffered;
 pub mod io;
 mod listener;
 #[cfg(feature = "embedded-nal")]
 pub mod nal;
+mod options;
+#[cfg(feature = "packet")]
+pub mod packet;
+#[cfg(feature = "raw")]
+mod raw;
 mod stream;
 mod udp;
 
+pub use buffered::BufStream;
 pub use gannet_core::Pbuf;
 pub use gannet_core::tcp::{Keepalive, Shutdown};
 pub use gannet_netconn::{Error, Net, Patience, Via};
 pub use listener::{Incoming, TcpListener};
+#[cfg(feature = "packet")]
+pub use packet::PacketSocket;
+#[cfg(feature = "raw")]
+pub use raw::{Header, Protocol, RawSocket};
 pub use stream::TcpStream;
 pub use udp::UdpSocket;

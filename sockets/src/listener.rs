@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use gannet_netconn::{Error, Kind, Net, Netconn};
 
-use crate::stream::{TcpStream, check_timeout};
+use crate::options::{blocks, owns_connection, set_recv_timeout};
+use crate::stream::TcpStream;
 
 /// How many connections may wait to be accepted if nothing else is said; as `std` does.
 const BACKLOG: u16 = 128;
@@ -34,6 +35,9 @@ const BACKLOG: u16 = 128;
 /// ```
 #[derive(Debug)]
 pub struct TcpListener(Netconn);
+
+owns_connection!(TcpListener);
+blocks!(TcpListener);
 
 impl TcpListener {
     /// Listens on `addr` of the default net with a backlog of 128; port 0 picks one.
@@ -70,47 +74,12 @@ impl TcpListener {
         Incoming(self)
     }
 
-    /// The connection underneath, for `poll`; still owned by the listener.
-    pub const fn netconn(&self) -> Netconn {
-        self.0
-    }
-
-    /// Closes now, from any task; tasks that sleep in [`TcpListener::accept`] get
-    /// [`Error::Closed`].
-    pub fn close(&self) {
-        self.0.close();
-    }
-
-    /// The local address.
-    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
-        self.0.local_addr()
-    }
-
     /// How long accepting may sleep; `None`: for ever.
     ///
     /// # Errors
     /// [`Error::Invalid`]: zero.
     pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<(), Error> {
-        check_timeout(timeout)?;
-        self.0
-            .change_settings(|settings| settings.recv_timeout = timeout)
-    }
-
-    /// Whether accepting returns [`Error::WouldBlock`] instead of sleeping.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> Result<(), Error> {
-        self.0
-            .change_settings(|settings| settings.nonblocking = nonblocking)
-    }
-
-    /// Takes the error that waits to be told (`SO_ERROR`).
-    pub fn take_error(&self) -> Result<Option<Error>, Error> {
-        self.0.take_error()
-    }
-}
-
-impl Drop for TcpListener {
-    fn drop(&mut self) {
-        self.0.close();
+        set_recv_timeout(&self.0, timeout)
     }
 }
 

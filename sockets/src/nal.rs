@@ -134,7 +134,8 @@ impl UdpClientStack for Stack {
     }
 
     fn send(&mut self, socket: &mut Socket, buffer: &[u8]) -> nb::Result<(), NalError> {
-        socket.0.send_to(buffer, None).map_err(nb)
+        let sent = socket.0.send_to_vectored(&[buffer], None, Patience::Never);
+        sent.map_err(nb)
     }
 
     fn receive(
@@ -166,7 +167,9 @@ impl UdpFullStack for Stack {
         remote: SocketAddr,
         buffer: &[u8],
     ) -> nb::Result<(), NalError> {
-        socket.0.send_to(buffer, Some(remote)).map_err(nb)
+        let to = Some(remote);
+        let sent = socket.0.send_to_vectored(&[buffer], to, Patience::Never);
+        sent.map_err(nb)
     }
 }
 

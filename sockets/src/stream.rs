@@ -2,6 +2,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use crate::options::{blocks, owns_connection};
 use gannet_core::Pbuf;
 use gannet_core::tcp::{Keepalive, Nagle, Shutdown};
 use gannet_netconn::{Error, Flow, Kind, Net, Netconn, Patience, Peek};
@@ -20,6 +21,9 @@ use gannet_netconn::{Error, Flow, Kind, Net, Netconn, Patience, Peek};
 /// ```
 #[derive(Debug)]
 pub struct TcpStream(Netconn);
+
+owns_connection!(TcpStream);
+blocks!(TcpStream both ways);
 
 impl TcpStream {
     /// Connects over the default net, and sleeps until it has.
@@ -65,11 +69,6 @@ impl TcpStream {
     /// The stream of a connection that is connected already; it owns it.
     pub const fn from_netconn(conn: Netconn) -> Self {
         Self(conn)
-    }
-
-    /// The connection underneath, for `poll` and the zero-copy calls; still owned by the stream.
-    pub const fn netconn(&self) -> Netconn {
-        self.0
     }
 
     /// Gives the connection up without closing it.
@@ -165,50 +164,9 @@ impl TcpStream {
         self.0.shutdown(how)
     }
 
-    /// Closes now, from any task; calls that sleep on the stream return [`Error::Closed`], as do
-    /// all later ones.
-    pub fn close(&self) {
-        self.0.close();
-    }
-
-    /// The local address.
-    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
-        self.0.local_addr()
-    }
-
     /// The peer's address.
     pub fn peer_addr(&self) -> Result<SocketAddr, Error> {
         self.0.peer_addr()
-    }
-
-    /// How long reading may sleep; `None`: for ever.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`]: zero.
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> Result<(), Error> {
-        check_timeout(timeout)?;
-        self.0
-            .change_settings(|settings| settings.recv_timeout = timeout)
-    }
-
-    /// How long writing may sleep; `None`: for ever.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`]: zero.
-    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> Result<(), Error> {
-        check_timeout(timeout)?;
-        self.0
-            .change_settings(|settings| settings.send_timeout = timeout)
-    }
-
-    /// The read time-out.
-    pub fn read_timeout(&self) -> Result<Option<Duration>, Error> {
-        Ok(self.0.settings()?.recv_timeout)
-    }
-
-    /// The write time-out.
-    pub fn write_timeout(&self) -> Result<Option<Duration>, Error> {
-        Ok(self.0.settings()?.send_timeout)
     }
 
     /// Whether small segments leave at once (`TCP_NODELAY`).
@@ -234,31 +192,5 @@ impl TcpStream {
                 settings.keepalive_times = times;
             }
         })
-    }
-
-    /// Whether calls return [`Error::WouldBlock`] instead of sleeping.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> Result<(), Error> {
-        self.0
-            .change_settings(|settings| settings.nonblocking = nonblocking)
-    }
-
-    /// Takes the error that waits to be told (`SO_ERROR`).
-    pub fn take_error(&self) -> Result<Option<Error>, Error> {
-        self.0.take_error()
-    }
-}
-
-impl Drop for TcpStream {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
-/// As std does: a time-out of zero would mean for ever to POSIX and at once to people.
-pub(crate) fn check_timeout(timeout: Option<Duration>) -> Result<(), Error> {
-    if timeout == Some(Duration::ZERO) {
-        Err(Error::Invalid)
-    } else {
-        Ok(())
     }
 }

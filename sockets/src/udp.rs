@@ -1,11 +1,10 @@
 //! [`UdpSocket`]: datagrams.
 use core::net::{Ipv4Addr, SocketAddr};
-use core::time::Duration;
 
 use gannet_core::Pbuf;
 use gannet_netconn::{Error, Kind, MulticastLoop, Net, Netconn, Patience, PbufError, Peek, Via};
 
-use crate::stream::check_timeout;
+use crate::options::{blocks, has_peer, owns_connection};
 
 /// A UDP endpoint, in the shape of `std::net::UdpSocket`.
 ///
@@ -24,6 +23,10 @@ use crate::stream::check_timeout;
 /// ```
 #[derive(Debug)]
 pub struct UdpSocket(Netconn);
+
+owns_connection!(UdpSocket);
+blocks!(UdpSocket both ways);
+has_peer!(UdpSocket);
 
 impl UdpSocket {
     /// Binds to `addr` of the default net; port 0 picks one.
@@ -81,12 +84,12 @@ impl UdpSocket {
         Ok((data.ok_or(Error::BrokenPipe)?, from))
     }
 
-    /// Sends a datagram. Does not wait for buffers.
+    /// Sends a datagram; sleeps while there is no buffer for it.
     ///
     /// # Errors
     /// [`Error::TooLong`] above 65,507 bytes, [`Error::NetworkUnreachable`],
-    /// [`Error::NetworkDown`], [`Error::Denied`]: a broadcast without permission,
-    /// [`Error::NoBuffers`]; and errors of earlier datagrams, told once.
+    /// [`Error::NetworkDown`], [`Error::Denied`]: a broadcast without permission;
+    /// [`Error::WouldBlock`] after the write time-out; and errors of earlier datagrams, told once.
     pub fn send_to(&self, data: &[u8], to: SocketAddr) -> Result<usize, Error> {
         self.0.send_to(data, Some(to))?;
         Ok(data.len())
@@ -101,35 +104,9 @@ impl UdpSocket {
         Ok(data.len())
     }
 
-    /// Sends a buffer without copying.
+    /// Sends a buffer without copying; does not wait for room.
     pub fn send_pbuf_to(&self, data: Pbuf, to: SocketAddr) -> Result<(), PbufError> {
         self.0.send_pbuf_to(data, Some(to))
-    }
-
-    /// The connection underneath, for `poll`; still owned by the socket.
-    pub const fn netconn(&self) -> Netconn {
-        self.0
-    }
-
-    /// Closes now, from any task.
-    pub fn close(&self) {
-        self.0.close();
-    }
-
-    /// The local address.
-    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
-        self.0.local_addr()
-    }
-
-    /// The connected peer.
-    pub fn peer_addr(&self) -> Result<SocketAddr, Error> {
-        self.0.peer_addr()
-    }
-
-    /// Whether datagrams may be sent to broadcast addresses (`SO_BROADCAST`).
-    pub fn set_broadcast(&self, broadcast: bool) -> Result<(), Error> {
-        self.0
-            .change_settings(|settings| settings.broadcast = broadcast)
     }
 
     /// Joins a multicast group on the interface that has the address `interface`; 0.0.0.0: on the one
@@ -189,32 +166,5 @@ impl UdpSocket {
     /// [`Error::NoInterface`].
     pub fn set_multicast_interface(&self, interface: impl Into<Via>) -> Result<(), Error> {
         self.0.set_multicast_interface(interface)
-    }
-
-    /// How long receiving may sleep; `None`: for ever.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`]: zero.
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> Result<(), Error> {
-        check_timeout(timeout)?;
-        self.0
-            .change_settings(|settings| settings.recv_timeout = timeout)
-    }
-
-    /// Whether calls return [`Error::WouldBlock`] instead of sleeping.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> Result<(), Error> {
-        self.0
-            .change_settings(|settings| settings.nonblocking = nonblocking)
-    }
-
-    /// Takes the error that waits to be told (`SO_ERROR`).
-    pub fn take_error(&self) -> Result<Option<Error>, Error> {
-        self.0.take_error()
-    }
-}
-
-impl Drop for UdpSocket {
-    fn drop(&mut self) {
-        self.0.close();
     }
 }

@@ -15,11 +15,11 @@ use edge_nal::{
     Close, MulticastV4, MulticastV6, TcpAccept, TcpBind, TcpShutdown, TcpSplit, UdpBind,
     UdpConnect, UdpReceive, UdpSend, UdpSplitMulticast,
 };
-use embedded_io_async::{Read, Write};
+use embedded_io_async::{BufRead, Read, Write};
 use embedded_nal_async::{ConnectedUdp, UdpStack, UnconnectedUdp};
-use gannet_sockets::Error;
-use gannet_sockets::asynch::{Stack, TcpListener, TcpStream};
+use gannet_sockets::asynch::{Stack, TcpListener, TcpStream, UdpSocket};
 use gannet_sockets::io::IoError;
+use gannet_sockets::{BufStream, Error};
 
 struct Unpark(thread::Thread);
 
@@ -99,7 +99,9 @@ fn asynch() {
             ("the traits of embedded-nal-async", nal_async),
             ("the traits of edge-nal", edge),
             ("the UDP traits of edge-nal", edge_datagrams),
+            ("bytes lent where they were received", buffered),
             ("no buffers", no_buffers),
+            ("no buffers for a datagram", no_buffers_for_a_datagram),
         ];
         for foreign in [false, true] {
             FOREIGN.store(foreign, Relaxed);
@@ -305,6 +307,57 @@ fn edge() {
         };
         assert_eq!(error, IoError(Error::Reset));
     });
+}
+
+fn buffered() {
+    let (client, server) = block_on(pair());
+    let data = pattern(100_000);
+    block_on(async {
+        let mut client = client;
+        let send = async {
+            Write::write_all(&mut client, &data).await.expect("open");
+            client
+                .shutdown(gannet_sockets::Shutdown::Write)
+                .expect("open");
+        };
+        let receive = async {
+            let mut reader = BufStream::new(&server);
+            let mut got: Vec<u8> = vec![];
+            loop {
+                let bytes = BufRead::fill_buf(&mut reader).await.expect("open");
+                if bytes.is_empty() {
+                    return got;
+                }
+                let n = bytes.len().min(700);
+                got.extend(&bytes[..n]);
+                BufRead::consume(&mut reader, n);
+                // Reading goes on where looking has stopped.
+                let mut buf = [0; 5];
+                let n = Read::read(&mut reader, &mut buf).await.expect("open");
+                got.extend(&buf[..n]);
+            }
+        };
+        let ((), got) = both(send, receive).await;
+        assert!(got == data);
+    });
+}
+
+fn no_buffers_for_a_datagram() {
+    let socket = UdpSocket::bind_on(net(), local(0)).expect("a free port");
+    let addr = socket.local_addr().expect("bound");
+    let mut all = vec![];
+    while let Ok(one) = gannet_sockets::Pbuf::alloc(&common::TX, 0, 1) {
+        all.push(one);
+    }
+    let release = thread::spawn(move || {
+        thread::sleep(std::time::Duration::from_millis(10));
+        drop(all);
+    });
+    let long = [7; 5000];
+    block_on(socket.send_to(&long, Some(addr))).expect("room at last");
+    let received = block_on(socket.recv_from(&mut [0; 1])).expect("it arrives");
+    assert_eq!(received.datagram_len, 5000);
+    release.join().expect("no panic");
 }
 
 fn no_buffers() {

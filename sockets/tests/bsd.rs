@@ -31,6 +31,8 @@ fn calls() {
             ("connected datagrams", connected_datagrams),
             ("datagrams queue by bytes", datagram_bytes),
             ("dup shares", dup_shares),
+            ("dup2 replaces", dup2_replaces),
+            ("room that makes it ready", send_low_water),
             ("descriptors are the lowest", lowest_descriptor),
             ("fcntl and ioctl", control),
             ("a connect in the background", background_connect),
@@ -319,6 +321,52 @@ fn datagram_bytes() {
     sendto(one, &[7; 1400], NONE, Some(to)).expect("room");
     assert_eq!(recv(two, &mut buf, NONE), Ok(1400));
     closed([one, two, three]);
+}
+
+fn dup2_replaces() {
+    let [client, server] = pair();
+    let udp = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP).expect("free");
+    assert_eq!(dup2(client, client), Ok(client));
+    // What it named is closed, for nobody else names it.
+    assert_eq!(dup2(client, udp), Ok(udp));
+    closed([client]);
+    assert_eq!(send(udp, b"x", NONE), Ok(1));
+    assert_eq!(recv(server, &mut [0; 1], NONE), Ok(1));
+    // On a descriptor that is not open.
+    assert_eq!(dup2(udp, client), Ok(client));
+    assert_eq!(dup2(99, udp), Err(Errno::EBADF));
+    assert_eq!(dup2(udp, -1), Err(Errno::EBADF));
+    assert_eq!(dup2(udp, 1000), Err(Errno::EBADF));
+    closed([client, udp]);
+    assert_eq!(recv(server, &mut [0; 1], NONE), Ok(0));
+    closed([server]);
+}
+
+fn send_low_water() {
+    let [client, server] = pair();
+    setsockopt(client, sockopt::SndBuf, NonZeroU32::new(6000)).expect("TCP");
+    setsockopt(client, sockopt::SndLowat, NonZeroU32::new(6000)).expect("TCP");
+    assert_eq!(
+        getsockopt(client, sockopt::SndLowat),
+        Ok(NonZeroU32::new(6000))
+    );
+    let look = |timeout| poll(&mut [PollFd::new(client, POLLOUT)], timeout);
+    assert_eq!(look(0), Ok(1));
+    // Held back, so that it is not acknowledged.
+    setsockopt(client, sockopt::TcpCork, true).expect("TCP");
+    assert_eq!(send(client, b"x", NONE), Ok(1));
+    assert_eq!(look(0), Ok(0), "not all of it is free");
+    setsockopt(client, sockopt::SndLowat, NonZeroU32::new(5999)).expect("TCP");
+    assert_eq!(look(0), Ok(1));
+    let udp = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP).expect("free");
+    let refused = setsockopt(udp, sockopt::SndLowat, None);
+    assert_eq!(refused, Err(Errno::ENOPROTOOPT));
+    let wanted = sockopt::MtuDiscovery::Discover;
+    for fd in [udp, client] {
+        setsockopt(fd, sockopt::MtuDiscover, wanted).expect("a transport");
+        assert_eq!(getsockopt(fd, sockopt::MtuDiscover), Ok(wanted));
+    }
+    closed([client, server, udp]);
 }
 
 fn dup_shares() {

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{assert_at_rest, local, net, pattern, within_limit};
-use gannet_sockets::{Error, Shutdown, TcpListener, TcpStream};
+use embedded_io::BufRead;
+use gannet_sockets::{BufStream, Error, Shutdown, TcpListener, TcpStream};
 
 /// A connected pair.
 fn pair() -> (TcpStream, TcpStream) {
@@ -45,6 +46,7 @@ fn streams() {
             ("drop sends what is queued", drop_sends),
             ("unread data resets", unread_resets),
             ("zero copy", zero_copy),
+            ("bytes lent where they were received", buffered),
             ("shared by threads", shared),
             ("wrong use", wrong_use),
             ("many connections", many),
@@ -252,6 +254,51 @@ fn zero_copy() {
     }
     assert_eq!(got.len(), 20_005);
     assert!(got.starts_with(&PAGE) && got.ends_with(b"hello"));
+}
+
+fn buffered() {
+    let (client, server) = pair();
+    client.write_all(b"one line\nand ").expect("open");
+    // In a buffer of its own.
+    let more = gannet_sockets::Pbuf::from_static(&common::TX, b"another\n");
+    client
+        .write_pbuf(more.expect("a descriptor"))
+        .expect("open");
+    client.shutdown(Shutdown::Write).expect("connected");
+    let mut reader = BufStream::new(&server);
+    let mut lines = vec![];
+    let mut line: Vec<u8> = vec![];
+    loop {
+        let bytes = reader.fill_buf().expect("open");
+        if bytes.is_empty() {
+            break;
+        }
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let n = end.map_or(bytes.len(), |end| end + 1);
+        line.extend(&bytes[..n]);
+        reader.consume(n);
+        if end.is_some() {
+            lines.push(std::mem::take(&mut line));
+        }
+    }
+    assert_eq!(lines, [&b"one line\n"[..], b"and another\n"]);
+    assert_eq!(reader.fill_buf().expect("the end stays"), [0u8; 0]);
+
+    // What was looked at and not consumed is read next; an owned stream serves as well.
+    let (client, server) = pair();
+    client.write_all(b"peeked").expect("open");
+    let mut reader = BufStream::new(server);
+    assert!(reader.fill_buf().expect("open").starts_with(b"p"));
+    reader.consume(1);
+    let mut rest = [0; 5];
+    embedded_io::Read::read_exact(&mut reader, &mut rest).expect("open");
+    assert_eq!(&rest, b"eeked");
+    embedded_io::Write::write_all(&mut reader, b"back").expect("open");
+    client.read_exact(&mut rest[..4]).expect("open");
+    let (server, unread) = reader.into_parts();
+    assert!(unread.is_none());
+    drop(client);
+    assert_eq!(server.read(&mut rest), Ok(0));
 }
 
 fn shared() {

@@ -1,4 +1,5 @@
 //! Everything at random, with all the memory that it takes. See `stress/mod.rs`.
+#![cfg(all(feature = "raw", feature = "packet"))]
 mod common;
 mod stress;
 
@@ -9,10 +10,13 @@ fn everything_at_random() {
     let net = common::net();
     common::bsd::table();
     // Each operation sleeps a few milliseconds at most.
-    let limit = common::LIMIT + Duration::from_millis(stress::operations() * 20);
-    common::within(limit, move || stress::sockets(net));
-    common::assert_at_rest();
-    common::within(limit, stress::descriptors);
-    assert_eq!(common::bsd::table().in_use(), 0);
-    common::assert_at_rest();
+    common::within(stress::limit(Duration::from_millis(20)), move || {
+        stress::rounds(|seed| {
+            stress::sockets(net, seed);
+            common::assert_at_rest();
+            stress::descriptors(seed);
+            assert_eq!(common::bsd::table().in_use(), 0);
+            common::assert_at_rest();
+        });
+    });
 }

@@ -1,4 +1,5 @@
 //! Everything at random with so little memory that taking some fails often. See `stress/mod.rs`.
+#![cfg(all(feature = "raw", feature = "packet"))]
 mod stress;
 
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ stack_storage! {
     static STORAGE: {
         connections: 8, listeners: 3, half_open: 3, time_wait: 2, out_of_order: 4, in_flight: 16,
         udp: 4, datagrams: 4, interfaces: 1, neighbors: 1, pending: 1, routes: 1,
-        reassembly: 1, loopback: 8,
+        reassembly: 1, loopback: 8, raw: 2, packet: 1,
     }
 }
 net! {
@@ -66,14 +67,16 @@ fn everything_at_random_in_little_memory() {
     let net = start();
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        stress::sockets(net);
-        assert_at_rest();
-        stress::descriptors();
-        assert_eq!(FDS.in_use(), 0);
-        assert_at_rest();
+        stress::rounds(|seed| {
+            stress::sockets(net, seed);
+            assert_at_rest();
+            stress::descriptors(seed);
+            assert_eq!(FDS.in_use(), 0);
+            assert_at_rest();
+        });
         done.send(()).expect("somebody waits");
     });
-    let limit = Duration::from_secs(150) + Duration::from_millis(stress::operations() * 40);
+    let limit = stress::limit(Duration::from_millis(40));
     ended.recv_timeout(limit).expect("no hang and no panic");
     assert_eq!(TX.min_available(), 0, "the pool was exhausted");
 }

@@ -61,6 +61,11 @@ fn traps() {
             ),
             ("a stale handle after an error", stale_name),
             ("UDP sends stall for good", datagrams_recover),
+            ("UDP sends fail while buffers are short", datagrams_wait),
+            ("sizes that do not fit each other", mismatched_sizes),
+            ("who does not read starves the others", forgotten_readers),
+            ("refused is called reset", refused_is_refused),
+            ("an accepted socket inherits nothing", accepted_flags),
         ] {
             println!("{name}");
             test();
@@ -365,10 +370,85 @@ fn datagrams_recover() {
         all.push(one);
     }
     for _ in 0..100 {
-        assert_eq!(sendto(fd, b"x", NONE, to), Err(Errno::ENOBUFS));
+        assert_eq!(sendto(fd, b"x", MSG_DONTWAIT, to), Err(Errno::EAGAIN));
     }
     drop(all);
     assert_eq!(sendto(fd, b"x", NONE, to), Ok(1));
     assert_eq!(recv(fd, &mut [0; 1], NONE), Ok(1));
     closed([fd]);
+}
+
+fn datagrams_wait() {
+    table();
+    let fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP).expect("free");
+    bind(fd, local(0)).expect("a free port");
+    let to = getsockname(fd).ok();
+    let all: Vec<_> =
+        std::iter::from_fn(|| gannet_sockets::Pbuf::alloc(&common::TX, 0, 1).ok()).collect();
+    let sender = thread::spawn(move || sendto(fd, b"x", NONE, to));
+    wait_until("it sleeps", || net().sleepers() == 1);
+    drop(all);
+    assert_eq!(sender.join().expect("no panic"), Ok(1));
+    assert_eq!(recv(fd, &mut [0; 1], NONE), Ok(1));
+    closed([fd]);
+}
+
+/// A send buffer that no memory stands behind (`TCP_SND_BUF` against `MEM_SIZE`).
+fn mismatched_sizes() {
+    let [client, server] = pair();
+    let bytes = core::num::NonZeroU32::new(64 << 20);
+    setsockopt(client, sockopt::SndBuf, bytes).expect("TCP");
+    let sender = thread::spawn(move || send(client, &pattern(4_000_000), NONE));
+    let mut got = vec![0; 4_000_000];
+    assert_eq!(recv(server, &mut got, MSG_WAITALL), Ok(got.len()));
+    assert!(got == pattern(4_000_000));
+    assert_eq!(sender.join().expect("no panic"), Ok(4_000_000));
+    closed([client, server]);
+}
+
+/// A stream and an endpoint that nobody reads, full as they can be.
+fn forgotten_readers() {
+    let [writer, forgotten] = pair();
+    while send(writer, &[1; 4096], MSG_DONTWAIT).is_ok() {}
+    let udp = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP).expect("free");
+    bind(udp, local(0)).expect("a free port");
+    let to = getsockname(udp).ok();
+    for _ in 0..200 {
+        let _ = sendto(udp, &[2; 1400], MSG_DONTWAIT, to);
+    }
+    let [client, server] = pair();
+    for round in 0..100 {
+        assert_eq!(send(client, &[round; 1000], NONE), Ok(1000));
+        let mut back = [0; 1000];
+        assert_eq!(recv(server, &mut back, MSG_WAITALL), Ok(1000));
+        assert_eq!(back, [round; 1000]);
+    }
+    closed([client, server, writer, forgotten, udp]);
+}
+
+fn refused_is_refused() {
+    table();
+    let fd = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).expect("free");
+    assert_eq!(connect(fd, local(9)), Err(Errno::ECONNREFUSED));
+    closed([fd]);
+    let fd = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).expect("free");
+    let nowhere = ([192, 0, 2, 1], 9).into();
+    assert_eq!(connect(fd, nowhere), Err(Errno::ENETUNREACH));
+    closed([fd]);
+}
+
+/// An accepted socket blocks whatever its listener does, as POSIX leaves open and Linux does; what
+/// `accept4` says holds.
+fn accepted_flags() {
+    let listener = common::bsd::listener(2);
+    let addr = getsockname(listener).expect("bound");
+    fcntl(listener, Fcntl::SetFl(O_NONBLOCK)).expect("open");
+    assert_eq!(accept(listener), Err(Errno::EAGAIN));
+    let client = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP).expect("free");
+    connect(client, addr).expect("somebody listens");
+    let mut fds = [PollFd::new(listener, POLLIN)];
+    assert_eq!(poll(&mut fds, -1), Ok(1));
+    let (fd, _) = accept4(listener, SOCK_NONBLOCK).expect("it waits");
+    assert_eq!(recv(fd, &mut [0; 1], NONE), Err(Errno::EAGAIN));
+    closed([listener, client, fd]);
 }

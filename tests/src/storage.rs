@@ -1,6 +1,8 @@
 //! Storage for stacks under test, from the heap and never given back.
+use gannet_core::packet::PacketStorage;
 use gannet_core::pbuf::Pool;
 use gannet_core::pbuf::storage::{Memory, Slot, Word, words};
+use gannet_core::raw::RawStorage;
 use gannet_core::tcp::TcpStorage;
 use gannet_core::udp::UdpStorage;
 use gannet_core::{IpStorage, Storage};
@@ -40,6 +42,10 @@ pub struct Sizes {
     pub loopback: usize,
     /// Multicast groups.
     pub groups: usize,
+    /// Raw IP endpoints.
+    pub raw: usize,
+    /// Packet endpoints.
+    pub packet: usize,
 }
 
 impl Default for Sizes {
@@ -60,6 +66,8 @@ impl Default for Sizes {
             reassembly: 4,
             loopback: 32,
             groups: 4,
+            raw: 4,
+            packet: 4,
         }
     }
 }
@@ -156,6 +164,14 @@ pub fn storage_in(arena: &mut Arena, sizes: Sizes, pools: Pools) -> Storage {
             reassembly: arena.slots(sizes.reassembly),
             loopback: arena.slots(sizes.loopback),
             groups: arena.slots(sizes.groups),
+        },
+        raw: RawStorage {
+            pcbs: arena.slots(sizes.raw),
+            packets: arena.slots(16 * sizes.raw),
+        },
+        packet: PacketStorage {
+            pcbs: arena.slots(sizes.packet),
+            frames: arena.slots(32 * sizes.packet),
         },
         tx_pool: pools.tx,
         header_pool: pools.header,

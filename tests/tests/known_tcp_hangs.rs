@@ -513,7 +513,7 @@ fn x068_x078_icmp_errors_and_quenches_do_not_end_connections() {
 fn x096_x099_x115_every_segment_carries_the_chosen_hops_and_class() {
     let (mut t, mut app) = accepted();
     let pcb = app.pcb();
-    t.tcp().ttl(pcb, 7).expect("live");
+    t.tcp().ttl(pcb, Some(7)).expect("live");
     t.tcp().tos(pcb, 0x2b).expect("live");
     t.write(pcb, 1, 10);
     t.put(&mut app, "P. 1:1001(1000) ack 1");

@@ -1,7 +1,7 @@
 //! What an application can set for each connection, and what a listener hands on.
 use gannet_core::config::Use;
 use gannet_core::tcp::{Cork, Data, Keepalive, More, Nagle, QuickAck, State};
-use gannet_core::{Config, Error, Owner};
+use gannet_core::{Config, Error, MtuDiscovery, Owner};
 use gannet_tests::recorder::Recorder;
 use gannet_tests::script::{Script, plain_config};
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn accepted_connections_start_from_their_listeners_settings() {
     tcp.rcv_wnd(pcb, 3000).expect("live");
     tcp.max_mss(pcb, 500).expect("live");
     tcp.tos(pcb, 0xb8).expect("live");
-    tcp.ttl(pcb, 3).expect("live");
+    tcp.ttl(pcb, Some(3)).expect("live");
     tcp.user_timeout(pcb, Some(Duration::from_secs(5)))
         .expect("live");
     let keepalive = Keepalive {
@@ -67,6 +67,27 @@ fn accepted_connections_start_from_their_listeners_settings() {
 }
 
 #[test]
+fn what_the_path_carries_is_found_out_or_not_and_hops_are_reset() {
+    let (mut t, mut app) = accepted();
+    let pcb = app.pcb();
+    let mut at = 1;
+    for (wanted, hops, marked) in [
+        (MtuDiscovery::AsConfigured, None, 0),
+        (MtuDiscovery::Fragment, Some(9), 0),
+        (MtuDiscovery::Discover, None, 0x40),
+    ] {
+        t.tcp().mtu_discovery(pcb, wanted).expect("live");
+        t.tcp().ttl(pcb, hops).expect("live");
+        t.write(pcb, at, 10);
+        t.turn(&mut app);
+        let packet = t.wire.take().expect("the data");
+        assert_eq!((packet[6], packet[8]), (marked, hops.unwrap_or(64)));
+        at += 10;
+        t.run(&mut app, &format!("< . 1:1(0) ack {at} win 10000"));
+    }
+}
+
+#[test]
 fn wrong_values_are_errors_and_change_nothing() {
     let (mut t, app) = accepted();
     let (pcb, zero) = (app.pcb(), Some(Duration::ZERO));
@@ -77,7 +98,7 @@ fn wrong_values_are_errors_and_change_nothing() {
     assert_eq!(tcp.max_mss(pcb, 47), Err(Error::Argument));
     assert_eq!(tcp.max_mss(pcb, 500), Err(Error::AlreadyConnected));
     assert_eq!(tcp.defer_accept(pcb, None), Err(Error::AlreadyConnected));
-    assert_eq!(tcp.ttl(pcb, 0), Err(Error::Argument));
+    assert_eq!(tcp.ttl(pcb, Some(0)), Err(Error::Argument));
     assert_eq!(tcp.syn_retransmits(pcb, 0), Err(Error::Argument));
     assert_eq!(tcp.user_timeout(pcb, zero), Err(Error::Argument));
     let endless = Keepalive {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use gannet_core::udp::{Datagram, Reuse};
 use gannet_core::wire::icmpv4::{Exceeded, Kind, Unreachable};
 use gannet_core::wire::ipv4::Protocol;
-use gannet_core::{Config, Error, Handler, Udp, UdpPcb};
+use gannet_core::{Config, Error, Handler, MtuDiscovery, Udp, UdpPcb};
 use gannet_tests::segment::ipv4_packet;
 use gannet_tests::storage::Sizes;
 use gannet_tests::udp::{NET_BROADCAST, PEER, STACK, Told, UdpRecorder, UdpRig, packet, udp_bytes};
@@ -406,6 +406,18 @@ fn icmp_errors_go_to_the_connected_endpoint_only() {
             .collect();
         assert_eq!(std::mem::take(&mut app.told), expected, "{kind:?}");
     }
+    t.udp()
+        .mtu_discovery(pcb, MtuDiscovery::Discover)
+        .expect("open");
+    // Longer than what the router says fits.
+    let quote = gannet_tests::udp::packet(TO, FROM, &[0; 100]);
+    let message = gannet_tests::frames::icmp(Kind::DestinationUnreachable(needed), &quote);
+    let protocol = gannet_core::wire::ipv4::Protocol::ICMP;
+    let message = gannet_tests::segment::ipv4_packet(PEER, STACK, protocol, &message);
+    t.wire.put(message);
+    t.turn(&mut app);
+    let told = std::mem::take(&mut app.told);
+    assert_eq!(told, [Told::Err(pcb, Error::TooLong)]);
     // About somebody else's datagrams.
     for (local, remote) in [
         (SocketAddrV4::new(STACK, 54), FROM),

@@ -2,7 +2,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
 use gannet_core::udp::{Broadcast, MAX_PAYLOAD, SendError};
-use gannet_core::{Config, Error, Pbuf};
+use gannet_core::{Config, Error, MtuDiscovery, Pbuf};
 use gannet_tests::storage::Sizes;
 use gannet_tests::udp::{NET_BROADCAST, PEER, STACK, UdpRig, udp_bytes};
 
@@ -276,5 +276,35 @@ fn without_a_header_block_the_data_comes_back() {
     t.udp().send_to(pcb, data, at(PEER, 7)).expect("sent");
     drop(taken);
     assert_eq!(t.sent().len(), 1);
+    assert!(t.pools.at_rest());
+}
+
+#[test]
+fn with_discovery_a_long_datagram_is_refused_and_a_short_one_not_fragmented() {
+    let mut t = rig();
+    let pcb = t.bound(ANY, 53);
+    t.udp()
+        .mtu_discovery(pcb, MtuDiscovery::Discover)
+        .expect("open");
+    // The link carries 1500 bytes.
+    let long = vec![7; 1473];
+    let data = t.data(&long);
+    let result = t.udp().send_to(pcb, data, at(PEER, 7));
+    assert_given_back(result, Error::TooLong, &long);
+    let data = t.data(&long[..1472]);
+    t.udp().send_to(pcb, data, at(PEER, 7)).expect("it fits");
+    let [packet] = &t.packets()[..] else {
+        panic!("one packet");
+    };
+    assert_eq!(packet[6], 0x40, "DF");
+
+    t.udp()
+        .mtu_discovery(pcb, MtuDiscovery::Fragment)
+        .expect("open");
+    let data = t.data(&long);
+    t.udp()
+        .send_to(pcb, data, at(PEER, 7))
+        .expect("in fragments");
+    assert_eq!(t.packets().len(), 2);
     assert!(t.pools.at_rest());
 }

@@ -219,17 +219,52 @@ impl Ip {
     #[inline]
     pub(super) fn send_on(&mut self, head: &Head, packet: Pbuf, len: usize) -> Result<(), Error> {
         match head.next {
-            Next::Ethernet | Next::Bare => self
-                .netifs
-                .at_mut(head.netif)
-                .ok_or(Error::LinkDown)?
-                .transmit_bytes(packet, len),
+            Next::Ethernet | Next::Bare => {
+                self.show_leaving(head.netif, &packet);
+                self.netifs
+                    .at_mut(head.netif)
+                    .ok_or(Error::LinkDown)?
+                    .transmit_bytes(packet, len)
+            }
             Next::Neighbor(addr) => {
                 let dropped = self.neighbors.wait(head.netif, addr, packet);
                 self.arp_stats.drop_waiting(dropped);
                 Ok(())
             }
-            Next::Loopback => self.loopback.push(packet).map_err(|_| Error::NoMemory),
+            Next::Loopback => {
+                self.show_leaving(NetifId::LOOPBACK, &packet);
+                self.loopback_push(packet)
+            }
+        }
+    }
+
+    /// Sends a packet that has its IP header already and is not longer than the MTU.
+    #[cfg(feature = "raw")]
+    pub(crate) fn send_written(
+        &mut self,
+        now: Instant,
+        route: &Route,
+        packet: Pbuf,
+    ) -> Result<(), Error> {
+        super::stats::count(&mut self.stats.out_requests);
+        let (next, link) = self.way_on(now, route)?;
+        match next {
+            Next::Ethernet => {
+                let (pool, len) = (self.header_pool, ethernet::HEADROOM);
+                let frame =
+                    super::output::with_header(pool, packet, 0, len, |room| link.emit(room));
+                self.transmit_frame(route.netif, frame)
+            }
+            Next::Bare => self.transmit_frame(route.netif, Ok(packet)),
+            Next::Neighbor(addr) => {
+                let dropped = self.neighbors.wait(route.netif, addr, packet);
+                self.arp_stats.drop_waiting(dropped);
+                Ok(())
+            }
+            Next::Loopback => {
+                self.show_leaving(NetifId::LOOPBACK, &packet);
+                self.loopback_push(packet)
+            }
         }
     }
 

@@ -85,7 +85,7 @@ impl Ip {
     /// RFC 1122 §3.2.2, RFC 5927 §4: an error counts if it quotes what this host can have sent,
     /// from the address the error was sent to.
     fn about_own_packet(
-        &self,
+        &mut self,
         kind: IcmpErrorKind,
         quote: &[u8],
         received: &Received,
@@ -110,7 +110,11 @@ impl Ip {
                 Some(Input::TcpError(error))
             }
             Protocol::UDP => Some(Input::UdpError(error)),
-            _ => None,
+            _ => {
+                // Told here, to the endpoint itself.
+                let _ = self.raw_error(kind, &packet);
+                None
+            }
         }
     }
 

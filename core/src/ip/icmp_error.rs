@@ -41,8 +41,8 @@ impl Ip {
         }
         let (src, dst) = (about.dst, about.src);
         let mut quote = about.payload;
-        // The header is still there; if the buffer has other users it may not be.
-        if quote.add_header(about.header_len.into()).is_none() {
+        // The header is still there.
+        if !quote.uncover(about.header_len.into()) {
             count(&mut self.icmp_stats.out_errors);
             return;
         }
@@ -106,7 +106,7 @@ impl Ip {
         };
         let src = quoted.src();
         let transport = matches!(quoted.protocol(), Protocol::TCP | Protocol::UDP);
-        if !transport || src.is_unspecified() {
+        if !(transport || self.raw_concerned(&quoted)) || src.is_unspecified() {
             return;
         }
         let kind = Kind::DestinationUnreachable(Unreachable::Host);

@@ -14,7 +14,7 @@ use crate::wire::{igmp, udp};
 use super::calls::is_unicast;
 use super::icmp_error::PROTOCOL_UNREACHABLE;
 use super::stats::count;
-use super::{ChecksumState, Destination, Input, Ip, Received};
+use super::{ChecksumState, Destination, Input, Ip, Offered, Received};
 
 /// Where a fragment belongs, in bytes of the payload of the whole packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,6 @@ pub(super) struct Head {
     pub(super) dst: Ipv4Addr,
     pub(super) protocol: Protocol,
     pub(super) tos: u8,
-    #[cfg(feature = "igmp")]
     pub(super) ttl: u8,
     pub(super) ident: u16,
     pub(super) header_len: u8,
@@ -68,6 +67,9 @@ impl Ip {
     /// everything else, and the reasons to drop a packet, to that.
     #[inline]
     pub(crate) fn plain(&mut self, id: NetifId, frame: &Pbuf) -> Option<Straight> {
+        if self.observed {
+            return None;
+        }
         // Loopback has no slot.
         let netif = self.netifs.at(id)?;
         let (own, subnet) = (netif.hw_addr()?, netif.subnet?);
@@ -141,6 +143,7 @@ impl Ip {
             dst: plain.dst,
             to: Destination::Unicast,
             tos: plain.tos,
+            ttl: plain.ttl,
             checksum: *checksum,
             header_len: ipv4::HEADER_LEN as u8,
             payload: frame,
@@ -150,6 +153,9 @@ impl Ip {
     /// Processes one received frame, or a packet from this host. What is not for a transport is
     /// dealt with here.
     pub(crate) fn input(&mut self, now: Instant, netif: NetifId, frame: Pbuf) -> Option<Input> {
+        if self.observed {
+            self.show_received(netif, &frame);
+        }
         let (arrival, packet) = if netif == NetifId::LOOPBACK {
             (Arrival::looped(self.loopback.via()), frame)
         } else {
@@ -262,6 +268,7 @@ impl Ip {
             count(&mut self.stats.in_discards);
             return None;
         };
+        let offered = self.offer_raw(arrival.netif, &head, &payload);
         if !payload.remove_header(header_len) {
             count(&mut self.stats.in_header_errors); // it was contiguous: not reached
             return None;
@@ -280,6 +287,7 @@ impl Ip {
             dst: head.dst,
             to,
             tos: head.tos,
+            ttl: head.ttl,
             checksum: match verified {
                 true => ChecksumState::Verified,
                 false => checksum,
@@ -307,6 +315,10 @@ impl Ip {
                 None
             }
             _ => {
+                if offered == Offered::Wanted {
+                    count(&mut self.stats.in_delivers);
+                    return None;
+                }
                 // RFC 1122 §3.2.2.1.
                 count(&mut self.stats.in_unknown_protocols);
                 self.send_icmp_error(now, PROTOCOL_UNREACHABLE, received);
@@ -355,7 +367,6 @@ impl Head {
             dst: packet.dst(),
             protocol: packet.protocol(),
             tos: packet.dscp() << 2 | ecn,
-            #[cfg(feature = "igmp")]
             ttl: packet.ttl(),
             ident: packet.ident(),
             // At most 60.

@@ -17,6 +17,8 @@ mod igmp;
 mod igmp;
 mod input;
 mod limit;
+mod mtu_discovery;
+mod observe;
 pub(crate) mod output;
 mod reassembly;
 mod route;
@@ -30,8 +32,10 @@ use crate::config::IpConfig;
 use crate::netif::loopback::Loopback;
 use crate::netif::neighbor::Neighbors;
 use crate::netif::{LoopbackSlot, NeighborSlot, NetifSlot, Netifs, PendingSlot};
+use crate::packet::PacketStorage;
 use crate::pbuf::{NoBufs, Pbuf, Pool};
 use crate::random::{Entropy, Keyed};
+use crate::raw::RawStorage;
 use crate::time::{Instant, earliest};
 use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::SeqNum;
@@ -40,6 +44,7 @@ pub use crate::netif::NetifId;
 pub use igmp::GroupSlot;
 #[cfg(feature = "igmp")]
 pub use igmp::IgmpStats;
+pub use mtu_discovery::MtuDiscovery;
 pub use reassembly::ReassemblySlot;
 pub use route::RouteSlot;
 pub use stats::{ArpStats, IcmpStats, IpStats};
@@ -50,6 +55,7 @@ pub(crate) use head::{HEADROOM, Head};
 pub(crate) use igmp::Groups;
 #[cfg(feature = "igmp")]
 pub(crate) use igmp::{Member, Querier};
+pub(crate) use observe::Offered;
 pub(crate) use route::{OwnCopy, Route};
 
 use limit::Bucket;
@@ -130,6 +136,8 @@ pub(crate) struct Received {
     pub(crate) to: Destination,
     /// Differentiated services and ECN, as on the wire.
     pub(crate) tos: u8,
+    /// Hops it might still have taken.
+    pub(crate) ttl: u8,
     pub(crate) checksum: ChecksumState,
     /// Length of the IP header, which is still there in front of `payload`: as long as nobody has
     /// used that headroom, [`Ip::send_icmp_error`] can quote it.
@@ -177,6 +185,12 @@ pub(crate) enum Input {
 pub(crate) struct Ip {
     pub(crate) header_pool: &'static Pool,
     ttl: u8,
+    #[cfg(feature = "raw")]
+    pub(crate) raw: crate::raw::Engine,
+    #[cfg(feature = "packet")]
+    pub(crate) packet: crate::packet::Engine,
+    /// Somebody looks on: no packet takes the straight ways.
+    observed: bool,
     pub(crate) netifs: Netifs,
     pub(crate) neighbors: Neighbors,
     pub(crate) routes: route::Routes,
@@ -217,6 +231,11 @@ impl Ip {
         Self {
             header_pool,
             ttl: config.ttl,
+            #[cfg(feature = "raw")]
+            raw: crate::raw::Engine::new(crate::raw::RawStorage::default()),
+            #[cfg(feature = "packet")]
+            packet: crate::packet::Engine::new(crate::packet::PacketStorage::default()),
+            observed: false,
             netifs: Netifs::new(storage.netifs),
             neighbors: Neighbors::new(
                 storage.neighbors,
@@ -244,6 +263,19 @@ impl Ip {
             stats: IpStats::default(),
             icmp_stats: IcmpStats::default(),
             arp_stats: ArpStats::default(),
+        }
+    }
+
+    /// Gives storage to those who look on.
+    pub(crate) fn with_observers(self, raw: RawStorage, packet: PacketStorage) -> Self {
+        #[cfg(not(all(feature = "raw", feature = "packet")))]
+        let _ = (&raw, &packet);
+        Self {
+            #[cfg(feature = "raw")]
+            raw: crate::raw::Engine::new(raw),
+            #[cfg(feature = "packet")]
+            packet: crate::packet::Engine::new(packet),
+            ..self
         }
     }
 

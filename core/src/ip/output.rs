@@ -215,6 +215,17 @@ impl Ip {
         Ok(head)
     }
 
+    /// Hands a packet of this host to itself.
+    pub(crate) fn loopback_push(&mut self, packet: Pbuf) -> Result<(), Error> {
+        self.loopback.push(packet).map_err(|_| Error::NoMemory)
+    }
+
+    /// An identification for a packet that may be fragmented on its way.
+    #[cfg(feature = "raw")]
+    pub(crate) fn next_ident(&mut self, flow: Flow) -> u16 {
+        self.idents.next(flow)
+    }
+
     /// What is different in a packet that is short enough to be sent whole.
     #[inline]
     pub(crate) fn mark(&mut self, fragmentation: Fragmentation, flow: Flow) -> Mark {

@@ -405,6 +405,7 @@ impl Expired {
             dst: head.dst,
             to: self.0.to,
             tos: head.tos,
+            ttl: head.ttl,
             checksum: ChecksumState::ToVerify,
             header_len: head.header_len,
             payload,
@@ -449,7 +450,7 @@ impl Ip {
         let whole = reassembly.add(&mut self.stats, now, arrival.netif, head, to, packet)?;
         let mut packet = whole.payload;
         // The header of the first fragment, which nobody has written over.
-        if packet.add_header(whole.head.header_len.into()).is_none() {
+        if !packet.uncover(whole.head.header_len.into()) {
             count(&mut self.stats.in_discards);
             return None;
         }

@@ -65,6 +65,9 @@ impl Ip {
         id: NetifId,
         frame: Result<Pbuf, Error>,
     ) -> Result<(), Error> {
+        if let Ok(frame) = &frame {
+            self.show_leaving(id, frame);
+        }
         let netif = self.netifs.usable(id)?;
         match frame {
             Ok(frame) => netif.transmit(frame),

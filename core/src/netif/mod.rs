@@ -32,6 +32,12 @@ impl NetifId {
     /// always there and always up.
     pub const LOOPBACK: Self = Self(u8::MAX);
 
+    /// The interface at this place of the storage given to the stack, as
+    /// [`NetifId::index`] says; 255 is [`NetifId::LOOPBACK`]. There need be none: then calls say so.
+    pub const fn with_index(index: u8) -> Self {
+        Self(index)
+    }
+
     /// The interface's place in the storage given to the stack; 255 for [`NetifId::LOOPBACK`].
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -45,6 +51,21 @@ pub enum Admin {
     Up,
     /// Nothing is sent; what arrives is dropped (`netif_set_down`).
     Down,
+}
+
+/// To whom a frame was addressed, or where it came from (`sll_pkttype`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// To this host (`PACKET_HOST`).
+    Host,
+    /// To all (`PACKET_BROADCAST`).
+    Broadcast,
+    /// To a group (`PACKET_MULTICAST`).
+    Multicast,
+    /// To another station: the device lets everything through (`PACKET_OTHERHOST`).
+    OtherHost,
+    /// Sent by this host (`PACKET_OUTGOING`).
+    Outgoing,
 }
 
 /// Whether the device says that it is connected.

@@ -232,6 +232,23 @@ impl Pbuf {
         enough
     }
 
+    /// Shows the `n` bytes again that [`Pbuf::remove_header`] hid, to be read: others may view the
+    /// block.
+    ///
+    /// Returns `false`, changing nothing, if there are not so many in front.
+    #[must_use]
+    pub(crate) fn uncover(&mut self, n: usize) -> bool {
+        self.0.uncover_front(n)
+    }
+
+    /// Whether some part is of a pool that has given away three quarters of its blocks: who could
+    /// do without the packet should leave the rest to others.
+    #[cfg(any(feature = "raw", feature = "packet"))]
+    pub(crate) fn is_pool_short(&self) -> bool {
+        let is_short = |pool: &Pool| pool.available() < pool.blocks() / 4;
+        self.nodes().any(|node| is_short(node.pool()))
+    }
+
     /// Grows the last part to the back by `n` bytes and returns them, to be written.
     ///
     /// `None`, changing nothing, when the block ends before or is shared. A driver that knows the

@@ -126,6 +126,21 @@ impl Node {
         Some(new)
     }
 
+    /// Extends the view by `n` bytes to the front, to be read only; `false` if there are less.
+    pub(super) fn uncover_front(&mut self, n: usize) -> bool {
+        let Some((n, off)) = u16::try_from(n)
+            .ok()
+            .and_then(|n| Some((n, self.off.checked_sub(n)?)))
+        else {
+            return false;
+        };
+        let Some(len) = self.len.checked_add(n) else {
+            return false;
+        };
+        (self.off, self.len) = (off, len);
+        true
+    }
+
     /// Extends the view by `n` bytes to the back and returns them.
     pub(super) fn grow_back(&mut self, n: usize) -> Option<&mut [u8]> {
         let n = u16::try_from(n).ok().filter(|_| n <= self.tailroom())?;

@@ -3,7 +3,7 @@
 //! manner of RFC 4821 §7). Each connection finds out for itself; there is no cache by destination.
 use core::time::Duration;
 
-use crate::config::{TcpConfig, Use};
+use crate::config::TcpConfig;
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
@@ -70,10 +70,6 @@ enum Probe {
     Sent(SeqNum),
 }
 
-fn is_used(config: &TcpConfig) -> bool {
-    cfg!(feature = "pmtud") && config.pmtud == Use::On
-}
-
 /// The segment size a router's `mtu` leaves room for. IP has seen to it that `mtu` is possible.
 fn size_for(mtu: u16) -> u16 {
     // No smaller segments than a peer could ask for.
@@ -93,7 +89,10 @@ impl Pcb {
         let size = size_for(mtu);
         // RFC 5927 §7.2: what was never sent cannot have been too long. RFC 1191 §3: a message
         // never raises the estimate.
-        if !is_used(config) || size >= self.path.sent || size >= self.snd.mss {
+        if !self.settings.discovers_path_mtu(config)
+            || size >= self.path.sent
+            || size >= self.snd.mss
+        {
             stats.icmp_ignored += 1;
         } else if size < self.path.acked {
             // Larger segments have passed: perhaps a forgery, perhaps a new route.
@@ -105,7 +104,10 @@ impl Pcb {
 
     /// The retransmission timer expired: claims are believed, silence is suspicious.
     pub(super) fn path_timed_out(&mut self, cx: &mut Context<'_>) {
-        if !is_used(cx.config) || !self.is_synchronized() || self.snd.wnd == 0 {
+        if !self.settings.discovers_path_mtu(cx.config)
+            || !self.is_synchronized()
+            || self.snd.wnd == 0
+        {
             return;
         }
         if let Some((quoted, size)) = self.path.claim.take()

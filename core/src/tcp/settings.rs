@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::config::{TcpConfig, Use};
 use crate::error::Error;
 use crate::handle::{Owner, TcpListener, TcpPcb};
-use crate::ip::{Fragmentation, Route};
+use crate::ip::{Fragmentation, MtuDiscovery, Route};
 use crate::time::Instant;
 
 use super::congestion::CongestionControl;
@@ -37,6 +37,7 @@ pub(crate) struct Settings {
     /// DSCP in the upper six bits; the lower two are ECN's.
     pub(crate) tos: u8,
     pub(crate) ttl: Option<NonZeroU8>,
+    pub(crate) mtu_discovery: MtuDiscovery,
     pub(crate) congestion: Option<CongestionControl>,
 }
 
@@ -55,6 +56,7 @@ impl Settings {
         defer_accept: None,
         tos: 0,
         ttl: None,
+        mtu_discovery: MtuDiscovery::AsConfigured,
         congestion: None,
     };
 
@@ -109,10 +111,20 @@ impl Settings {
             .map_or(config.max_syn_retransmits, NonZeroU8::get)
     }
 
+    /// Whether the connection finds out what the path carries.
+    pub(crate) fn discovers_path_mtu(&self, config: &TcpConfig) -> bool {
+        let wanted = match self.mtu_discovery {
+            MtuDiscovery::Fragment => false,
+            MtuDiscovery::AsConfigured => config.pmtud == Use::On,
+            MtuDiscovery::Discover => true,
+        };
+        cfg!(feature = "pmtud") && wanted
+    }
+
     /// How IP treats the packets of the connection.
     pub(crate) fn service(&self, config: &TcpConfig) -> Service {
         // RFC 1191 §3: DF lets routers say what fits; without the discovery they fragment.
-        let discovers = cfg!(feature = "pmtud") && config.pmtud == Use::On;
+        let discovers = self.discovers_path_mtu(config);
         Service {
             tos: self.tos,
             ttl: self.ttl,

@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::config::TcpConfig;
 use crate::error::Error;
 use crate::handle::TcpPcb;
-use crate::ip::Head;
+use crate::ip::{Head, MtuDiscovery};
 
 use super::engine::Engine;
 use super::info::TcpInfo;
@@ -206,15 +206,28 @@ impl Tcp<'_> {
         })
     }
 
-    /// Sets the time to live of the packets sent, 1 to 255 hops.
+    /// Whether the packets sent may be fragmented on their way; as the stack is configured at first.
+    #[doc(alias = "IP_MTU_DISCOVER")]
+    pub fn mtu_discovery(&mut self, pcb: TcpPcb, mtu_discovery: MtuDiscovery) -> Result<(), Error> {
+        self.engine_mut().change(pcb, |pcb, _| {
+            pcb.settings.mtu_discovery = mtu_discovery;
+            pcb.head = Head::NONE;
+            Ok(())
+        })
+    }
+
+    /// Sets the time to live of the packets sent, 1 to 255 hops; `None`: the stack's default.
     ///
     /// # Errors
     /// [`Error::Argument`]: zero.
     #[doc(alias = "IP_TTL")]
-    pub fn ttl(&mut self, pcb: TcpPcb, hops: u8) -> Result<(), Error> {
-        let hops = NonZeroU8::new(hops).ok_or(Error::Argument)?;
+    pub fn ttl(&mut self, pcb: TcpPcb, hops: Option<u8>) -> Result<(), Error> {
+        let hops = match hops {
+            Some(hops) => Some(NonZeroU8::new(hops).ok_or(Error::Argument)?),
+            None => None,
+        };
         self.engine_mut().change(pcb, |pcb, _| {
-            pcb.settings.ttl = Some(hops);
+            pcb.settings.ttl = hops;
             pcb.head = Head::NONE;
             Ok(())
         })

@@ -2,7 +2,9 @@
 use core::net::SocketAddrV4;
 
 use crate::error::Error;
-use crate::ip::{ChecksumState, Destination, IcmpError, IcmpErrorKind, Ip, NetifId, Received};
+use crate::ip::{
+    ChecksumState, Destination, IcmpError, IcmpErrorKind, Ip, MtuDiscovery, NetifId, Received,
+};
 use crate::time::Instant;
 use crate::wire::Checksum;
 use crate::wire::ipv4::Protocol;
@@ -93,12 +95,15 @@ impl Engine {
         let reported = match error.kind {
             IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => Error::Refused,
             IcmpErrorKind::Unreachable | IcmpErrorKind::TimeExceeded => Error::Unreachable,
-            // Datagrams are sent without DF: no router has a reason to say this.
-            IcmpErrorKind::FragmentationNeeded { .. } => return,
+            IcmpErrorKind::FragmentationNeeded { .. } => Error::TooLong,
+        };
+        // About datagrams that are sent without DF no router has a reason to say this.
+        let concerns = |pcb: &Pcb| {
+            reported != Error::TooLong || pcb.options.mtu_discovery == MtuDiscovery::Discover
         };
         let endpoint = self
             .pcbs()
-            .filter(|(_, pcb)| pcb.remote == Some(error.remote))
+            .filter(|(_, pcb)| pcb.remote == Some(error.remote) && concerns(pcb))
             .find(|(_, pcb)| pcb.local.port() == error.local.port() && pcb.is_at(error.local))
             .map(|(index, _)| index);
         if let Some(index) = endpoint {
@@ -181,6 +186,7 @@ impl Engine {
             to: to.into(),
             netif: received.netif,
             tos: received.tos,
+            ttl: received.ttl,
         };
         self.delivery(endpoint, datagram)
     }
@@ -212,6 +218,7 @@ fn waiting(endpoint: u16, received: Received, from: SocketAddrV4, to: SocketAddr
         endpoint,
         netif: received.netif,
         tos: received.tos,
+        ttl: received.ttl,
         from,
         to,
         data,

@@ -17,7 +17,7 @@ mod template;
 
 use crate::error::Error;
 use crate::handle::{Owner, UdpPcb};
-use crate::ip::{Ip, NetifId, Via};
+use crate::ip::{Ip, MtuDiscovery, NetifId, Via};
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
 use crate::time::Instant;
@@ -46,6 +46,8 @@ pub struct Datagram {
     pub netif: NetifId,
     /// Type of service: DSCP in the upper six bits, ECN in the lower two (`IP_RECVTOS`).
     pub tos: u8,
+    /// Hops it might still have taken (`IP_RECVTTL`).
+    pub ttl: u8,
 }
 
 /// A datagram that was not sent.
@@ -103,6 +105,8 @@ pub struct Options {
     pub multicast_interface: Option<NetifId>,
     /// Type of service (`IP_TOS`).
     pub tos: u8,
+    /// See [`Udp::mtu_discovery`].
+    pub mtu_discovery: MtuDiscovery,
     /// See [`Udp::broadcast`].
     pub broadcast: Broadcast,
     /// See [`Udp::reuse`].
@@ -117,6 +121,7 @@ impl Options {
         multicast_loop: MulticastLoop::On,
         multicast_interface: None,
         tos: 0,
+        mtu_discovery: MtuDiscovery::AsConfigured,
         broadcast: Broadcast::Denied,
         reuse: Reuse::Exclusive,
     };
@@ -332,6 +337,14 @@ impl Udp<'_> {
     #[doc(alias = "IP_TOS")]
     pub fn tos(&mut self, pcb: UdpPcb, tos: u8) -> Result<(), Error> {
         self.engine_mut().options_mut(pcb)?.tos = tos;
+        Ok(())
+    }
+
+    /// Whether datagrams may be fragmented. With [`MtuDiscovery::Discover`] a longer one than the link
+    /// carries is [`Error::TooLong`].
+    #[doc(alias = "IP_MTU_DISCOVER")]
+    pub fn mtu_discovery(&mut self, pcb: UdpPcb, mtu_discovery: MtuDiscovery) -> Result<(), Error> {
+        self.engine_mut().options_mut(pcb)?.mtu_discovery = mtu_discovery;
         Ok(())
     }
 

@@ -3,7 +3,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use crate::error::Error;
 use crate::handle::UdpPcb;
-use crate::ip::{Destination, Fragmentation, Ip, NetifId, Outgoing, OwnCopy, Route};
+use crate::ip::{Destination, Fragmentation, Ip, MtuDiscovery, NetifId, Outgoing, OwnCopy, Route};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::checksum::ComputedBy;
@@ -117,6 +117,9 @@ impl Engine {
             .filter(|len| usize::from(*len) <= MAX_PAYLOAD)
             .ok_or(Error::TooLong)?;
         let out = current.outgoing(ip, route.src, dst);
+        if out.fragmentation == Fragmentation::Forbidden && !fits(&route, payload_len) {
+            return Err(Error::TooLong);
+        }
         let src_port = match current.local.port() {
             0 => self.bound(pcb)?.port(),
             port => port,
@@ -209,13 +212,22 @@ impl Pcb {
             protocol: Protocol::UDP,
             ttl,
             tos: self.options.tos,
-            fragmentation: Fragmentation::Allowed,
+            fragmentation: match self.options.mtu_discovery {
+                MtuDiscovery::Discover => Fragmentation::Forbidden,
+                MtuDiscovery::Fragment | MtuDiscovery::AsConfigured => Fragmentation::Allowed,
+            },
         }
     }
 }
 
 fn own(ip: &Ip, addr: Ipv4Addr) -> Result<Ipv4Addr, Error> {
     ip.is_own(addr).then_some(addr).ok_or(Error::Argument)
+}
+
+/// Whether a datagram leaves in one piece. Loopback takes any.
+fn fits(route: &Route, payload_len: u16) -> bool {
+    let len = ipv4::HEADER_LEN + udp::HEADER_LEN + usize::from(payload_len);
+    len <= usize::from(route.mtu) || route.netif == NetifId::LOOPBACK
 }
 
 /// A device sees only whole packets: the checksum of one that will be fragmented is ours.

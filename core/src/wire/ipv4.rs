@@ -10,6 +10,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::checksum::{ComputedBy, checksum, fold, sum_of_header};
 use super::{Malformed, NoRoom, clip};
 
+mod written;
+
+pub use written::{Written, complete};
+
 /// The fixed part of an IPv4 header, exactly as on the wire.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -248,6 +252,8 @@ pub struct Plain {
     pub protocol: Protocol,
     /// Differentiated services and ECN, as on the wire.
     pub tos: u8,
+    /// Hops it might still have taken.
+    pub ttl: u8,
     /// Length of header and payload in bytes: at least [`HEADER_LEN`].
     pub total_len: usize,
 }
@@ -274,6 +280,7 @@ impl Plain {
             dst: header.dst.into(),
             protocol: Protocol(header.protocol),
             tos: header.dscp_ecn,
+            ttl: header.ttl,
             total_len,
         })
     }

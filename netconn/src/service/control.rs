@@ -20,24 +20,40 @@ impl Service {
         };
         let result = match (what, kind) {
             (Control::Idle | Control::Done(_), _) => return,
-            (_, Kind::Pair | Kind::Event) => Err(Error::NotSupported),
+            (_, Kind::Pair | Kind::DatagramPair | Kind::Event) => Err(Error::NotSupported),
+            #[cfg(feature = "raw")]
+            (Control::Open, Kind::Raw(protocol)) => self.open_raw(stack, index, protocol),
+            #[cfg(feature = "raw")]
+            (Control::Bind(addr), Kind::Raw(_)) => self.bind_raw(stack, index, addr),
+            #[cfg(feature = "raw")]
+            (Control::Connect(addr), Kind::Raw(_)) => self.connect_raw(stack, index, addr),
+            #[cfg(feature = "raw")]
+            (Control::Disconnect, Kind::Raw(_)) => self.disconnect_raw(stack, index),
+            #[cfg(feature = "packet")]
+            (Control::Watch(filter, netif), Kind::Packet) => {
+                self.watch(stack, index, filter, netif)
+            }
             (Control::Bind(addr), Kind::Tcp) => self.bind_tcp(stack, index, addr),
             (Control::Bind(addr), Kind::Udp) => self.bind_udp(stack, index, addr),
             (Control::Connect(addr), Kind::Tcp) => self.connect_tcp(stack, index, addr),
             (Control::Connect(addr), Kind::Udp) => self.connect_udp(stack, index, addr),
-            (Control::Disconnect, _) => self.disconnect_udp(stack, index),
-            (Control::Listen(backlog), _) => self.listen(stack, index, backlog),
-            (Control::Info, _) => self.info(stack, index),
-            (Control::Join(group, via), _) => self.join(stack, index, group, via),
-            (Control::Leave(group, via), _) => self.leave(stack, index, group, via),
-            (Control::MulticastInterface(via), _) => self.multicast_interface(stack, index, via),
-            (Control::SendAll, _) => match self.udp_pcb(stack, index) {
-                Ok(pcb) => self.send_all(&mut stack.udp_now(), index, pcb),
+            (Control::Disconnect, Kind::Udp) => self.disconnect_udp(stack, index),
+            (Control::Listen(backlog), Kind::Tcp) => self.listen(stack, index, backlog),
+            (Control::Info, Kind::Tcp) => self.info(stack, index),
+            (Control::Join(group, via), Kind::Udp) => self.join(stack, index, group, via),
+            (Control::Leave(group, via), Kind::Udp) => self.leave(stack, index, group, via),
+            (Control::MulticastInterface(via), Kind::Udp) => {
+                self.multicast_interface(stack, index, via)
+            }
+            (Control::SendAll, Kind::Udp) => match self.udp_pcb(stack, index) {
+                Ok(_) => self.send_all(stack, index),
                 Err(error) => {
                     self.drop_outbox(index);
                     Err(error)
                 }
             },
+            (Control::SendAll, _) => self.send_all(stack, index),
+            _ => Err(Error::NotSupported),
         };
         self.net
             .with(index, |shared, _| shared.control = Control::Done(result));
@@ -126,14 +142,9 @@ impl Service {
             (shared.local, shared.remote) = (local, addr);
             // POSIX connect: from now on only the peer's datagrams are received, which goes for
             // those queued too.
-            let mut keep = crate::datagram::Queue::EMPTY;
-            while let Some(datagram) = self.net.datagrams.pop(cs, &mut shared.inbox) {
-                if datagram.peer == addr {
-                    // The slot just emptied takes it.
-                    let _ = self.net.datagrams.push(cs, &mut keep, datagram);
-                }
-            }
-            shared.inbox = keep;
+            self.net
+                .datagrams
+                .keep_from(cs, &mut shared.inbox, |peer| peer == addr);
         });
         Ok(())
     }
@@ -198,7 +209,7 @@ impl Service {
 }
 
 /// What `bind` calls an argument error is, after the checks here, an address that is not ours.
-fn bind_error(error: gannet_core::Error) -> Error {
+pub(super) fn bind_error(error: gannet_core::Error) -> Error {
     match error {
         gannet_core::Error::Argument => Error::AddressNotAvailable,
         error => error.into(),

@@ -1,6 +1,11 @@
 //! The net's application on the raw API: it carries out what threads ask for, and puts what the
 //! engine tells into their slots. Runs in the tcpip thread only.
 mod control;
+mod datagram;
+#[cfg(feature = "packet")]
+mod packet;
+#[cfg(feature = "raw")]
+mod raw;
 mod tcp;
 mod udp;
 
@@ -44,8 +49,8 @@ impl Service {
         }
         match self.attached(index) {
             Attached::Tcp(pcb) => self.serve_tcp(&mut stack.tcp_now(), index, pcb, asked),
-            Attached::Udp(pcb) => self.serve_udp(&mut stack.udp_now(), index, pcb, asked),
             Attached::Listener(_) | Attached::Nothing => {}
+            _ => self.serve_datagrams(stack, index, asked),
         }
         if asked.contains(Requests::CLOSE) {
             self.close(stack, index);
@@ -59,6 +64,14 @@ impl Service {
                 let settings = self.net.with(index, |shared, _| shared.settings);
                 self.apply_udp(&mut stack.udp_now(), pcb, settings.unwrap_or_default());
             }
+            #[cfg(feature = "raw")]
+            Attached::Raw(pcb) => {
+                let settings = self.net.with(index, |shared, _| shared.settings);
+                self.apply_raw(&mut stack.raw_now(), pcb, settings.unwrap_or_default());
+            }
+            // There are none of the engine.
+            #[cfg(feature = "packet")]
+            Attached::Packet(_) => {}
             // Applied when there is something to apply them to.
             Attached::Listener(_) | Attached::Nothing => {}
         }
@@ -73,6 +86,16 @@ impl Service {
             Attached::Udp(pcb) => {
                 // Stale is as good as closed.
                 let _ = stack.udp_now().close(pcb);
+                self.free(index);
+            }
+            #[cfg(feature = "raw")]
+            Attached::Raw(pcb) => {
+                let _ = stack.raw_now().close(pcb);
+                self.free(index);
+            }
+            #[cfg(feature = "packet")]
+            Attached::Packet(pcb) => {
+                let _ = stack.packets_now().close(pcb);
                 self.free(index);
             }
             Attached::Nothing => self.free(index),
@@ -149,5 +172,35 @@ impl Handler for Service {
 
     fn udp_err(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, error: CoreError) {
         self.datagram_refused(udp, pcb, error);
+    }
+
+    #[cfg(feature = "raw")]
+    fn raw_recv(
+        &mut self,
+        raw: &mut gannet_core::Raw<'_>,
+        pcb: gannet_core::RawPcb,
+        packet: gannet_core::raw::Packet,
+    ) {
+        self.packet_arrived(raw, pcb, packet);
+    }
+
+    #[cfg(feature = "raw")]
+    fn raw_err(
+        &mut self,
+        raw: &mut gannet_core::Raw<'_>,
+        pcb: gannet_core::RawPcb,
+        error: CoreError,
+    ) {
+        self.packet_refused(raw, pcb, error);
+    }
+
+    #[cfg(feature = "packet")]
+    fn packet_recv(
+        &mut self,
+        packets: &mut gannet_core::Packets<'_>,
+        pcb: gannet_core::PacketPcb,
+        frame: gannet_core::packet::Frame,
+    ) {
+        self.frame_seen(packets, pcb, frame);
     }
 }

@@ -1,4 +1,6 @@
 //! TCP connections between slot and engine.
+use core::num::NonZeroU8;
+
 use gannet_core::tcp::{Data, More, Shutdown};
 use gannet_core::{Chain, Error as CoreError, Pbuf, Tcp, TcpListener, TcpPcb};
 
@@ -48,9 +50,8 @@ impl Service {
         let _ = tcp.user_timeout(pcb, settings.user_timeout);
         let _ = tcp.defer_accept(pcb, settings.defer_accept);
         let _ = tcp.tos(pcb, settings.tos);
-        if let Some(hops) = settings.ttl {
-            let _ = tcp.ttl(pcb, hops.get());
-        }
+        let _ = tcp.ttl(pcb, settings.ttl.map(NonZeroU8::get));
+        let _ = tcp.mtu_discovery(pcb, settings.mtu_discovery);
         if let Some(algorithm) = settings.congestion {
             let _ = tcp.congestion(pcb, algorithm);
         }

@@ -52,7 +52,7 @@ macro_rules! traits {
         impl UdpSend for $socket {
             async fn send(&mut self, remote: SocketAddr, data: &[u8]) -> Result<(), IoError> {
                 let to = self.peer_addr().is_err().then_some(remote);
-                self.send_to(data, to).map_err(IoError)
+                self.send_to(data, to).await.map_err(IoError)
             }
         }
 

@@ -67,7 +67,7 @@ impl ConnectedUdp for UdpSocket {
     type Error = IoError;
 
     async fn send(&mut self, data: &[u8]) -> Result<(), IoError> {
-        self.send_to(data, None).map_err(IoError)
+        self.send_to(data, None).await.map_err(IoError)
     }
 
     async fn receive_into(&mut self, buffer: &mut [u8]) -> Result<usize, IoError> {
@@ -92,7 +92,7 @@ impl UnconnectedUdp for UdpSocket {
         if ports_differ || (!is_free && local.ip() != own.ip()) {
             return Err(IoError(Error::AddressNotAvailable));
         }
-        self.send_to(data, Some(remote)).map_err(IoError)
+        self.send_to(data, Some(remote)).await.map_err(IoError)
     }
 
     async fn receive_into(

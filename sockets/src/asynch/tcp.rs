@@ -6,6 +6,7 @@ use gannet_core::tcp::Shutdown;
 use gannet_netconn::{Error, Flow, Kind, Net, Netconn, Patience, Peek, Ready};
 
 use crate::io::IoError;
+use crate::options::owns_connection;
 
 /// A TCP connection. Dropping it closes it; what was written still leaves.
 ///
@@ -20,6 +21,8 @@ use crate::io::IoError;
 /// ```
 #[derive(Debug)]
 pub struct TcpStream(pub(super) Netconn);
+
+owns_connection!(TcpStream);
 
 impl TcpStream {
     /// Connects over the default net.
@@ -67,27 +70,12 @@ impl TcpStream {
 
     /// Waits until reading would not.
     pub async fn readable(&self) -> Result<(), Error> {
-        let attempt = || match self.0.ready()?.read {
-            true => Ok(()),
-            false => Err(Error::WouldBlock),
-        };
-        self.0.ready_for(Ready::READ, attempt).await
+        self.0.readable().await
     }
 
     /// Closes one direction or both.
     pub fn shutdown(&self, how: Shutdown) -> Result<(), Error> {
         self.0.shutdown(how)
-    }
-
-    /// The connection underneath; still owned by the stream.
-    pub const fn netconn(&self) -> Netconn {
-        self.0
-    }
-}
-
-impl Drop for TcpStream {
-    fn drop(&mut self) {
-        self.0.close();
     }
 }
 
@@ -137,6 +125,8 @@ impl Write for TcpStream {
 #[derive(Debug)]
 pub struct TcpListener(Netconn);
 
+owns_connection!(TcpListener);
+
 impl TcpListener {
     /// Listens on `addr` of `net` with `backlog` connections that may wait; port 0 picks one.
     ///
@@ -159,16 +149,5 @@ impl TcpListener {
         let stream = TcpStream(self.0.ready_for(Ready::READ, attempt).await?);
         let peer = stream.0.peer_addr()?;
         Ok((stream, peer))
-    }
-
-    /// The local address.
-    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
-        self.0.local_addr()
-    }
-}
-
-impl Drop for TcpListener {
-    fn drop(&mut self) {
-        self.0.close();
     }
 }

@@ -3,9 +3,13 @@ use core::net::{Ipv4Addr, SocketAddr};
 
 use gannet_netconn::{Error, Kind, Net, Netconn, Patience, Peek, Ready, Received, Via};
 
+use crate::options::owns_connection;
+
 /// A UDP endpoint.
 #[derive(Debug)]
 pub struct UdpSocket(pub(super) Netconn);
+
+owns_connection!(UdpSocket);
 
 impl UdpSocket {
     /// Binds to `addr` of `net`; port 0 picks one.
@@ -35,21 +39,19 @@ impl UdpSocket {
         self.0.ready_for(Ready::READ, attempt).await
     }
 
-    /// Waits until receiving would not.
-    pub async fn readable(&self) -> Result<(), Error> {
-        let attempt = || match self.0.ready()?.read {
-            true => Ok(()),
-            false => Err(Error::WouldBlock),
-        };
-        self.0.ready_for(Ready::READ, attempt).await
-    }
-
-    /// Sends a datagram; to the connected peer if `to` is `None`. Does not wait for buffers.
+    /// Sends a datagram; to the connected peer if `to` is `None`. Waits while there is no buffer
+    /// for it.
     ///
     /// # Errors
     /// As [`crate::UdpSocket::send_to`].
-    pub fn send_to(&self, data: &[u8], to: Option<SocketAddr>) -> Result<(), Error> {
-        self.0.send_to(data, to)
+    pub async fn send_to(&self, data: &[u8], to: Option<SocketAddr>) -> Result<(), Error> {
+        let attempt = || self.0.send_to_vectored(&[data], to, Patience::Never);
+        self.0.ready_for(Ready::WRITE, attempt).await
+    }
+
+    /// Waits until receiving would not.
+    pub async fn readable(&self) -> Result<(), Error> {
+        self.0.readable().await
     }
 
     /// Joins a multicast group on the interface that has the address `interface`; 0.0.0.0: on the one
@@ -69,27 +71,11 @@ impl UdpSocket {
         self.0.leave_multicast(group, interface)
     }
 
-    /// The connection underneath; still owned by the socket.
-    pub const fn netconn(&self) -> Netconn {
-        self.0
-    }
-
     /// The connected peer.
     ///
     /// # Errors
     /// [`Error::NotConnected`].
     pub fn peer_addr(&self) -> Result<SocketAddr, Error> {
         self.0.peer_addr()
-    }
-
-    /// The local address.
-    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
-        self.0.local_addr()
-    }
-}
-
-impl Drop for UdpSocket {
-    fn drop(&mut self) {
-        self.0.close();
     }
 }

@@ -19,7 +19,7 @@ pub fn inet_pton(domain: Domain, text: &str) -> Result<IpAddr, Errno> {
             .parse::<Ipv6Addr>()
             .map(IpAddr::V6)
             .map_err(|_| Errno::EINVAL),
-        Domain::Unix => Err(Errno::EAFNOSUPPORT),
+        Domain::Unix | Domain::Packet => Err(Errno::EAFNOSUPPORT),
     }
 }
 

@@ -69,7 +69,7 @@ pub fn ioctl(fd: Fd, what: Ioctl) -> Result<i32, Errno> {
     let (conn, kind) = find(fd)?;
     let bytes = match what {
         Ioctl::FionRead => conn.available()?,
-        Ioctl::SiocOutQ if kind == gannet_netconn::Kind::Udp => return Err(Errno::EOPNOTSUPP),
+        Ioctl::SiocOutQ if kind.is_datagram() => return Err(Errno::EOPNOTSUPP),
         Ioctl::SiocOutQ => conn.unacknowledged()?,
         Ioctl::SiocAtMark | Ioctl::FionBio(_) => 0,
     };

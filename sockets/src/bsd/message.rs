@@ -3,6 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use gannet_core::NetifId;
 use gannet_netconn::{Instant, sys};
 
 use super::errno::Errno;
@@ -31,6 +32,13 @@ pub struct ReceivedMsg {
     pub to: Option<IpAddr>,
     /// Type of service of a datagram (`IP_RECVTOS`); always there, needs no option.
     pub tos: Option<u8>,
+    /// Hops a datagram might still have taken (`IP_RECVTTL`); always there, needs no option.
+    pub ttl: Option<u8>,
+    /// The interface a datagram came in by (`IP_PKTINFO`); always there, needs no option.
+    pub netif: Option<NetifId>,
+    /// Of a frame: what C has in the address (`sockaddr_ll`).
+    #[cfg(feature = "packet")]
+    pub link: Option<super::link::SockAddrLl>,
     /// When a datagram was received (`SO_TIMESTAMP`); always there, needs no option.
     pub at: Option<Instant>,
     /// [`MSG_TRUNC`](super::MSG_TRUNC): the datagram was longer (`msg_flags`).
@@ -43,6 +51,10 @@ impl ReceivedMsg {
         from: None,
         to: None,
         tos: None,
+        ttl: None,
+        netif: None,
+        #[cfg(feature = "packet")]
+        link: None,
         at: None,
         flags: MsgFlags::NONE,
     };

@@ -38,6 +38,8 @@ mod control;
 mod errno;
 mod event;
 mod flags;
+#[cfg(feature = "packet")]
+mod link;
 mod message;
 mod poll;
 mod select;
@@ -55,14 +57,17 @@ pub use errno::Errno;
 pub use event::{eventfd, eventfd_read, eventfd_write, eventfd_write_from_isr};
 pub use flags::*;
 pub use gannet_core::tcp::Shutdown;
+#[cfg(feature = "packet")]
+pub use link::{SockAddrLl, bind_ll, recvfrom_ll, sendto_ll};
 pub use message::{ReceivedMsg, RecvMsg, SendMsg, recvmmsg, recvmsg, sendmmsg, sendmsg};
 pub use poll::{PollFd, poll, ppoll};
 pub use select::{FD_SETSIZE, FdSet, pselect, select};
 pub use socket::{
-    AF_INET, AF_INET6, AF_UNIX, Domain, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP,
-    Protocol, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SOMAXCONN, SocketType, Type, accept, accept4,
-    bind, connect, disconnect, getpeername, getsockname, listen, shutdown, socket, socketpair,
+    AF_INET, AF_INET6, AF_PACKET, AF_UNIX, Domain, ETH_P_ALL, ETH_P_ARP, ETH_P_IP, IPPROTO_ICMP,
+    IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, Protocol, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SOMAXCONN,
+    SocketType, Type, accept, accept4, bind, connect, disconnect, getpeername, getsockname, listen,
+    shutdown, socket, socketpair,
 };
 pub use sockopt::{getsockopt, setsockopt};
-pub use table::{Descriptors, Fd, Slot, close, dup};
+pub use table::{Descriptors, Fd, Slot, close, dup, dup2};
 pub use transfer::{read, readv, recv, recvfrom, send, sendto, write, writev};

@@ -3,6 +3,8 @@ use core::net::SocketAddr;
 use core::ops::BitOr;
 
 use gannet_core::tcp::Shutdown;
+use gannet_core::wire::ethernet::EtherType;
+use gannet_core::wire::ipv4::Protocol as IpProtocol;
 use gannet_netconn::{Error, Kind, Net, Netconn};
 
 use super::errno::Errno;
@@ -18,6 +20,8 @@ pub enum Domain {
     Inet6,
     /// Local; for [`socketpair`] only.
     Unix,
+    /// Frames of an interface.
+    Packet,
 }
 
 /// [`Domain::Inet`].
@@ -26,6 +30,8 @@ pub const AF_INET: Domain = Domain::Inet;
 pub const AF_INET6: Domain = Domain::Inet6;
 /// [`Domain::Unix`].
 pub const AF_UNIX: Domain = Domain::Unix;
+/// [`Domain::Packet`].
+pub const AF_PACKET: Domain = Domain::Packet;
 
 /// What a socket carries: `SOCK_...`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +40,7 @@ pub enum Type {
     Stream,
     /// Datagrams: UDP.
     Dgram,
-    /// Packets of IP; not offered (`EPROTONOSUPPORT`).
+    /// Packets of IP with their headers, or whole frames.
     Raw,
 }
 
@@ -76,12 +82,18 @@ impl BitOr<SocketFlags> for Type {
 pub enum Protocol {
     /// The one of the type.
     Default,
-    /// ICMP; not offered (`EPROTONOSUPPORT`).
+    /// ICMP, with [`SOCK_RAW`].
     Icmp,
     /// TCP.
     Tcp,
     /// UDP.
     Udp,
+    /// Another protocol of IP by its number, with [`SOCK_RAW`].
+    Ip(u8),
+    /// Received frames of an EtherType, with [`AF_PACKET`] (`ETH_P_...`).
+    Ethernet(EtherType),
+    /// All frames, received and sent, with [`AF_PACKET`] (`ETH_P_ALL`).
+    EthernetAll,
 }
 
 /// [`Protocol::Default`]: 0.
@@ -93,15 +105,26 @@ pub const IPPROTO_TCP: Protocol = Protocol::Tcp;
 /// [`Protocol::Udp`].
 pub const IPPROTO_UDP: Protocol = Protocol::Udp;
 
+/// [`Protocol::EthernetAll`].
+pub const ETH_P_ALL: Protocol = Protocol::EthernetAll;
+/// [`Protocol::Ethernet`] of IPv4.
+pub const ETH_P_IP: Protocol = Protocol::Ethernet(EtherType::IPV4);
+/// [`Protocol::Ethernet`] of ARP.
+pub const ETH_P_ARP: Protocol = Protocol::Ethernet(EtherType::ARP);
+
 /// The largest backlog of [`listen`] that is asked of the stack.
 pub const SOMAXCONN: i32 = 128;
 
-/// A new socket.
+/// A new socket. With [`SOCK_RAW`] it receives all packets of the protocol from now on, IP header
+/// included, beside the stack; with [`AF_PACKET`] it sees frames of all interfaces, until
+/// [`bind_ll`](super::bind_ll) names one.
 ///
 /// # Errors
-/// `EAFNOSUPPORT`: not [`Domain::Inet`]. `EPROTONOSUPPORT`: a raw socket, or ICMP. `EPROTOTYPE`:
+/// `EAFNOSUPPORT`: neither [`Domain::Inet`] nor [`Domain::Packet`], or that is left out.
+/// `EPROTONOSUPPORT`: a raw socket without a protocol, or raw sockets are left out. `EPROTOTYPE`:
 /// the protocol is not one of the type. `EMFILE`: out of descriptors. `ENFILE`: out of
-/// connections. `ENETDOWN`: no net was made the default one.
+/// connections. `ENOBUFS`: out of raw or packet endpoints. `ENETDOWN`: no net was made the default
+/// one.
 #[doc(alias = "lwip_socket")]
 pub fn socket(
     domain: Domain,
@@ -109,27 +132,51 @@ pub fn socket(
     protocol: Protocol,
 ) -> Result<Fd, Errno> {
     let SocketType { kind, flags } = kind.into();
-    if domain != Domain::Inet {
-        return Err(Errno::EAFNOSUPPORT);
+    match domain {
+        Domain::Inet => {}
+        #[cfg(feature = "packet")]
+        Domain::Packet => return super::link::socket(kind, flags, protocol),
+        _ => return Err(Errno::EAFNOSUPPORT),
     }
     let kind = match (kind, protocol) {
-        (Type::Raw, _) | (_, Protocol::Icmp) => return Err(Errno::EPROTONOSUPPORT),
+        (_, Protocol::Ethernet(_) | Protocol::EthernetAll)
+        | (Type::Raw, Protocol::Default)
+        | (Type::Stream | Type::Dgram, Protocol::Icmp | Protocol::Ip(_)) => {
+            return Err(Errno::EPROTONOSUPPORT);
+        }
         (Type::Stream, Protocol::Default | Protocol::Tcp) => Kind::Tcp,
         (Type::Dgram, Protocol::Default | Protocol::Udp) => Kind::Udp,
         (Type::Stream, Protocol::Udp) | (Type::Dgram, Protocol::Tcp) => {
             return Err(Errno::EPROTOTYPE);
         }
+        (Type::Raw, Protocol::Icmp) => Kind::Raw(IpProtocol::ICMP),
+        (Type::Raw, Protocol::Tcp) => Kind::Raw(IpProtocol::TCP),
+        (Type::Raw, Protocol::Udp) => Kind::Raw(IpProtocol::UDP),
+        (Type::Raw, Protocol::Ip(number)) => Kind::Raw(IpProtocol(number)),
     };
+    open(flags, |net| match kind {
+        #[cfg(feature = "raw")]
+        Kind::Raw(protocol) => Netconn::raw(net, protocol),
+        kind => Netconn::new(net, kind),
+    })
+}
+
+/// A descriptor for the connection that `make` makes.
+pub(super) fn open(
+    flags: SocketFlags,
+    make: impl FnOnce(&'static Net) -> Result<Netconn, Error>,
+) -> Result<Fd, Errno> {
     let place = table::reserve(0)?;
-    let conn = Netconn::new(Net::default_net()?, kind)?;
+    let conn = make(Net::default_net()?)?;
     apply(&conn, flags)?;
     Ok(place.open(conn))
 }
 
-/// Two connected local streams: what is written to one is read from the other.
+/// Two connected local sockets: what is written to one is read from the other, as a stream or, with
+/// [`SOCK_DGRAM`], in datagrams, in order and without loss.
 ///
 /// # Errors
-/// `EAFNOSUPPORT`: not [`Domain::Unix`]. `EPROTONOSUPPORT`: not a stream. `EMFILE`, `ENFILE`,
+/// `EAFNOSUPPORT`: not [`Domain::Unix`]. `EPROTONOSUPPORT`: neither. `EMFILE`, `ENFILE`,
 /// `ENETDOWN`: as [`socket`].
 pub fn socketpair(
     domain: Domain,
@@ -140,11 +187,13 @@ pub fn socketpair(
     if domain != Domain::Unix {
         return Err(Errno::EAFNOSUPPORT);
     }
-    if kind != Type::Stream || protocol != Protocol::Default {
-        return Err(Errno::EPROTONOSUPPORT);
-    }
+    let pair = match (kind, protocol) {
+        (Type::Stream, Protocol::Default) => Netconn::pair,
+        (Type::Dgram, Protocol::Default) => Netconn::datagram_pair,
+        _ => return Err(Errno::EPROTONOSUPPORT),
+    };
     let places = [table::reserve(0)?, table::reserve(0)?];
-    let (one, two) = Netconn::pair(Net::default_net()?)?;
+    let (one, two) = pair(Net::default_net()?)?;
     apply(&one, flags)?;
     apply(&two, flags)?;
     let [first, second] = places;
@@ -208,7 +257,8 @@ pub fn accept4(fd: Fd, flags: SocketFlags) -> Result<(Fd, SocketAddr), Errno> {
     Ok((place.open(conn), peer))
 }
 
-/// TCP: connects; sleeps until the connection is there or has failed. UDP: fixes the peer.
+/// TCP: connects; sleeps until the connection is there or has failed. UDP and raw IP: fixes the
+/// peer.
 ///
 /// # Errors
 /// `ECONNREFUSED`, `ETIMEDOUT`, `ENETUNREACH`, `EHOSTUNREACH`: why there is no connection.
@@ -231,10 +281,10 @@ pub fn connect(fd: Fd, addr: SocketAddr) -> Result<(), Errno> {
     }
 }
 
-/// UDP: forgets the peer, the local port stays (`connect` to `AF_UNSPEC`).
+/// UDP and raw IP: forgets the peer, the local address stays (`connect` to `AF_UNSPEC`).
 ///
 /// # Errors
-/// `EOPNOTSUPP`: not UDP. `EBADF`, `ENOTSOCK`.
+/// `EOPNOTSUPP`: neither. `EBADF`, `ENOTSOCK`.
 #[doc(alias = "AF_UNSPEC")]
 pub fn disconnect(fd: Fd) -> Result<(), Errno> {
     Ok(find(fd)?.0.disconnect()?)

@@ -101,6 +101,15 @@ use options;
 
 /// # Errors
 /// `ENOPROTOOPT`: another kind of socket.
+fn only_ip_datagrams(kind: Kind) -> Result<(), Errno> {
+    match kind {
+        Kind::Udp | Kind::Raw(_) => Ok(()),
+        _ => Err(Errno::ENOPROTOOPT),
+    }
+}
+
+/// # Errors
+/// `ENOPROTOOPT`: another kind of socket.
 fn only(wanted: Kind, kind: Kind) -> Result<(), Errno> {
     if kind == wanted {
         Ok(())

@@ -204,14 +204,53 @@ pub fn dup(fd: Fd) -> Result<Fd, Errno> {
     dup_from(fd, 0)
 }
 
+/// As [`dup`], on descriptor `to`, which is closed first if it is open. With `fd` itself nothing
+/// happens.
+///
+/// # Errors
+/// `EBADF`: `fd` is not open, or `to` not in the table. `EMFILE`: `to` is about to be opened by
+/// another task.
+pub fn dup2(fd: Fd, to: Fd) -> Result<Fd, Errno> {
+    let conn = conn(fd)?;
+    if fd == to {
+        return Ok(to);
+    }
+    share(conn)?;
+    let replaced = critical_section::with(|cs| {
+        let slot = table(cs).and_then(|table| table.slot(to));
+        let slot = slot.ok_or(Errno::EBADF)?.0.borrow(cs);
+        match slot.get() {
+            Entry::Reserved => Err(Errno::EMFILE),
+            old => {
+                slot.set(Entry::Open(conn));
+                Ok(old)
+            }
+        }
+    });
+    match replaced {
+        Ok(Entry::Open(old)) => old.release_lingering(),
+        Ok(Entry::Free | Entry::Reserved) => {}
+        Err(error) => {
+            conn.release();
+            return Err(error);
+        }
+    }
+    Ok(to)
+}
+
 /// As [`dup`], from descriptor `from` on (`F_DUPFD`).
 pub(super) fn dup_from(fd: Fd, from: Fd) -> Result<Fd, Errno> {
     let conn = conn(fd)?;
     let place = reserve(from)?;
+    share(conn)?;
+    Ok(place.open(conn))
+}
+
+/// One owner more of `conn`.
+fn share(conn: Netconn) -> Result<(), Errno> {
     match conn.share() {
-        Ok(()) => Ok(place.open(conn)),
         Err(Error::TooMany) => Err(Errno::EMFILE),
-        Err(error) => Err(error.into()),
+        outcome => Ok(outcome?),
     }
 }
 

@@ -12,21 +12,23 @@ use super::socket::check_family;
 use super::table::{self, Fd};
 
 /// Sends to the connected peer. TCP: sleeps while the send buffer is full; less than all is sent
-/// only if the send time-out passes or the connection ends in between.
+/// only if the send time-out passes or the connection ends in between. Datagrams: sleeps while there
+/// is no buffer or no room for it.
 ///
 /// # Errors
 /// `EAGAIN`: nothing can be sent at once and the call does not sleep, or the send time-out passed.
 /// `EPIPE`: shut down for writing, or over. `ECONNRESET`, `ETIMEDOUT` and others, once: how the
 /// connection ended. `ENOTCONN`: TCP, not connected. `EDESTADDRREQ`: UDP, not connected.
-/// `EMSGSIZE`: a datagram above 65,507 bytes. `ENETUNREACH`, `ENETDOWN`, `EACCES`: a broadcast
-/// without [`sockopt::Broadcast`](super::sockopt::Broadcast). `ENOBUFS`: no room for a datagram.
-/// `EOPNOTSUPP`: `MSG_OOB`, or UDP with `MSG_MORE`. `EBADF`, `ENOTSOCK`.
+/// `EMSGSIZE`: a datagram above 65,507 bytes, or larger than the whole pool. `ENETUNREACH`,
+/// `ENETDOWN`, `EACCES`: a broadcast without [`sockopt::Broadcast`](super::sockopt::Broadcast).
+/// `EINVAL`: a wrong IP header of a raw socket. `EOPNOTSUPP`: `MSG_OOB`, or datagrams with
+/// `MSG_MORE`. `EBADF`, `ENOTSOCK`.
 #[doc(alias = "lwip_send")]
 pub fn send(fd: Fd, data: &[u8], flags: MsgFlags) -> Result<usize, Errno> {
     transmit(fd, &[data], None, flags)
 }
 
-/// As [`send`]; a UDP datagram goes to `to`, if given, also when connected. TCP ignores `to`.
+/// As [`send`]; a datagram goes to `to`, if given, also when connected. TCP ignores `to`.
 ///
 /// # Errors
 /// As [`send`]; `EAFNOSUPPORT`, `EINVAL`: port 0.
@@ -136,12 +138,12 @@ fn transmit_on(
     if flags.contains(MSG_OOB) {
         return Err(Errno::EOPNOTSUPP);
     }
-    if kind != Kind::Udp {
-        let patience = if flags.contains(MSG_DONTWAIT) {
-            Patience::Never
-        } else {
-            settings.send_patience()
-        };
+    let patience = if flags.contains(MSG_DONTWAIT) {
+        Patience::Never
+    } else {
+        settings.send_patience()
+    };
+    if !kind.is_datagram() {
         let flow = if flags.contains(MSG_MORE) {
             Flow::GoesOn
         } else {
@@ -153,7 +155,7 @@ fn transmit_on(
         return Err(Errno::EOPNOTSUPP);
     }
     to.map_or(Ok(()), check_family)?;
-    match conn.send_to_vectored(bufs, to) {
+    match conn.send_to_vectored(bufs, to, patience) {
         Ok(()) => Ok(bufs.iter().map(|buf| buf.len()).sum()),
         Err(gannet_netconn::Error::NotConnected) => Err(Errno::EDESTADDRREQ),
         Err(error) => Err(error.into()),
@@ -178,7 +180,7 @@ fn receive_on(
     } else {
         Peek::Take
     };
-    if kind != Kind::Udp {
+    if !kind.is_datagram() {
         let fill = if flags.contains(MSG_WAITALL) {
             Fill::All
         } else {
@@ -192,8 +194,10 @@ fn receive_on(
     }
     let received = conn.recv_from_vectored(bufs, peek, patience)?;
     let is_cut = received.datagram_len > received.len;
-    // After a shutdown there is no sender.
-    let is_one = received.from.port() != 0 || received.datagram_len > 0;
+    // Nothing is known of local datagrams, and after a shutdown there is none.
+    let is_one = !received.from.ip().is_unspecified();
+    #[cfg(feature = "packet")]
+    let link = (kind == Kind::Packet).then(|| super::link::SockAddrLl::of(&received));
     Ok(ReceivedMsg {
         len: if flags.contains(MSG_TRUNC) {
             received.datagram_len
@@ -204,6 +208,10 @@ fn receive_on(
         from: is_one.then_some(received.from),
         to: is_one.then(|| received.to.ip()),
         tos: is_one.then_some(received.tos),
+        ttl: is_one.then_some(received.ttl),
+        netif: is_one.then_some(received.netif),
+        #[cfg(feature = "packet")]
+        link,
         at: is_one.then_some(received.at),
     })
 }

@@ -16,7 +16,7 @@ stack_storage! {
     static STORAGE: {
         connections: 64, listeners: 16, half_open: 32, time_wait: 64, out_of_order: 64,
         in_flight: 512, udp: 80, datagrams: 64, interfaces: 1, neighbors: 4, pending: 4, routes: 2,
-        reassembly: 4, loopback: 256,
+        reassembly: 4, loopback: 256, raw: 8, packet: 4,
     }
 }
 net! {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use gannet_sockets::Shutdown;
 use gannet_sockets::bsd::*;
+use gannet_sockets::packet::NetifId;
 
-use super::{THREADS, any, operations, seed};
+use super::{THREADS, any, operations};
 
 /// The first descriptor of the table, and how many of them the threads play with.
 const FIRST: Fd = 3;
@@ -18,8 +19,7 @@ const COUNT: Fd = 20;
 const TABLE: Fd = 96;
 
 /// Runs the threads until each has done [`operations`]; at the end all descriptors are closed.
-pub(crate) fn descriptors() {
-    let seed = seed();
+pub(crate) fn descriptors(seed: u64) {
     let running = Arc::new(AtomicU64::new(THREADS));
     let threads: Vec<_> = (0..THREADS)
         .map(|id| {
@@ -54,7 +54,7 @@ fn operation(rng: &mut Rng) {
         MsgFlags::NONE
     };
     let mut buf = vec![0; rng.usize(..3000)];
-    let _ = match rng.u8(..24) {
+    let _ = match rng.u8(..28) {
         0 => socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_TCP).map(drop),
         1 => socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, IPPROTO_UDP).map(drop),
         2 => socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_IP).map(drop),
@@ -81,8 +81,21 @@ fn operation(rng: &mut Rng) {
         20 => getsockopt(fd, sockopt::Info).map(drop),
         21 => ioctl(fd, Ioctl::FionRead).map(drop),
         22 => send(fd, &buf, flags).map(drop),
+        23 => observer(rng).map(drop),
+        24 => socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, IPPROTO_IP).map(drop),
+        25 => bind(fd, any()),
+        26 => sendto_ll(fd, &buf, flags, NetifId::LOOPBACK).map(drop),
         _ => recv(fd, &mut buf, flags).map(drop),
     };
+}
+
+/// A socket that sees what others send.
+fn observer(rng: &mut Rng) -> Result<Fd, Errno> {
+    let protocols = [IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_TCP];
+    match rng.bool() {
+        true => socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK, protocols[rng.usize(..3)]),
+        false => socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, ETH_P_ALL),
+    }
 }
 
 fn listening(rng: &mut Rng) -> Result<(), Errno> {

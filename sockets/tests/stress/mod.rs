@@ -3,13 +3,14 @@
 //! byte is the right one, nothing hangs, and at the end everything is at rest.
 //!
 //! `GANNET_STRESS_OPS` says how many operations each thread does, `GANNET_STRESS_SEED` where the
-//! random numbers start; the seed is printed.
+//! random numbers start; the seed is printed. `GANNET_STRESS_SECONDS` repeats it for so long, each
+//! time with the next seed.
 mod descriptors;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use gannet_netconn::{Netconn, PollEntry, Ready};
@@ -31,11 +32,31 @@ pub(crate) fn operations() -> u64 {
     from_env("GANNET_STRESS_OPS", 1500)
 }
 
-/// Where the random numbers start.
-pub(crate) fn seed() -> u64 {
-    let seed = from_env("GANNET_STRESS_SEED", fastrand::u64(..1_000_000));
-    println!("GANNET_STRESS_SEED={seed}");
-    seed
+/// How long it is to be repeated.
+fn duration() -> Duration {
+    Duration::from_secs(from_env("GANNET_STRESS_SECONDS", 0))
+}
+
+/// When it counts as a hang, if each operation takes `operation`.
+pub(crate) fn limit(operation: Duration) -> Duration {
+    let count = u32::try_from(operations()).expect("not so many");
+    Duration::from_secs(150) + 2 * duration() + operation * count
+}
+
+/// Runs `round` with a seed, and again with others while there is time.
+pub(crate) fn rounds(round: impl Fn(u64)) {
+    let mut seed = from_env("GANNET_STRESS_SEED", fastrand::u64(..1_000_000));
+    let end = Instant::now() + duration();
+    let mut count = 0;
+    loop {
+        println!("GANNET_STRESS_SEED={seed}");
+        round(seed);
+        (seed, count) = (seed + 1, count + 1);
+        if Instant::now() >= end {
+            println!("{count} rounds");
+            return;
+        }
+    }
 }
 
 enum Socket {
@@ -84,8 +105,7 @@ impl Places {
 }
 
 /// Runs the threads over `net` until each has done [`operations`].
-pub(crate) fn sockets(net: &'static Net) {
-    let seed = seed();
+pub(crate) fn sockets(net: &'static Net, seed: u64) {
     let places = Arc::new(Places {
         net,
         places: std::array::from_fn(|_| Mutex::new(None)),

@@ -147,7 +147,7 @@ impl Ip {
     fn send_to_link(&mut self, id: NetifId, to: Ipv4Addr, packet: Pbuf) -> Result<(), Error> {
         let netif = self.netifs.usable(id)?;
         let Some(own) = netif.hw_addr() else {
-            return netif.transmit(packet);
+            return self.transmit_frame(id, Ok(packet));
         };
         let hw = ethernet::multicast_address(to);
         let frame = ethernet::framed(self.header_pool, packet, own, hw, EtherType::IPV4);

@@ -77,7 +77,6 @@ impl Rig {
             dst: US,
             protocol: Protocol::UDP,
             tos: piece.tos,
-            #[cfg(feature = "igmp")]
             ttl: 64,
             ident: piece.ident,
             header_len: piece.header_len,

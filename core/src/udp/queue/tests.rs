@@ -17,6 +17,7 @@ fn waiting(endpoint: u16, port: u16) -> Waiting {
         endpoint,
         netif: NetifId(0),
         tos: 0,
+        ttl: 1,
         from: addr,
         to: addr,
         data: Pbuf::from_static(&POOL, b"x").expect("a descriptor"),

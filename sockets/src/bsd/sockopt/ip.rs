@@ -2,9 +2,10 @@
 use core::net::Ipv4Addr;
 use core::num::NonZeroU8;
 
+pub use gannet_netconn::MtuDiscovery;
 use gannet_netconn::{Error, Kind, MulticastLoop as Looped, Netconn, Via};
 
-use super::{only, options, socket::change};
+use super::{only, only_ip_datagrams, options, socket::change};
 use crate::bsd::errno::Errno;
 
 /// The membership of a socket in a group (`struct ip_mreq`, `struct ip_mreqn`).
@@ -28,6 +29,19 @@ impl Membership {
 }
 
 options! {
+    /// Raw IP: what is sent begins with the IP header. It must be one of a whole IPv4 packet; its
+    /// length, checksum, and a source or identification of zero are filled in. Off at first.
+    #[doc(alias = "IP_HDRINCL")]
+    HdrIncl: bool,
+        get |conn, kind| {
+            only_raw(kind)?;
+            Ok(conn.settings()?.header_included)
+        },
+        set |conn, kind, on| {
+            only_raw(kind)?;
+            change(conn, |settings| settings.header_included = on)
+        };
+
     /// Joins a multicast group. What is sent to it arrives at this socket, if it is bound to the
     /// port, and at no other that has not joined (Linux with `IP_MULTICAST_ALL` off).
     ///
@@ -82,15 +96,28 @@ options! {
             change(conn, |settings| settings.multicast_loop = looped)
         };
 
+    /// TCP and UDP: whether packets may be fragmented. With [`MtuDiscovery::Discover`] a datagram that is
+    /// longer than the link carries is `EMSGSIZE`.
+    #[doc(alias = "IP_MTU_DISCOVER")]
+    MtuDiscover: MtuDiscovery,
+        get |conn, kind| {
+            only_transports(kind)?;
+            Ok(conn.settings()?.mtu_discovery)
+        },
+        set |conn, kind, mtu_discovery| {
+            only_transports(kind)?;
+            change(conn, |settings| settings.mtu_discovery = mtu_discovery)
+        };
+
     /// Hops a multicast datagram may take, at least 1. 1 at first (RFC 1112 §6.1).
     #[doc(alias = "IP_MULTICAST_TTL")]
     MulticastTtl: u8,
         get |conn, kind| {
-            only(Kind::Udp, kind)?;
+            only_ip_datagrams(kind)?;
             Ok(conn.settings()?.multicast_ttl)
         },
         set |conn, kind, hops| {
-            only(Kind::Udp, kind)?;
+            only_ip_datagrams(kind)?;
             if hops == 0 {
                 return Err(Errno::EINVAL);
             }
@@ -108,4 +135,22 @@ options! {
     Ttl: Option<NonZeroU8>,
         get |conn, _| Ok(conn.settings()?.ttl),
         set |conn, _, hops| change(conn, |settings| settings.ttl = hops);
+}
+
+/// # Errors
+/// `ENOPROTOOPT`: another kind of socket.
+fn only_transports(kind: Kind) -> Result<(), Errno> {
+    match kind {
+        Kind::Tcp | Kind::Udp => Ok(()),
+        _ => Err(Errno::ENOPROTOOPT),
+    }
+}
+
+/// # Errors
+/// `ENOPROTOOPT`: another kind of socket.
+fn only_raw(kind: Kind) -> Result<(), Errno> {
+    match kind {
+        Kind::Raw(_) => Ok(()),
+        _ => Err(Errno::ENOPROTOOPT),
+    }
 }

@@ -2,6 +2,7 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
+use gannet_core::wire::ipv4::Protocol as IpProtocol;
 use gannet_netconn::{Kind, Netconn, Settings};
 
 use super::options;
@@ -16,7 +17,7 @@ options! {
     #[doc(alias = "SO_ACCEPTCONN")]
     AcceptConn: bool, get |conn, _| Ok(conn.is_listening()?);
 
-    /// UDP: datagrams may go to broadcast addresses. Off at first.
+    /// UDP and raw IP: datagrams may go to broadcast addresses. Off at first.
     #[doc(alias = "SO_BROADCAST")]
     Broadcast: bool,
         get |conn, _| Ok(conn.settings()?.broadcast),
@@ -25,7 +26,8 @@ options! {
     /// The family.
     #[doc(alias = "SO_DOMAIN")]
     SocketDomain: Domain, get |_, kind| Ok(match kind {
-        Kind::Pair => Domain::Unix,
+        Kind::Pair | Kind::DatagramPair => Domain::Unix,
+        Kind::Packet => Domain::Packet,
         _ => Domain::Inet,
     });
 
@@ -68,7 +70,10 @@ options! {
     #[doc(alias = "SO_PROTOCOL")]
     SocketProtocol: Protocol, get |_, kind| Ok(match kind {
         Kind::Tcp => Protocol::Tcp,
-        Kind::Udp => Protocol::Udp,
+        Kind::Udp | Kind::Raw(IpProtocol::UDP) => Protocol::Udp,
+        Kind::Raw(IpProtocol::TCP) => Protocol::Tcp,
+        Kind::Raw(IpProtocol::ICMP) => Protocol::Icmp,
+        Kind::Raw(IpProtocol(number)) => Protocol::Ip(number),
         _ => Protocol::Default,
     });
 
@@ -89,6 +94,19 @@ options! {
             change(conn, |settings| settings.recv_timeout = time)
         };
 
+    /// TCP: room in the send buffer that makes a socket ready for writing, and wakes who sleeps for
+    /// room; `None`: a third of the buffer.
+    #[doc(alias = "SO_SNDLOWAT")]
+    SndLowat: Option<NonZeroU32>,
+        get |conn, kind| {
+            super::only(Kind::Tcp, kind)?;
+            Ok(conn.settings()?.send_low_water)
+        },
+        set |conn, kind, bytes| {
+            super::only(Kind::Tcp, kind)?;
+            change(conn, |settings| settings.send_low_water = bytes)
+        };
+
     /// How long sending and connecting may sleep; `None`: for ever, as is zero.
     #[doc(alias = "SO_SNDTIMEO")]
     SndTimeo: Option<Duration>,
@@ -100,13 +118,14 @@ options! {
 
     /// Bytes that may wait to be received; `None`: as the stack is configured. TCP: the receive
     /// window, set before connecting or listening if it is to be above 65,535; setting it ends its
-    /// automatic growth. UDP: a datagram that goes beyond is dropped, unless it waits alone.
+    /// automatic growth. Else: a datagram that goes beyond is dropped, unless it waits alone.
     #[doc(alias = "SO_RCVBUF")]
     RcvBuf: Option<NonZeroU32>,
         get |conn, _| Ok(conn.settings()?.recv_buffer),
         set |conn, _, bytes| change(conn, |settings| settings.recv_buffer = bytes);
 
     /// TCP: bytes that may be written and not acknowledged; `None`: as the stack is configured.
+    /// Datagrams: bytes that may wait for a device; `None`: a quarter of the pool's.
     #[doc(alias = "SO_SNDBUF")]
     SndBuf: Option<NonZeroU32>,
         get |conn, _| Ok(conn.settings()?.send_buffer),
@@ -135,7 +154,8 @@ options! {
     /// What the socket carries.
     #[doc(alias = "SO_TYPE")]
     SocketType: Type, get |_, kind| Ok(match kind {
-        Kind::Udp => Type::Dgram,
+        Kind::Udp | Kind::DatagramPair => Type::Dgram,
+        Kind::Raw(_) | Kind::Packet => Type::Raw,
         _ => Type::Stream,
     });
 }
