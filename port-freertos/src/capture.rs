@@ -132,13 +132,23 @@ impl<D: Driver> Driver for Captured<D> {
         self.keep(record);
         Ok(())
     }
+
+    fn transmit_large(&mut self, frame: Pbuf, mss: u16) -> Result<(), Pbuf> {
+        let record = self.record(&frame);
+        self.driver.transmit_large(frame, mss)?;
+        self.keep(record);
+        Ok(())
+    }
 }
 
 impl<D> Captured<D> {
     /// A record of `frame` in the ring, if that has room; dropped, it was never there.
     fn record(&self, frame: &Pbuf) -> Option<Record> {
         let len = frame.tot_len();
-        let kept = len.min(self.snaplen);
+        // Of a large segment the last bytes have no room in a record.
+        let kept = len
+            .min(self.snaplen)
+            .min(usize::from(u16::MAX) - RECORD_LEN);
         let record_len = u16::try_from(RECORD_LEN + kept).ok()?;
         let mut bytes = self.frames.grant(record_len).ok()?;
         let (head, data) = bytes.split_at_mut(RECORD_LEN);

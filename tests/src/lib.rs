@@ -2,6 +2,7 @@
 //! compares every segment. Nothing here uses a real clock or a real network.
 pub mod apps;
 pub mod arena;
+pub mod cutting;
 pub mod flows;
 pub mod frames;
 pub mod fuzz;

@@ -2,7 +2,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use gannet_core::{Config, Handler, HwAddr, Instant, Stack, Subnet};
+use gannet_core::{
+    Capabilities, Checksums, Config, Handler, HwAddr, Instant, Medium, Stack, Subnet,
+};
 
 use crate::link::{Direction, Faults};
 use crate::storage::{Pools, Sizes, leak_storage};
@@ -19,7 +21,8 @@ pub struct Host<H> {
     pub pools: Pools,
     /// Its address.
     pub addr: Ipv4Addr,
-    wire: Wire,
+    /// What its device is on.
+    pub wire: Wire,
     deadline: Option<Instant>,
 }
 
@@ -62,6 +65,32 @@ impl<H: Handler> Host<H> {
             wire,
             deadline: Some(Instant::ZERO),
         }
+    }
+
+    /// A device that cuts large segments takes the place of its interface's, with the same address.
+    ///
+    /// # Panics
+    /// There is no room for another interface.
+    pub fn cuts_segments(mut self) -> Self {
+        let number = self.addr.octets()[3];
+        let capabilities = Capabilities {
+            medium: Medium::Ethernet(HwAddr([2, 0, 0, 0, 0, number])),
+            mtu: 1500,
+            tx_checksums: Checksums {
+                tcp: true,
+                ..Checksums::NONE
+            },
+            rx_checksums: Checksums::NONE,
+            tso: u16::MAX,
+        };
+        let netif = self.stack.netifs().next().expect("its interface");
+        self.stack.remove_netif(netif).expect("its interface");
+        let driver = WireDriver::with(self.wire.clone(), self.pools.rx, capabilities);
+        let subnet = Subnet::new(self.addr, 24).expect("a valid prefix");
+        self.stack
+            .add_netif(driver, Some(subnet))
+            .expect("room for an interface");
+        self
     }
 
     fn turn(&mut self, now: Instant) {

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use gannet_core::netif::Link;
 use gannet_core::{Capabilities, Checksums, Driver, HwAddr, Medium, Pbuf, Pool};
 
+use crate::cutting::{cut, fill_in};
+
 #[derive(Debug, Default)]
 struct Queues {
     to_stack: VecDeque<Vec<u8>>,
@@ -17,6 +19,8 @@ struct Queues {
     part: Option<usize>,
     /// What the stack last wanted to hear.
     groups: Vec<HwAddr>,
+    /// Large segments that were cut.
+    large: usize,
 }
 
 /// The outer end of a device: frames go in and come out.
@@ -38,6 +42,11 @@ impl Wire {
     /// The next frame the stack has sent.
     pub fn take(&self) -> Option<Vec<u8>> {
         self.queues().from_stack.pop_front()
+    }
+
+    /// Large segments the stack has sent.
+    pub fn large(&self) -> usize {
+        self.queues().large
     }
 
     /// Frames that wait to be received by the stack.
@@ -173,18 +182,37 @@ impl Driver for WireDriver {
     }
 
     fn transmit(&mut self, frame: Pbuf) -> Result<(), Pbuf> {
+        let mut bytes = bytes(&frame);
+        if self.capabilities.tx_checksums.tcp {
+            fill_in(&mut bytes);
+        }
+        self.send(frame, vec![bytes])
+    }
+
+    fn transmit_large(&mut self, frame: Pbuf, mss: u16) -> Result<(), Pbuf> {
+        let pieces = cut(&bytes(&frame), mss.into());
+        self.wire.queues().large += 1;
+        self.send(frame, pieces)
+    }
+}
+
+impl WireDriver {
+    /// Sends the frames made of `frame`, if there is room for all.
+    fn send(&mut self, frame: Pbuf, frames: Vec<Vec<u8>>) -> Result<(), Pbuf> {
         let mut queues = self.wire.queues();
         if let Some(room) = &mut queues.room {
-            match room.checked_sub(1) {
+            match room.checked_sub(frames.len()) {
                 Some(left) => *room = left,
                 None => return Err(frame),
             }
         }
-        queues
-            .from_stack
-            .push_back(frame.parts().flatten().copied().collect());
+        queues.from_stack.extend(frames);
         Ok(())
     }
+}
+
+fn bytes(frame: &Pbuf) -> Vec<u8> {
+    frame.parts().flatten().copied().collect()
 }
 
 fn in_parts(pool: &'static Pool, frame: &[u8], part: usize) -> Option<Pbuf> {

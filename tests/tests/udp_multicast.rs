@@ -433,8 +433,7 @@ fn joining_in_a_callback_is_told_in_the_same_breath() {
     rig.udp().bind(pcb, (STACK, PORT).into()).expect("free");
     rig.receive(STACK, PORT, b"join");
     let now = rig.now;
-    let again = rig.stack.turn(now, &mut [&mut Joiner(pcb)]);
-    assert!(again.is_some_and(|again| again <= now), "at once");
+    // The callback runs before the timers of the same turn.
     rig.stack.turn(now, &mut [&mut Joiner(pcb)]);
     assert_eq!(sent(&rig).1, [Said::V3(vec![(TO_EXCLUDE, GROUP)])]);
 }

@@ -11,7 +11,9 @@ use crate::time::Instant;
 use crate::wire::checksum::ComputedBy;
 use crate::wire::ethernet::{EtherType, Header};
 use crate::wire::ipv4::{self, Ecn, Fields, HEADER_LEN, Mark};
+use crate::wire::tcp;
 
+use super::stats::count;
 use super::{Ip, Outgoing, Route};
 
 /// Room in front of a transport's header for those of IP and the link.
@@ -26,6 +28,8 @@ pub(crate) struct Head {
     next: Next,
     /// Largest payload of a packet in bytes.
     room: u16,
+    /// Largest packet that the device cuts into segments; 0: none.
+    tso: u16,
     pub(crate) tx_checksums: Checksums,
     /// [`Ip::generation`] when it was made.
     generation: u32,
@@ -51,6 +55,7 @@ impl Head {
         netif: NetifId::LOOPBACK,
         next: Next::Loopback,
         room: 0,
+        tso: 0,
         tx_checksums: Checksums::ALL,
         generation: 0,
     };
@@ -71,6 +76,20 @@ impl Head {
         len <= usize::from(self.room)
     }
 
+    /// Whether the device cuts large TCP segments.
+    #[inline]
+    pub(crate) fn is_cut_by_device(&self) -> bool {
+        self.tso > 0
+    }
+
+    /// Bytes of data in the largest TCP segment with `options` bytes of options that the device
+    /// cuts into others.
+    #[inline]
+    pub(crate) fn large_room(&self, options: u32) -> u32 {
+        let headers = HEADER_LEN as u32 + tcp::HEADER_LEN as u32 + options;
+        u32::from(self.tso).saturating_sub(headers)
+    }
+
     /// Bytes of both headers.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -82,7 +101,8 @@ impl Head {
 
     /// Writes the headers of a packet with `payload_len` bytes behind IP's to the front of `out`,
     /// which has [`Head::len`] bytes or more; returns what is behind them.
-    #[inline]
+    // What is different is mostly known where it is called.
+    #[inline(always)]
     pub(crate) fn write<'a>(
         &self,
         out: &'a mut [u8],
@@ -150,9 +170,21 @@ impl Ip {
             netif: route.netif,
             next,
             room: route.mtu.saturating_sub(HEADER_LEN as u16),
+            tso: match next {
+                Next::Ethernet | Next::Bare => self.tso_of(route.netif),
+                // One at a time, for those are kept.
+                Next::Neighbor(_) | Next::Loopback => 0,
+            },
             tx_checksums: route.tx_checksums,
             generation: self.generation(now),
         })
+    }
+
+    fn tso_of(&self, netif: NetifId) -> u16 {
+        let capabilities = self.netifs.at(netif).map(|netif| &netif.capabilities);
+        capabilities
+            .filter(|device| device.tx_checksums.tcp)
+            .map_or(0, |device| device.tso)
     }
 
     /// Where packets along `route` go, and with which link header.
@@ -199,5 +231,22 @@ impl Ip {
             }
             Next::Loopback => self.loopback.push(packet).map_err(|_| Error::NoMemory),
         }
+    }
+
+    /// Hands a TCP segment of up to [`Head::large_room`] that has the headers of `head`, `len` bytes
+    /// with them, to a device that cuts it into segments of `mss` bytes.
+    ///
+    /// # Errors
+    /// As [`Ip::send`].
+    pub(crate) fn send_large(
+        &mut self,
+        head: &Head,
+        packet: Pbuf,
+        len: usize,
+        mss: u16,
+    ) -> Result<(), Error> {
+        count(&mut self.stats.out_requests);
+        let netif = self.netifs.at_mut(head.netif).ok_or(Error::LinkDown)?;
+        netif.transmit_large(packet, len, mss)
     }
 }

@@ -62,6 +62,40 @@ impl Ip {
         sent
     }
 
+    /// Sends `data` of `len` bytes with a transport's `header`, and `head` in front, which is
+    /// current: all at once, in its own block. `Err` gives the data back, untouched, if the device
+    /// has no room now, or if in front of the data is none that nobody else views.
+    #[inline]
+    pub(crate) fn send_behind<const N: usize>(
+        &mut self,
+        head: &Head,
+        mark: Mark,
+        header: &[u8; N],
+        mut data: Pbuf,
+        len: usize,
+    ) -> Result<Result<(), Error>, Pbuf> {
+        let Some(netif) = self.netifs.at_mut(head.netif()) else {
+            return Err(data); // a current one leads to a device: not reached
+        };
+        if !netif.can_transmit() {
+            return Err(data);
+        }
+        let Some(room) = data.add_header(head.len() + N) else {
+            return Err(data);
+        };
+        // Not longer than the MTU, which is 16 bits.
+        let rest = head.write(room, (N + len) as u16, mark);
+        if let Some(rest) = rest.and_then(|rest| rest.first_chunk_mut()) {
+            *rest = *header;
+        }
+        count(&mut self.stats.out_requests);
+        let sent = netif.transmit_bytes(data, head.len() + N + len);
+        if let Err(error) = sent {
+            self.count_unsent(error);
+        }
+        Ok(sent)
+    }
+
     #[cold]
     fn count_unsent(&mut self, error: Error) {
         count(match error {
@@ -253,8 +287,12 @@ impl Idents {
         }
     }
 
+    #[inline(always)]
     fn next(&mut self, flow: Flow) -> u16 {
-        let hash = self.hash(flow);
+        let hash = match self.last {
+            Some((last, hash)) if last == flow => hash,
+            _ => self.hash(flow),
+        };
         let which = (hash >> 32) as usize % COUNTERS;
         let Some(counter) = self.counters.get_mut(which) else {
             return hash as u16; // below COUNTERS: not reached
@@ -263,17 +301,13 @@ impl Idents {
         (hash as u16).wrapping_add(*counter)
     }
 
+    #[cold]
     fn hash(&mut self, flow: Flow) -> u64 {
-        match self.last {
-            Some((last, hash)) if last == flow => hash,
-            _ => {
-                let (src, dst, protocol) = flow;
-                let parts = [&src.octets()[..], &dst.octets(), &[protocol.0]];
-                let hash = self.key.hash(&parts);
-                self.last = Some((flow, hash));
-                hash
-            }
-        }
+        let (src, dst, protocol) = flow;
+        let parts = [&src.octets()[..], &dst.octets(), &[protocol.0]];
+        let hash = self.key.hash(&parts);
+        self.last = Some((flow, hash));
+        hash
     }
 }
 

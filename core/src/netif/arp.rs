@@ -95,6 +95,7 @@ impl Ip {
         }
     }
 
+    #[cold]
     fn due_neighbor_timers(&mut self, now: Instant) {
         while let Some(due) = self.neighbors.due(now) {
             match due {

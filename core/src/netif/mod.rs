@@ -193,7 +193,24 @@ impl Netif {
     /// As [`Netif::transmit`], if the frame's length is known.
     #[inline]
     pub(crate) fn transmit_bytes(&mut self, frame: Pbuf, len: usize) -> Result<(), Error> {
-        if self.driver.transmit(frame).is_err() {
+        let taken = self.driver.transmit(frame);
+        self.count_sent(taken, len)
+    }
+
+    /// As [`Netif::transmit_bytes`], for a device that cuts TCP segments into ones of `mss` bytes.
+    pub(crate) fn transmit_large(
+        &mut self,
+        frame: Pbuf,
+        len: usize,
+        mss: u16,
+    ) -> Result<(), Error> {
+        let taken = self.driver.transmit_large(frame, mss);
+        self.count_sent(taken, len)
+    }
+
+    #[inline]
+    fn count_sent(&mut self, taken: Result<(), Pbuf>, len: usize) -> Result<(), Error> {
+        if taken.is_err() {
             count(&mut self.stats.out_discards);
             return Err(Error::NoMemory);
         }

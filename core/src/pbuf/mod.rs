@@ -206,6 +206,7 @@ impl Pbuf {
     /// chains a fresh header in front ([`Pbuf::prepend`]).
     #[doc(alias = "pbuf_add_header")]
     #[must_use = "the new bytes hold old data"]
+    #[inline]
     pub fn add_header(&mut self, n: usize) -> Option<&mut [u8]> {
         self.0.grow_front(n)
     }

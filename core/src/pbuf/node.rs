@@ -117,6 +117,7 @@ impl Node {
     }
 
     /// Extends the view by `n` bytes to the front and returns them.
+    #[inline]
     pub(super) fn grow_front(&mut self, n: usize) -> Option<&mut [u8]> {
         let n = u16::try_from(n).ok()?;
         let (off, len) = (self.off.checked_sub(n)?, self.len.checked_add(n)?);

@@ -472,10 +472,10 @@ impl Storage {
     /// Where the bytes `off..off + len` are, as far as they exist, and how many do.
     #[inline]
     fn part(&self, off: u16, len: u16) -> (NonNull<u8>, usize) {
-        let off = off.min(self.size);
-        let len = len.min(self.size - off);
+        let off = usize::from(off).min(self.size());
+        let len = usize::from(len).min(self.size() - off);
         // SAFETY: `off` is not more than the size of what `start` is the start of (4).
-        (unsafe { self.start.add(off.into()) }, len.into())
+        (unsafe { self.start.add(off) }, len)
     }
 
     /// Whether this is a block, and the only handle to it.

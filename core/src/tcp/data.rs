@@ -95,7 +95,10 @@ impl Pcb {
 
     /// Takes the data of a segment that starts at RCV.NXT.
     pub(super) fn take_next(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) {
-        self.rcv.largest = self.rcv.largest.max(segment.len);
+        // A device may have put several segments together.
+        if segment.len <= 2 * self.effective_mss() {
+            self.rcv.largest = self.rcv.largest.max(segment.len);
+        }
         self.rcv.unacked_bytes = self.rcv.unacked_bytes.saturating_add(segment.len);
         self.counters.received(segment.len, cx.now);
         self.measure_as_receiver(segment, cx.now);

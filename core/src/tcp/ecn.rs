@@ -140,6 +140,11 @@ impl Pcb {
         (flags, if new_data { Ecn::Ect0 } else { Ecn::NotEct })
     }
 
+    /// Whether the next new data has CWR.
+    pub(super) fn must_tell_cwr(&self) -> bool {
+        self.ecn.agreed && self.ecn.reduced
+    }
+
     /// A segment with these flags was sent.
     pub(super) fn ecn_sent(&mut self, flags: Flags) {
         if flags.contains(Flags::CWR) {

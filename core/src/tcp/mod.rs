@@ -26,6 +26,7 @@ mod info;
 mod input;
 #[cfg(feature = "invariants")]
 mod invariants;
+mod large;
 mod limit;
 mod list;
 mod listen;

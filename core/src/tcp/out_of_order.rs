@@ -273,6 +273,7 @@ impl Runs {
     }
 
     /// Frees all runs of a list.
+    #[inline]
     pub(crate) fn clear(&mut self, list: &mut RunList) {
         while !list.is_empty() {
             self.unlink(list, NONE, list.head);

@@ -82,7 +82,7 @@ impl Pcb {
     }
 
     /// Whether nothing is to be sent again, and nothing holds new data back.
-    fn sends_new_only(&self) -> bool {
+    pub(super) fn sends_new_only(&self) -> bool {
         let quiet = self.recovery.pending().is_none() && !self.is_paced();
         #[cfg(feature = "sack")]
         let quiet = quiet && self.selective.board.resend().is_none() && !self.tail_probe_is_due();
@@ -276,7 +276,7 @@ impl Pcb {
     }
 
     /// PSH on the segment that holds the last byte of a write (RFC 9293 §3.9.1.2).
-    fn with_push(&self, plan: Plan) -> Plan {
+    pub(super) fn with_push(&self, plan: Plan) -> Plan {
         let end = plan.seq + plan.len;
         let pushed = self
             .snd
@@ -326,7 +326,7 @@ impl Pcb {
     }
 
     /// Bytes in flight that the congestion window has to cover.
-    fn believed_in_flight(&self) -> u32 {
+    pub(super) fn believed_in_flight(&self) -> u32 {
         #[cfg(feature = "sack")]
         if self.selective.is_on() {
             return self.pipe();

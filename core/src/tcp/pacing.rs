@@ -23,6 +23,11 @@ impl Pacing {
         blocked: false,
     };
 
+    /// Whether there is a rate.
+    pub(crate) const fn has_rate(&self) -> bool {
+        self.rate.is_some()
+    }
+
     /// Sets the rate in bytes per second.
     pub(crate) fn set_rate(&mut self, rate: Option<u64>) {
         self.rate = rate.map(|rate| rate.max(1));

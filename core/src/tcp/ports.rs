@@ -15,6 +15,8 @@ pub(crate) struct Secrets {
     ports: Keyed,
     timestamps: Keyed,
     table: TableHash,
+    /// The last pair of addresses a port was picked for, and its offset.
+    last_offset: Option<(Ipv4Addr, SocketAddrV4, u16)>,
     next_port: u16,
 }
 
@@ -25,6 +27,7 @@ impl Secrets {
             ports: Keyed::new(entropy),
             timestamps: Keyed::new(entropy),
             table: TableHash::new(entropy),
+            last_offset: None,
             next_port: 0,
         }
     }
@@ -57,7 +60,7 @@ impl Secrets {
         mut free: impl FnMut(u16) -> bool,
     ) -> Option<u16> {
         let range = EPHEMERAL.end() - EPHEMERAL.start() + 1;
-        let offset = pair(&self.ports, SocketAddrV4::new(local, 0), remote) as u16;
+        let offset = self.port_offset(local, remote);
         for _ in 0..range {
             let port = EPHEMERAL.start() + offset.wrapping_add(self.next_port) % range;
             self.next_port = self.next_port.wrapping_add(1);
@@ -66,6 +69,17 @@ impl Secrets {
             }
         }
         None
+    }
+
+    fn port_offset(&mut self, local: Ipv4Addr, remote: SocketAddrV4) -> u16 {
+        match self.last_offset {
+            Some((from, to, offset)) if (from, to) == (local, remote) => offset,
+            _ => {
+                let offset = pair(&self.ports, SocketAddrV4::new(local, 0), remote) as u16;
+                self.last_offset = Some((local, remote, offset));
+                offset
+            }
+        }
     }
 }
 

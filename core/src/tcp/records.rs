@@ -44,6 +44,14 @@ impl Pcb {
         self.selective.board.room()
     }
 
+    /// Segments that records are at hand for.
+    pub(super) fn records_for(&self, sends: &SentStore) -> u32 {
+        match self.selective.is_on() {
+            true => u32::try_from(sends.spare()).unwrap_or(u32::MAX),
+            false => u32::MAX,
+        }
+    }
+
     pub(super) fn start_records(&mut self, sends: &SentStore) {
         self.selective.establish(self.negotiated.sack, sends);
         // Not every algorithm works without.
@@ -138,6 +146,11 @@ impl Pcb {
         self.pacing.is_blocked()
     }
 
+    /// Whether segments are sent at a rate.
+    pub(super) fn has_rate(&self) -> bool {
+        self.pacing.has_rate()
+    }
+
     pub(super) fn refresh_pacing(&mut self, now: Instant) {
         self.pacing.refresh(now);
     }
@@ -177,6 +190,10 @@ impl Pcb {
         false
     }
 
+    pub(super) fn has_rate(&self) -> bool {
+        false
+    }
+
     pub(super) fn refresh_pacing(&mut self, _: Instant) {}
 
     pub(super) fn settle_pacing(&mut self) {}
@@ -209,6 +226,10 @@ impl Pcb {
     pub(super) fn stop_records(&mut self, _: &mut SentStore) {}
 
     pub(super) fn refresh_records(&mut self, _: &SentStore) {}
+
+    pub(super) fn records_for(&self, _: &SentStore) -> u32 {
+        u32::MAX
+    }
 
     pub(super) fn settle_tail_probe(&mut self, _: Instant) {}
 

@@ -122,8 +122,8 @@ impl Rtt {
 
     /// Without back-off.
     fn compute_rto(&mut self) {
-        let base = match self.smoothed {
-            None => self.initial,
+        self.rto = match self.smoothed {
+            None => self.initial.max(self.least),
             // RFC 6298 §2.3: SRTT + max(G, 4 RTTVAR). The variance term carries the minimum, as
             // in Linux, so that a long steady path does not time out on the first jitter.
             Some(Smoothed {
@@ -133,8 +133,8 @@ impl Rtt {
                 let variance = Span::from_micros(rttvar_times_4).max(self.least);
                 Span::from_micros(srtt_times_8 / 8).saturating_add(variance)
             }
-        };
-        self.rto = base.clamp(self.least, self.most);
+        }
+        .min(self.most);
     }
 
     /// Mean deviation of the round-trip time, if measured.

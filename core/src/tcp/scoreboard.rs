@@ -119,7 +119,7 @@ impl SentStore {
     }
 
     /// Slots a connection that has records already may take.
-    fn spare(&self) -> usize {
+    pub(crate) fn spare(&self) -> usize {
         let promised = self.connections.saturating_sub(self.holders);
         self.free_count.saturating_sub(promised)
     }

@@ -88,10 +88,36 @@ impl Pcb {
         };
         // Without a head, or too long for the link, which is an error: IP's long way.
         if self.head.fits(series.header_len() + place.len) {
-            series.send(ip, &self.head, &fields, ecn, &mut self.snd.queue, place)?;
+            let packet = series.packet(ip, &self.head, &fields, ecn, &mut self.snd.queue, place)?;
+            ip.send_headed(&self.head, packet, series.frame_len(&self.head, place.len))?;
         } else {
             self.transmit_alone(series, ip, cx, &fields, ecn, place)?;
         }
+        Ok(ecn_flags)
+    }
+
+    /// As [`Pcb::transmit_in`], of new data that the device cuts into segments of `mss` bytes.
+    pub(super) fn transmit_cut(
+        &mut self,
+        series: &Series,
+        ip: &mut Ip,
+        plan: &Plan,
+        mss: u32,
+    ) -> Result<Flags, Error> {
+        let (ecn_flags, ecn) = self.ecn_of(plan);
+        let place = Place {
+            offset: plan.seq.since(self.snd.queue_start()) as usize,
+            len: plan.len as usize,
+        };
+        let fields = Fields {
+            seq: plan.seq,
+            flags: plan.flags | ecn_flags,
+            ..series.fields
+        };
+        let packet = series.packet(ip, &self.head, &fields, ecn, &mut self.snd.queue, place)?;
+        let len = series.frame_len(&self.head, place.len);
+        // Not more than a packet.
+        ip.send_large(&self.head, packet, len, mss as u16)?;
         Ok(ecn_flags)
     }
 
@@ -139,7 +165,14 @@ impl Series {
         self.options_len > 12
     }
 
-    fn send(
+    /// Bytes of a frame with `len` bytes of data.
+    fn frame_len(&self, head: &Head, len: usize) -> usize {
+        head.len() + self.header_len() + len
+    }
+
+    /// The packet with the data at a place of `queue`, all headers in front.
+    #[inline]
+    fn packet(
         &self,
         ip: &mut Ip,
         head: &Head,
@@ -147,11 +180,11 @@ impl Series {
         ecn: Ecn,
         queue: &mut Chain,
         Place { offset, len }: Place,
-    ) -> Result<(), Error> {
+    ) -> Result<Pbuf, Error> {
         let mark = self.mark(ip, ecn);
         let front = head.len() + self.header_len();
         let by_device = head.tx_checksums.tcp;
-        // The segment fits the path's MTU: 16 bits.
+        // The segment fits the path's MTU or the device's room for large ones: 16 bits.
         let segment_len = (self.header_len() + len) as u16;
         let write = |room: &mut [u8], payload: Option<Checksum>| {
             let header = head.write(room, segment_len, mark)?;
@@ -175,8 +208,8 @@ impl Series {
             // There is so much room.
             let _ = write(room, sum_of([bytes], by_device));
         });
-        let packet = match in_place {
-            Some(packet) => packet,
+        match in_place {
+            Some(packet) => Ok(packet),
             None => {
                 let mut header = Pbuf::alloc(ip.header_pool, 0, front)?;
                 let payload = match len {
@@ -189,10 +222,9 @@ impl Series {
                 if let Some(payload) = payload {
                     header.cat(payload);
                 }
-                header
+                Ok(header)
             }
-        };
-        ip.send_headed(head, packet, front + len)
+        }
     }
 
     fn mark(&self, ip: &mut Ip, ecn: Ecn) -> Mark {

@@ -21,10 +21,10 @@ use super::time_wait::Remains;
 const RETRY: Duration = Duration::from_millis(2);
 
 /// Segments one connection sends before the next one's turn.
-const BURST: usize = 16;
+pub(super) const BURST: usize = 16;
 
 /// What became of a connection's turn to send.
-enum Turn {
+pub(super) enum Turn {
     /// It has nothing more to send.
     Done,
     /// It has more; others first.
@@ -164,6 +164,9 @@ impl Pcb {
             return self.burst_of_syn(ip, cx, netif, &plan);
         }
         let series = self.series(cx);
+        if self.head.is_cut_by_device() {
+            return self.burst_to_be_cut(ip, cx, netif, &series, plan);
+        }
         let mut run = self.full_segments(&plan);
         for _ in 0..BURST {
             if !ip.can_transmit(netif) {
@@ -209,7 +212,7 @@ impl Pcb {
     }
 
     /// The segment of `plan` was handed to IP, with these flags for ECN's sake.
-    fn transmitted(&mut self, plan: &Plan, ecn_flags: Flags, cx: &mut Context<'_>) {
+    pub(super) fn transmitted(&mut self, plan: &Plan, ecn_flags: Flags, cx: &mut Context<'_>) {
         self.ecn_sent(ecn_flags);
         self.sent(plan, cx);
         cx.stats.segments_sent += 1;
@@ -222,7 +225,12 @@ impl Pcb {
 
     /// IP did not take the segment of `plan`.
     #[cold]
-    fn not_transmitted(&mut self, plan: &Plan, error: Error, cx: &mut Context<'_>) -> Turn {
+    pub(super) fn not_transmitted(
+        &mut self,
+        plan: &Plan,
+        error: Error,
+        cx: &mut Context<'_>,
+    ) -> Turn {
         if error == Error::NoMemory {
             cx.stats.no_buffers += 1;
             return Turn::Held;

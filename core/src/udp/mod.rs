@@ -222,8 +222,9 @@ impl Udp<'_> {
     /// Sends to `to`, without copying; binds to a free port if not bound. The source is the
     /// address the endpoint is bound to, else that of the interface the route leads through.
     ///
-    /// The header goes in front of the data, in place, if its first block has 42 bytes of
-    /// headroom and nobody else views it; else into a block of the header pool.
+    /// The header goes in front of the data, in place, if its first block has headroom for those
+    /// of all layers (42 bytes are enough) and nobody else views it; else into a block of the
+    /// header pool.
     ///
     /// # Errors
     /// [`Error::TooLong`] above [`MAX_PAYLOAD`], [`Error::NoRoute`], [`Error::NoMemory`],

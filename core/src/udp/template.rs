@@ -57,7 +57,9 @@ impl Template {
             // The length is in the pseudo header, too.
             let len = payload_len.wrapping_add(HEADER_LEN as u16).to_be();
             let mut sum = Checksum::of_words([self.sum, dst_port.to_be(), len, len]);
-            data.parts().for_each(|part| sum.add(part));
+            for part in data.parts() {
+                sum.add(part);
+            }
             udp::set_checksum(&mut header, sum.finish_udp()).ok()?;
         }
         Some(header)
@@ -73,7 +75,7 @@ impl Engine {
         ip: &mut Ip,
         now: Instant,
         pcb: UdpPcb,
-        mut data: Pbuf,
+        data: Pbuf,
         to: SocketAddr,
     ) -> Result<Result<(), SendError>, Pbuf> {
         let (Some(template), SocketAddr::V4(to)) = (&self.template, to) else {
@@ -85,23 +87,11 @@ impl Engine {
         if !current || template.pcb != pcb || dst != to.ip() || to.port() == 0 {
             return Err(data);
         }
-        if !ip.can_transmit(head.netif()) {
-            return Err(data);
-        }
         let Some(header) = template.header(to.port(), &data, len - HEADER_LEN) else {
             return Err(data);
         };
-        // None: no room, or not ours alone.
-        let Some(room) = data.add_header(head.len() + HEADER_LEN) else {
-            return Err(data);
-        };
         let mark = ip.mark(Fragmentation::Allowed, (*src, *dst, Protocol::UDP));
-        // Not longer than the MTU, which is 16 bits.
-        let rest = head.write(room, len as u16, mark);
-        if let Some(rest) = rest.and_then(|rest| rest.first_chunk_mut()) {
-            *rest = header;
-        }
-        let sent = ip.send_headed(head, data, head.len() + len);
+        let sent = ip.send_behind(head, mark, &header, data, len - HEADER_LEN)?;
         count(match sent {
             Ok(()) => &mut self.stats.datagrams_sent,
             Err(_) => &mut self.stats.send_errors,

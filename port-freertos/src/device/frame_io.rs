@@ -159,23 +159,8 @@ impl FrameIo {
             count(&self.counters.rx_too_long);
             return Received::Dropped;
         }
-        let mut chain = Chain::new();
-        let mut left = len.min(room);
-        for mut part in self.landing.drain(..left.div_ceil(block)) {
-            part.truncate(left.min(block));
-            left -= part.tot_len();
-            chain.push(part);
-        }
-        if let Some(unexpected) = len.checked_sub(room).filter(|&rest| rest > 0) {
-            let Ok(mut rest) = Pbuf::alloc(pool, 0, unexpected) else {
-                count(&self.counters.rx_no_buffer);
-                return Received::Dropped;
-            };
-            rest.copy_from(&self.scratch[..unexpected]);
-            chain.push(rest);
-        }
-        let Some(frame) = chain.take_all() else {
-            return Received::Dropped; // a frame without bytes
+        let Some(frame) = self.landed(len, room) else {
+            return Received::Dropped;
         };
         if self.framing == Framing::Vnet
             && !vnet::is_vouched_for(&header)
@@ -186,6 +171,29 @@ impl FrameIo {
         }
         count(&self.counters.rx_frames);
         Received::Frame(frame)
+    }
+
+    /// The frame of `len` bytes that was read: the first `room` of them into the blocks, others into
+    /// the scratch buffer.
+    fn landed(&mut self, len: usize, room: usize) -> Option<Pbuf> {
+        let block = self.setup.pool.block_size();
+        let mut chain = Chain::new();
+        let mut left = len.min(room);
+        for mut part in self.landing.drain(..left.div_ceil(block)) {
+            part.truncate(left.min(block));
+            left -= part.tot_len();
+            chain.push(part);
+        }
+        if let Some(unexpected) = len.checked_sub(room).filter(|&rest| rest > 0) {
+            let Ok(mut rest) = Pbuf::alloc(self.setup.pool, 0, unexpected) else {
+                count(&self.counters.rx_no_buffer);
+                return None;
+            };
+            rest.copy_from(&self.scratch[..unexpected]);
+            chain.push(rest);
+        }
+        // `None`: a frame without bytes.
+        chain.take_all()
     }
 
     /// Reads a frame into the landing blocks and what does not fit into the scratch buffer: its
@@ -237,26 +245,17 @@ impl FrameIo {
 
     /// Writes the frame's parts; with `mss`, for the other side to cut. Without room it is given
     /// back.
-    pub(super) fn transmit(&mut self, mut frame: Pbuf, mss: Option<u16>) -> Result<(), Pbuf> {
-        let header = match self.framing {
-            Framing::Plain => None,
-            Framing::Vnet => match vnet::header_for(&mut frame, mss) {
-                Some(header) => Some(header),
-                None => {
-                    count(&self.counters.tx_errors);
-                    return Ok(());
-                }
-            },
-        };
+    pub(super) fn transmit(&mut self, frame: Pbuf, mss: Option<u16>) -> Result<(), Pbuf> {
+        let front = (self.framing == Framing::Vnet).then(|| vnet::front_of(&frame, mss));
         loop {
             let written = if frame.clen() <= MAX_PARTS {
                 match frame.clen() < FEW_PARTS {
-                    true => self.write::<FEW_PARTS>(header.as_ref(), frame.parts()),
-                    false => self.write::<{ MAX_PARTS + 1 }>(header.as_ref(), frame.parts()),
+                    true => self.write::<FEW_PARTS>(front.as_ref(), frame.parts()),
+                    false => self.write::<{ MAX_PARTS + 1 }>(front.as_ref(), frame.parts()),
                 }
             } else {
                 let len = frame.copy_to(0, &mut self.scratch);
-                self.write::<FEW_PARTS>(header.as_ref(), core::iter::once(&self.scratch[..len]))
+                self.write::<FEW_PARTS>(front.as_ref(), core::iter::once(&self.scratch[..len]))
             };
             match written {
                 Ok(_) => {
@@ -279,16 +278,19 @@ impl FrameIo {
         }
     }
 
+    /// Writes the parts of a frame, with `front` in place of its first bytes.
     // MSG_NOSIGNAL has no counterpart here: Rust ignores SIGPIPE.
     fn write<'a, const PARTS: usize>(
         &self,
-        header: Option<&'a [u8; vnet::LEN]>,
-        frame: impl Iterator<Item = &'a [u8]>,
+        front: Option<&'a vnet::Front>,
+        mut frame: impl Iterator<Item = &'a [u8]>,
     ) -> Result<usize, Errno> {
         let mut parts = [IoSlice::new(&[]); PARTS];
         let mut used = 0;
-        let header = header.map(|header| &header[..]);
-        for (slot, part) in parts.iter_mut().zip(header.into_iter().chain(frame)) {
+        let first = front.and_then(|front| frame.next()?.get(front.replaces..));
+        let front = front.map(vnet::Front::bytes);
+        let all = front.into_iter().chain(first).chain(frame);
+        for (slot, part) in parts.iter_mut().zip(all) {
             *slot = IoSlice::new(part);
             used += 1;
         }

@@ -30,31 +30,52 @@ struct Place {
     len: u16,
 }
 
-/// The header of `frame`, which the kernel is to cut into segments of `mss` bytes if that is given.
-/// Into the checksum field of a TCP segment goes what the kernel expects there. `None`: its headers
-/// are not in one writable part.
-pub(super) fn header_for(frame: &mut Pbuf, mss: Option<u16>) -> Option<[u8; LEN]> {
-    let mut header = [0; LEN];
+/// Largest headers of link, IP and TCP.
+const MAX_HEADERS: usize = 14 + 60 + 60;
+
+/// What is written in front of a frame, in place of its own headers: the frame's block may be one
+/// that others view, too.
+pub(super) struct Front {
+    bytes: [u8; LEN + MAX_HEADERS],
+    /// Bytes of the frame that are in it.
+    pub(super) replaces: usize,
+}
+
+impl Front {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..LEN + self.replaces]
+    }
+}
+
+/// What to write in front of `frame`, which the kernel is to cut into segments of `mss` bytes if
+/// that is given. In the checksum field of a TCP segment is what the kernel expects there.
+pub(super) fn front_of(frame: &Pbuf, mss: Option<u16>) -> Front {
+    let mut front = Front {
+        bytes: [0; LEN + MAX_HEADERS],
+        replaces: 0,
+    };
     let Some(place) = tcp_in(frame) else {
-        return Some(header);
+        return front;
     };
     let mut sum = Checksum::new();
     sum.pseudo_header(place.src, place.dst, Protocol::TCP, place.len);
     // Not complemented: a sum to which the kernel adds the segment's.
     let partial = !sum.finish();
-    let field_at = place.at + CHECKSUM_AT;
-    let field = frame.data_mut()?.get_mut(field_at..field_at + 2)?;
-    field.copy_from_slice(&partial.to_be_bytes());
+    // At most `MAX_HEADERS`, and in the frame's first part: it was parsed there.
     let headers = place.at + place.header_len;
+    let (vnet, copy) = front.bytes.split_at_mut(LEN);
+    vnet[0] = NEEDS_CHECKSUM;
     if let Some(mss) = mss {
-        header[1] = LARGE_TCP;
-        header[2..4].copy_from_slice(&u16::try_from(headers).ok()?.to_ne_bytes());
-        header[4..6].copy_from_slice(&mss.to_ne_bytes());
+        vnet[1] = LARGE_TCP;
+        vnet[2..4].copy_from_slice(&(headers as u16).to_ne_bytes());
+        vnet[4..6].copy_from_slice(&mss.to_ne_bytes());
     }
-    header[0] = NEEDS_CHECKSUM;
-    header[6..8].copy_from_slice(&u16::try_from(place.at).ok()?.to_ne_bytes());
-    header[8..10].copy_from_slice(&(CHECKSUM_AT as u16).to_ne_bytes());
-    Some(header)
+    vnet[6..8].copy_from_slice(&(place.at as u16).to_ne_bytes());
+    vnet[8..10].copy_from_slice(&(CHECKSUM_AT as u16).to_ne_bytes());
+    copy[..headers].copy_from_slice(&frame.data()[..headers]);
+    copy[place.at + CHECKSUM_AT..][..2].copy_from_slice(&partial.to_be_bytes());
+    front.replaces = headers;
+    front
 }
 
 /// Whether the kernel vouches for the data of the frame behind `header`.

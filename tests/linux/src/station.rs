@@ -3,24 +3,19 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant as HostInstant};
 
-use gannet_core::{
-    Capabilities, Checksums, Config, Driver, Handler, Instant, Medium, Pbuf, Pool, Stack, Subnet,
-    Tcp,
-};
+use gannet_core::{Config, Handler, Instant, Stack, Subnet, Tcp};
+use gannet_port_freertos::device::{Polled, Setup};
 use gannet_tests::storage::{Pools, Sizes, leak_pool, leak_storage};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-use crate::linux::{PREFIX, address, hardware};
+use crate::linux::{Offloads, PREFIX, address, hardware};
 use crate::middle::timespec;
 
-const MTU: u16 = 1500;
-const FRAME_ROOM: usize = 14 + MTU as usize;
 /// How often a condition is looked at that no frame and no timer brings about.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -35,7 +30,6 @@ pub struct Station<H: Handler> {
     pub app: H,
     address: Ipv4Addr,
     fd: OwnedFd,
-    full: Arc<AtomicBool>,
     pools: Pools,
     start: HostInstant,
 }
@@ -65,6 +59,23 @@ impl<H: Handler> Station<H> {
             SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
             None,
         )?;
+        let station = Self::on(inner, Offloads::None, number, config, app, seed)?;
+        Ok((station, outer))
+    }
+
+    /// As [`Station::with_pools`], at the end `fd` of a cable there is: of a TAP device or one like
+    /// it.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn on(
+        fd: OwnedFd,
+        offloads: Offloads,
+        number: u8,
+        config: Config,
+        app: impl FnOnce(&Pools) -> H,
+        seed: u64,
+    ) -> io::Result<Self> {
         let unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let pools = unused.unwrap_or_else(|| Pools {
             rx: leak_pool::<1024, 1536>("rx", 256),
@@ -80,27 +91,23 @@ impl<H: Handler> Station<H> {
         );
         let mut random = fastrand::Rng::with_seed(seed);
         let mut stack = Stack::new(storage, config, &mut |bytes| random.fill(bytes));
-        let full = Arc::new(AtomicBool::new(false));
-        let cable = Cable {
-            number,
-            fd: inner.try_clone()?,
-            pool: pools.rx,
-            full: Arc::clone(&full),
-        };
+        let setup = Setup::new(hardware(number), pools.rx);
+        let device = match offloads {
+            Offloads::None => Polled::new(fd.try_clone()?, setup),
+            Offloads::All => Polled::offloading(fd.try_clone()?, setup),
+        }?;
         let subnet = Subnet::new(address(number), PREFIX).ok_or(io::ErrorKind::InvalidInput)?;
         stack
-            .add_netif(Box::leak(Box::new(cable)), Some(subnet))
+            .add_netif(Box::leak(Box::new(device)), Some(subnet))
             .map_err(io::Error::other)?;
-        let station = Self {
+        Ok(Self {
             stack,
             app: app(&pools),
             address: address(number),
-            fd: inner,
-            full,
+            fd,
             pools,
             start: HostInstant::now(),
-        };
-        Ok((station, outer))
+        })
     }
 
     /// Its address.
@@ -150,20 +157,10 @@ impl<H: Handler> Station<H> {
                 Some(deadline) => deadline.saturating_since(self.now()).min(LOOK),
                 None => LOOK,
             };
-            let room = match self.full.load(Ordering::Relaxed) {
-                true => PollFlags::OUT,
-                false => PollFlags::empty(),
-            };
-            let mut fds = [PollFd::from_borrowed_fd(
-                self.fd.as_fd(),
-                PollFlags::IN | room,
-            )];
+            let mut fds = [PollFd::from_borrowed_fd(self.fd.as_fd(), PollFlags::IN)];
             match poll(&mut fds, Some(&timespec(wait))) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => panic!("poll: {error}"),
-            }
-            if fds.iter().any(|fd| fd.revents().contains(PollFlags::OUT)) {
-                self.full.store(false, Ordering::Relaxed);
             }
         }
     }
@@ -180,64 +177,6 @@ impl<H: Handler> Drop for Station<H> {
         if self.pools.at_rest() {
             let mut unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner);
             unused.push(self.pools);
-        }
-    }
-}
-
-/// The stack's end of the cable.
-#[derive(Debug)]
-struct Cable {
-    number: u8,
-    fd: OwnedFd,
-    pool: &'static Pool,
-    /// The socket took no more.
-    full: Arc<AtomicBool>,
-}
-
-impl Driver for Cable {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            medium: Medium::Ethernet(hardware(self.number)),
-            mtu: MTU,
-            tx_checksums: Checksums::NONE,
-            rx_checksums: Checksums::NONE,
-            tso: 0,
-        }
-    }
-
-    fn receive(&mut self) -> Option<Pbuf> {
-        let mut buffer = [0; FRAME_ROOM];
-        loop {
-            let len = match rustix::io::read(&self.fd, &mut buffer) {
-                Err(Errno::INTR) => continue,
-                Ok(0) | Err(_) => return None,
-                Ok(len) => len,
-            };
-            // Without a buffer it is lost.
-            if let Ok(mut frame) = Pbuf::alloc(self.pool, 0, len) {
-                frame.copy_from(buffer.get(..len).unwrap_or(&[]));
-                return Some(frame);
-            }
-        }
-    }
-
-    fn can_transmit(&mut self) -> bool {
-        !self.full.load(Ordering::Relaxed)
-    }
-
-    fn transmit(&mut self, frame: Pbuf) -> Result<(), Pbuf> {
-        let parts: Vec<_> = frame.parts().map(io::IoSlice::new).collect();
-        loop {
-            match rustix::io::writev(&self.fd, &parts) {
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    self.full.store(true, Ordering::Relaxed);
-                    drop(parts);
-                    return Err(frame);
-                }
-                // Others: the path has gone.
-                _ => return Ok(()),
-            }
         }
     }
 }

@@ -225,12 +225,17 @@ fn stack(n: usize, plan: &Plan, arena: &mut Arena, pools: Pools, wire: &Wire, se
     let mut random = fastrand::Rng::with_seed(seed);
     let storage = storage_in(arena, of.sizes, pools);
     let mut stack = Stack::new(storage, of.config.clone(), &mut |bytes| random.fill(bytes));
+    // Some devices cut large segments.
+    let cuts = seed.is_multiple_of(4);
     let capabilities = Capabilities {
         medium: Medium::Ethernet(HwAddr([2, 0, 0, 0, 0, n as u8 + 1])),
         mtu: of.mtu,
-        tx_checksums: Checksums::NONE,
+        tx_checksums: Checksums {
+            tcp: cuts,
+            ..Checksums::NONE
+        },
         rx_checksums: Checksums::NONE,
-        tso: 0,
+        tso: if cuts { u16::MAX } else { 0 },
     };
     let driver = arena.one(WireDriver::new(wire.clone(), pools.rx, capabilities));
     let subnet = Subnet::new(plan.addr(n), 24).expect("a valid prefix");
