@@ -307,3 +307,30 @@ fn a_ping_in_a_buffer_that_somebody_else_views_is_answered_and_not_changed() {
         assert_eq!(view.data(), packet, "the request is as it was");
     }
 }
+
+#[test]
+fn kept_headers_serve_until_a_way_or_a_neighbour_changes_and_for_a_while() {
+    let mut ip = new_ip();
+    let (lan, _device) = attach(&mut ip, (US, 24), Checksums::NONE);
+    let out = outgoing(PEER, Fragmentation::Forbidden);
+    let route = ip.route(PEER.into(), None).expect("a route");
+    let unknown = ip.head(NOW, &route, &out).expect("asked for");
+    let generation = ip.generation(NOW);
+    assert!(!unknown.is_current(generation), "nobody knows where it is");
+    meet(&mut ip, lan, PEER);
+    let head = ip.head(NOW, &route, &out).expect("known");
+    let generation = ip.generation(NOW);
+    assert!(head.is_current(generation) && head.fits(1480) && !head.fits(1481));
+
+    meet(&mut ip, lan, [10, 0, 0, 10]);
+    let generation = ip.generation(NOW);
+    assert!(!head.is_current(generation), "a neighbour has changed");
+    let head = ip.head(NOW, &route, &out).expect("known");
+    ip.ways_changed();
+    let generation = ip.generation(NOW);
+    assert!(!head.is_current(generation), "a route has changed");
+    let head = ip.head(NOW, &route, &out).expect("known");
+    let later = NOW + ip.neighbors.patience();
+    let generation = ip.generation(later);
+    assert!(!head.is_current(generation), "the neighbour is to be asked");
+}
