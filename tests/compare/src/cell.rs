@@ -58,6 +58,8 @@ pub enum Work {
         len: usize,
         /// Connections that take turns.
         connections: usize,
+        /// Connections besides them that do nothing.
+        idle: usize,
     },
     /// A unit is a connection made and closed by both.
     Connect,
@@ -157,7 +159,11 @@ const fn bulk(window: usize, arrival: Arrival, api: Api) -> Work {
 }
 
 const fn round_trip(len: usize, connections: usize) -> Work {
-    Work::RoundTrip { len, connections }
+    Work::RoundTrip {
+        len,
+        connections,
+        idle: 0,
+    }
 }
 
 const PAIRS: Work = bulk(K64, Arrival::InPairs, Api::ZeroCopy);
@@ -188,6 +194,14 @@ pub const CELLS: &[Cell] = &[
     Cell::new("rr-64-10", round_trip(64, 10)),
     Cell::new("rr-64-100", round_trip(64, 100)),
     Cell::new("rr-64-1000", round_trip(64, 1_000)).bar(4_830),
+    Cell::new(
+        "rr-64-idle-10000",
+        Work::RoundTrip {
+            len: 64,
+            connections: 1,
+            idle: 10_000,
+        },
+    ),
     Cell::new("connect", Work::Connect).bar(10_500),
     Cell::new("udp-64", Work::UdpEcho { len: 64 }).bar(2_700),
     Cell::new("udp-64-nosum", Work::UdpEcho { len: 64 }).no_checksums(),
@@ -206,6 +220,9 @@ pub trait Bench {
 
 /// A pair for a cell, or why there is none.
 pub type Made = Result<Box<dyn Bench>, &'static str>;
+
+/// Why a stack with linear searches is left out of the cell with 10,000 idle connections.
+pub const TOO_MANY: &str = "10,000 connections make the run take hours";
 
 /// A stack that takes part.
 #[derive(Clone, Copy)]

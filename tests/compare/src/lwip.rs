@@ -52,7 +52,10 @@ mod installed {
                 ..
             } => return Err("takes frames one by one: acknowledges every second segment"),
             Work::Bulk { .. } => return Err("its window is compiled in: 65,535 bytes"),
-            Work::RoundTrip { len, connections } => (1, len, connections, Api::Copying),
+            Work::RoundTrip { idle: 1.., .. } => return Err(crate::cell::TOO_MANY),
+            Work::RoundTrip {
+                len, connections, ..
+            } => (1, len, connections, Api::Copying),
             Work::Connect => (2, 0, 1, Api::ZeroCopy),
             Work::UdpEcho { len } => (3, len, 1, Api::ZeroCopy),
         };

@@ -13,7 +13,7 @@ use smoltcp::socket::{tcp, udp};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
 
-use crate::cell::{Api, Arrival, Bench, Cell, Checksums, MSS, Made, Timestamps, Work};
+use crate::cell::{Api, Arrival, Bench, Cell, Checksums, MSS, Made, TOO_MANY, Timestamps, Work};
 use crate::clock::{TICK_US, piece};
 
 const FRAMES: usize = 256;
@@ -200,6 +200,9 @@ pub fn make(cell: &Cell) -> Made {
     };
     let mut a = Host::new(1, port(to_b, from_b));
     let mut b = Host::new(2, port(to_a, from_a));
+    if matches!(cell.work, Work::RoundTrip { idle: 1.., .. }) {
+        return Err(TOO_MANY);
+    }
     match cell.work {
         Work::Bulk { window, .. } => {
             a.add_tcp(cell, window, true);

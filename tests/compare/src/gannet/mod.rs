@@ -138,9 +138,13 @@ fn host<H: Handler>(
             config.tcp.rcv_wnd = window;
             config.tcp.snd_buf = window;
         }
-        Work::RoundTrip { connections, .. } => {
+        Work::RoundTrip {
+            connections, idle, ..
+        } => {
+            let connections = connections + idle;
             sizes.connections = sizes.connections.max(connections);
             sizes.half_open = sizes.half_open.max(connections);
+            sizes.sends = sizes.sends.max(connections);
         }
         Work::Connect | Work::UdpEcho { .. } => {}
     }
@@ -184,8 +188,12 @@ pub fn make(cell: &Cell) -> Made {
             let (source, sink) = bulk::apps(window, api);
             Pair::boxed(cell, source, sink)
         }
-        Work::RoundTrip { len, connections } => {
-            let (client, server) = round_trip::apps(len, connections);
+        Work::RoundTrip {
+            len,
+            connections,
+            idle,
+        } => {
+            let (client, server) = round_trip::apps(len, connections, idle);
             Pair::boxed(cell, client, server)
         }
         Work::Connect => Pair::boxed(cell, connect::Caller::default(), connect::Callee),

@@ -8,6 +8,8 @@ use super::{Client, Server, server_addr};
 pub(super) struct Asker {
     message: Vec<u8>,
     connections: usize,
+    /// The first so many take turns.
+    busy: usize,
     pcbs: Vec<TcpPcb>,
     connected: usize,
     /// Whose turn it is.
@@ -21,11 +23,12 @@ pub(super) struct Answerer {
     message: Vec<u8>,
 }
 
-pub(super) fn apps(len: usize, connections: usize) -> (Asker, Answerer) {
+pub(super) fn apps(len: usize, busy: usize, idle: usize) -> (Asker, Answerer) {
     let message = vec![0x5a; len];
     let asker = Asker {
         message: message.clone(),
-        connections,
+        connections: busy + idle,
+        busy,
         pcbs: Vec::new(),
         connected: 0,
         turn: 0,
@@ -42,7 +45,7 @@ impl Asker {
         }
         self.to_ask -= 1;
         let pcb = self.pcbs[self.turn];
-        self.turn = (self.turn + 1) % self.pcbs.len();
+        self.turn = (self.turn + 1) % self.busy;
         self.missing = self.message.len();
         tcp.write(pcb, Data::Copy(&self.message), More::No)
             .expect("room");
