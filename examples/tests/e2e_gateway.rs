@@ -481,6 +481,18 @@ fn loopback_measures() -> Outcome {
     let (status, output, errors) = run(LOOPBACK, &["--megabytes", "20"]);
     assert!(status.success(), "{errors}");
     assert!(String::from_utf8_lossy(&output).starts_with("20000000 bytes in "));
+    let (status, output, errors) = run(LOOPBACK, &["--round-trips", "5000", "--write", "64"]);
+    assert!(status.success(), "{errors}");
+    // Task, stack, task and back: with each other's preemptions not more than six switches.
+    let output = String::from_utf8_lossy(&output);
+    let each = output
+        .split(", ")
+        .nth(1)
+        .and_then(|text| text.split(' ').next());
+    let switches: f64 = each
+        .and_then(|number| number.parse().ok())
+        .expect("a number");
+    assert!(switches <= 6.5, "{output}");
     PASSED
 }
 

@@ -77,7 +77,7 @@ pub(crate) struct Board {
 /// Makes the tcpip task, which makes the others.
 pub(crate) fn start() {
     NET.make_default();
-    spawn("tcpip", Priority::TCPIP, 1_024, tcpip).expect("memory for the task");
+    spawn("tcpip", Priority::TCPIP, 1_536, tcpip).expect("memory for the task");
 }
 
 fn tcpip() {

@@ -20,49 +20,119 @@ struct Options {
     #[arg(long, value_name = "MB", default_value = "200")]
     megabytes: u64,
 
+    /// Bytes of a write, and of a request and its response.
+    #[arg(long, value_name = "BYTES", default_value = "1460", value_parser = clap::value_parser!(u16).range(1..=8192))]
+    write: u16,
+
+    /// Instead of sending in bulk: so many requests, each with its response.
+    #[arg(long, value_name = "NUMBER")]
+    round_trips: Option<u32>,
+
     /// The stack's secrets are drawn from this number, so that a run can be repeated.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 }
 
-/// For the main task, which is given nothing.
-static BYTES: OnceLock<u64> = OnceLock::new();
+/// What to do; for the main task, which is given nothing.
+#[derive(Clone, Copy)]
+struct Work {
+    bytes: u64,
+    write: usize,
+    round_trips: Option<u32>,
+}
+
+static WORK: OnceLock<Work> = OnceLock::new();
 const PORT: u16 = 5001;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    BYTES.get_or_init(|| options.megabytes.saturating_mul(1_000_000));
+    WORK.get_or_init(|| Work {
+        bytes: options.megabytes.saturating_mul(1_000_000),
+        write: options.write.into(),
+        round_trips: options.round_trips,
+    });
     run_alone(options.seed, measure)
 }
 
 fn measure() -> Result<(), String> {
-    let bytes = BYTES.get().copied().unwrap_or(0);
+    let work = *WORK.get().ok_or("nothing to do")?;
     let start = (now(), counters::context_switches());
-    let received = transfer(bytes).map_err(|error| error.to_string())?;
-    let elapsed = now().saturating_since(start.0).as_secs_f64();
-    let switches = counters::context_switches().wrapping_sub(start.1);
-    if received != bytes {
-        return Err(format!("{received} of {bytes} bytes arrived"));
+    match work.round_trips {
+        Some(count) => ask(count, work.write),
+        None => transfer(work),
     }
-    let megabytes = bytes as f64 / 1e6;
-    let (rate, per_megabyte) = (megabytes / elapsed, f64::from(switches) / megabytes);
-    masked(|| {
-        println!("{bytes} bytes in {elapsed:.3} s: {rate:.1} MB/s");
-        println!("{switches} context switches: {per_megabyte:.0} for each MB");
+    .map_err(|error| error.to_string())?;
+    let elapsed = now().saturating_since(start.0).as_secs_f64();
+    let switches = f64::from(counters::context_switches().wrapping_sub(start.1));
+    masked(|| match work.round_trips {
+        Some(count) => {
+            let count = f64::from(count);
+            println!(
+                "{count} round trips of {} bytes in {elapsed:.3} s",
+                work.write
+            );
+            println!(
+                "{:.0} a second, {:.2} context switches each",
+                count / elapsed,
+                switches / count
+            );
+        }
+        None => {
+            let megabytes = work.bytes as f64 / 1e6;
+            let rate = megabytes / elapsed;
+            println!("{} bytes in {elapsed:.3} s: {rate:.1} MB/s", work.bytes);
+            println!(
+                "{switches} context switches: {:.0} for each MB",
+                switches / megabytes
+            );
+        }
     });
     Ok(())
 }
 
-/// Sends `bytes` from a task of its own to this one; how many arrived.
-fn transfer(bytes: u64) -> Result<u64, Error> {
-    let server = start_server()?;
+/// Runs `client` in a task of its own.
+fn beside(client: impl FnOnce() -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
     spawn("client", Priority::APPLICATION, STACK_WORDS, move || {
-        if let Err(error) = send(bytes) {
+        if let Err(error) = client() {
             masked(|| eprintln!("client: {error}"));
         }
     })
-    .map_err(|_| Error::NoBuffers)?;
-    receive(&server)
+    .map(|_| ())
+    .map_err(|_| Error::NoBuffers)
+}
+
+/// A task of its own asks this one `count` times, with messages of `len` bytes.
+fn ask(count: u32, len: usize) -> Result<(), Error> {
+    let server = start_server()?;
+    beside(move || {
+        let stream = TcpStream::connect(([127, 0, 0, 1], PORT).into())?;
+        stream.set_nodelay(true)?;
+        let mut message = vec![0x5a; len];
+        for _ in 0..count {
+            stream.write_all(&message)?;
+            stream.read_exact(&mut message)?;
+        }
+        Ok(())
+    })?;
+    let (stream, _) = server.accept()?;
+    stream.set_nodelay(true)?;
+    let mut message = vec![0; len];
+    for _ in 0..count {
+        stream.read_exact(&mut message)?;
+        stream.write_all(&message)?;
+    }
+    Ok(())
+}
+
+/// Sends from a task of its own to this one.
+fn transfer(work: Work) -> Result<(), Error> {
+    let server = start_server()?;
+    beside(move || send(work.bytes, work.write))?;
+    // Less than was sent is an error of the client, which it has told.
+    match receive(&server)? == work.bytes {
+        true => Ok(()),
+        false => Err(Error::Reset),
+    }
 }
 
 fn start_server() -> Result<TcpListener, Error> {
@@ -94,11 +164,13 @@ fn receive(server: &TcpListener) -> Result<u64, Error> {
     }
 }
 
-fn send(bytes: u64) -> Result<(), Error> {
+fn send(bytes: u64, write: usize) -> Result<(), Error> {
     let stream = TcpStream::connect(([127, 0, 0, 1], PORT).into())?;
     let mut offset = 0;
     while offset < bytes {
         let piece = pattern::at(offset, bytes - offset);
+        // The pattern ends somewhere.
+        let piece = piece.get(..write).unwrap_or(piece);
         stream.write_all(piece)?;
         offset += piece.len() as u64;
     }

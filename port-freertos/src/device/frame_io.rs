@@ -10,7 +10,7 @@ use std::vec::Vec;
 
 use gannet_core::{Capabilities, Chain, Checksums, Medium, Pbuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::vnet;
 use super::{DeviceCounters, Setup, count};
@@ -177,6 +177,12 @@ impl FrameIo {
     /// the scratch buffer.
     fn landed(&mut self, len: usize, room: usize) -> Option<Pbuf> {
         let block = self.setup.pool.block_size();
+        // The way of most frames: it is in the only block.
+        if self.landing.len() == 1 && (1..=block).contains(&len) {
+            let mut frame = self.landing.pop()?;
+            frame.truncate(len);
+            return Some(frame);
+        }
         let mut chain = Chain::new();
         let mut left = len.min(room);
         for mut part in self.landing.drain(..left.div_ceil(block)) {
@@ -199,22 +205,51 @@ impl FrameIo {
     /// Reads a frame into the landing blocks and what does not fit into the scratch buffer: its
     /// length, or `None` if there is none.
     fn read(&mut self, header: &mut [u8; vnet::LEN]) -> Option<usize> {
-        match self.landing.len() + 1 < FEW_PARTS {
-            true => self.read_parts::<FEW_PARTS>(header),
-            false => self.read_parts::<{ MAX_PARTS + 2 }>(header),
+        let (read, before) = match self.framing {
+            Framing::Plain => (
+                self.read_block().unwrap_or_else(|| self.read_parts(None)),
+                0,
+            ),
+            Framing::Vnet => (self.read_parts(Some(header)), vnet::LEN),
+        };
+        match read {
+            Ok(0) => {
+                self.link = Link::Closed;
+                None
+            }
+            Ok(len) => len.checked_sub(before),
+            Err(_) => None,
         }
     }
 
-    fn read_parts<const PARTS: usize>(&mut self, header: &mut [u8; vnet::LEN]) -> Option<usize> {
+    /// Reads into the one block there is, if it also has room to see that a frame is too long: the
+    /// way of most frames.
+    fn read_block(&mut self) -> Option<Result<usize, Errno>> {
+        let [block] = &mut self.landing[..] else {
+            return None;
+        };
+        let room = block
+            .data_mut()
+            .filter(|room| room.len() > self.frame_len)?;
+        Some(retry_on_intr(|| rustix::io::read(&self.fd, &mut *room)))
+    }
+
+    fn read_parts(&mut self, header: Option<&mut [u8; vnet::LEN]>) -> Result<usize, Errno> {
+        match self.landing.len() + 1 < FEW_PARTS {
+            true => self.read_so_many::<FEW_PARTS>(header),
+            false => self.read_so_many::<{ MAX_PARTS + 2 }>(header),
+        }
+    }
+
+    fn read_so_many<const PARTS: usize>(
+        &mut self,
+        header: Option<&mut [u8; vnet::LEN]>,
+    ) -> Result<usize, Errno> {
         let mut parts: [_; PARTS] = core::array::from_fn(|_| IoSliceMut::new(&mut []));
         let mut used = 0;
-        let before = match self.framing {
-            Framing::Plain => 0,
-            Framing::Vnet => vnet::LEN,
-        };
         // Fresh blocks are nobody else's.
         let blocks = self.landing.iter_mut().filter_map(Pbuf::data_mut);
-        let header = header.get_mut(..before).filter(|header| !header.is_empty());
+        let header = header.map(|header| &mut header[..]);
         let all = header
             .into_iter()
             .chain(blocks)
@@ -223,17 +258,7 @@ impl FrameIo {
             *slot = IoSliceMut::new(part);
             used += 1;
         }
-        loop {
-            match rustix::io::readv(&self.fd, &mut parts[..used]) {
-                Ok(0) => {
-                    self.link = Link::Closed;
-                    return None;
-                }
-                Ok(len) => return len.checked_sub(before),
-                Err(Errno::INTR) => {}
-                Err(_) => return None,
-            }
-        }
+        retry_on_intr(|| rustix::io::readv(&self.fd, &mut parts[..used]))
     }
 
     pub(super) fn can_transmit(&mut self) -> bool {

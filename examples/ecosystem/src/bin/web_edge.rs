@@ -13,7 +13,7 @@ use gannet_ecosystem::{run_server, say};
 use gannet_examples::board::{NET, STACK_WORDS};
 use gannet_examples::options::Network;
 use gannet_port_freertos::{Priority, spawn};
-use gannet_sockets::asynch::{Stack, block_on};
+use gannet_sockets::asynch::{Stack, TcpListener, block_on};
 
 gannet_port_freertos::host!();
 
@@ -34,8 +34,11 @@ const KEEP_ALIVE_MS: u32 = 10_000;
 
 fn main() -> ExitCode {
     run_server(Options::parse().network, |board| {
-        spawn("web", Priority::APPLICATION, STACK_WORDS, || {
-            if let Err(error) = serve() {
+        let listener = block_on(Stack::new(&NET).bind((Ipv4Addr::UNSPECIFIED, 80).into()))
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())?;
+        spawn("web", Priority::APPLICATION, STACK_WORDS, move || {
+            if let Err(error) = serve(listener) {
                 say(error);
             }
         })
@@ -45,16 +48,9 @@ fn main() -> ExitCode {
     })
 }
 
-fn serve() -> Result<(), String> {
+fn serve(listener: TcpListener) -> Result<(), String> {
     let mut server: Box<Server<CONNECTIONS, BUFFER, FIELDS>> = Box::default();
-    let served = async {
-        let listener = Stack::new(&NET)
-            .bind((Ipv4Addr::UNSPECIFIED, 80).into())
-            .await
-            .map_err(Error::Io)?;
-        server.run(Some(KEEP_ALIVE_MS), listener, Pages).await
-    };
-    block_on(served)
+    block_on(server.run(Some(KEEP_ALIVE_MS), listener, Pages))
         .map_err(|error| error.to_string())?
         .map_err(|error| format!("{error:?}"))
 }
