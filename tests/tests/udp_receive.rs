@@ -482,7 +482,7 @@ fn an_endpoint_that_asked_hears_of_every_error_and_all_of_it() {
         [Told::Err(connected, Error::Refused)]
     );
 
-    // Of more than can wait the oldest are lost; of those of a closed endpoint all.
+    // Of more than can wait the oldest are lost.
     app.reports.clear();
     for port in 1..=10 {
         let remote = SocketAddrV4::new(PEER, port);
@@ -495,6 +495,18 @@ fn an_endpoint_that_asked_hears_of_every_error_and_all_of_it() {
         .map(|report| report.sent_to.port())
         .collect();
     assert_eq!(ports, [3, 4, 5, 6, 7, 8, 9, 10]);
+
+    // Those of an endpoint that was closed meanwhile are told to nobody.
+    app.told.clear();
+    app.close = true;
+    t.receive_error(Kind::TimeExceeded(Exceeded::TimeToLive), TO, FROM);
+    t.receive(STACK, 53, b"data");
+    t.turn(&mut app);
+    assert!(
+        matches!(app.told[..], [Told::Recv { .. }]),
+        "{:?}",
+        app.told
+    );
 }
 
 #[test]
