@@ -9,6 +9,7 @@
 //! Order per connection: accepted or connected, data, sent, end of stream, poll, error.
 use crate::error::Error;
 use crate::handle::{Owner, TcpListener, TcpPcb, UdpPcb};
+use crate::icmp_report::IcmpReport;
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
 use crate::tcp::{Event, Tcp};
@@ -86,9 +87,10 @@ pub trait Handler {
         let _ = (udp, pcb, datagram);
     }
 
-    /// An ICMP error concerning a datagram sent from the connected endpoint `pcb` arrived.
-    fn udp_err(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, error: Error) {
-        let _ = (udp, pcb, error);
+    /// An ICMP error concerning a datagram sent from `pcb` arrived; which ones are told says
+    /// [`Udp::hears_errors`].
+    fn udp_err(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, report: IcmpReport) {
+        let _ = (udp, pcb, report);
     }
 
     /// A packet for a raw endpoint arrived.
@@ -102,10 +104,11 @@ pub trait Handler {
         let _ = (raw, pcb, packet);
     }
 
-    /// An ICMP error concerning a packet sent from the connected raw endpoint `pcb` arrived.
+    /// An ICMP error concerning a packet sent from the raw endpoint `pcb` arrived; which ones are
+    /// told says [`Raw::hears_errors`](crate::Raw::hears_errors).
     #[cfg(feature = "raw")]
-    fn raw_err(&mut self, raw: &mut crate::Raw<'_>, pcb: crate::RawPcb, error: Error) {
-        let _ = (raw, pcb, error);
+    fn raw_err(&mut self, raw: &mut crate::Raw<'_>, pcb: crate::RawPcb, report: IcmpReport) {
+        let _ = (raw, pcb, report);
     }
 
     /// A packet endpoint saw a frame.
@@ -140,9 +143,9 @@ impl Stack {
         while let Some(delivery) = self.udp.next_delivery() {
             self.deliver_udp(delivery, handlers);
         }
-        while let Some((owner, pcb, error)) = self.udp.next_error() {
+        while let Some((owner, pcb, report)) = self.udp.next_error() {
             if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
-                handler.udp_err(&mut self.udp_now(), pcb, error);
+                handler.udp_err(&mut self.udp_now(), pcb, report);
             }
         }
         #[cfg(feature = "raw")]
@@ -162,9 +165,9 @@ impl Stack {
                 handler.raw_recv(&mut self.raw_now(), pcb, packet);
             }
         }
-        while let Some((owner, pcb, error)) = self.ip.raw.next_error() {
+        while let Some((owner, pcb, report)) = self.ip.raw.next_error() {
             if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
-                handler.raw_err(&mut self.raw_now(), pcb, error);
+                handler.raw_err(&mut self.raw_now(), pcb, report);
             }
         }
     }

@@ -7,6 +7,7 @@ pub mod config;
 mod error;
 mod handle;
 mod handler;
+mod icmp_report;
 mod ip;
 #[cfg(not(all(feature = "raw", feature = "packet")))]
 mod left_out;
@@ -35,6 +36,7 @@ pub use handle::PacketPcb;
 pub use handle::RawPcb;
 pub use handle::{Owner, PcbMap, TcpListener, TcpPcb, UdpPcb};
 pub use handler::{Handler, Refused, owner_bit};
+pub use icmp_report::{HearsErrors, IcmpReport};
 pub mod ip_storage {
     //! The slots of [`IpStorage`](crate::IpStorage).
     pub use crate::ip::{GroupSlot, ReassemblySlot, RouteSlot};

@@ -10,6 +10,7 @@ use crate::datagram::Datagrams;
 use crate::doorbell::Doorbell;
 use crate::error::Error;
 use crate::guarded::lock;
+use crate::icmp_errors::IcmpErrors;
 use crate::info::InfoCell;
 use crate::pace::Pace;
 use crate::room::Shortage;
@@ -53,6 +54,7 @@ pub struct Net {
     pub(crate) snapshot: SnapshotCell,
     pub(crate) info: InfoCell,
     pub(crate) shortage: Shortage,
+    pub(crate) icmp_errors: IcmpErrors,
     /// The owner under which the service's connections run in the stack.
     owner: Mutex<Cell<Owner>>,
 }
@@ -91,6 +93,7 @@ impl Net {
             snapshot: SnapshotCell::new(),
             info: InfoCell::new(),
             shortage: Shortage::new(),
+            icmp_errors: IcmpErrors::new(),
             owner: Mutex::new(Cell::new(Owner(0))),
         }
     }

@@ -235,9 +235,12 @@ impl Netconn {
     /// # Ok(()) }
     /// ```
     pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) -> Result<(), Error> {
-        self.with(|shared, _| {
+        self.with(|shared, cs| {
             let before = shared.settings;
             change(&mut shared.settings);
+            if before.recv_errors && !shared.settings.recv_errors {
+                self.net.icmp_errors.forget(cs, shared.attached);
+            }
             if before.engine_part() != shared.settings.engine_part() {
                 shared.request(Requests::SETTINGS);
             }

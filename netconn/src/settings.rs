@@ -76,6 +76,10 @@ pub struct Settings {
     pub multicast_interface: Via,
     /// Event: what taking from it takes (`EFD_SEMAPHORE`).
     pub take: Take,
+    /// UDP and raw IP: ICMP errors are kept, see [`set_recv_errors`] (`IP_RECVERR`).
+    ///
+    /// [`set_recv_errors`]: crate::Netconn::set_recv_errors
+    pub recv_errors: bool,
     /// Raw IP: what is sent begins with the IP header (`IP_HDRINCL`).
     pub header_included: bool,
     /// UDP and raw IP: sending to broadcast addresses is allowed (`SO_BROADCAST`).
@@ -132,6 +136,7 @@ impl Settings {
         multicast_loop: MulticastLoop::On,
         multicast_interface: Via::Route,
         take: Take::All,
+        recv_errors: false,
         header_included: false,
         broadcast: false,
         reuse_address: false,
@@ -164,7 +169,7 @@ impl Settings {
         let ip = (self.ttl, self.tos, self.multicast_ttl);
         let ip = (ip, self.mtu_discovery, self.broadcast, self.header_included);
         let multicast = (self.multicast_loop, self.multicast_interface);
-        (tcp, more, times, sizes, ip, multicast)
+        (tcp, more, times, sizes, ip, multicast, self.recv_errors)
     }
 }
 

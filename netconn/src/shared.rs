@@ -353,7 +353,7 @@ impl Shared {
             Kind::Udp | Kind::Raw(_) | Kind::Packet => Ready {
                 read: error || end || !self.inbox.is_empty(),
                 write: error || self.write_shut || net.has_room(self, cs, self.wanted),
-                error,
+                error: error || self.keeps_error(net, cs),
                 peer_closed: false,
                 hang_up: false,
             },

@@ -29,7 +29,7 @@ mod udp;
 pub use buffered::BufStream;
 pub use gannet_core::Pbuf;
 pub use gannet_core::tcp::{Keepalive, Shutdown};
-pub use gannet_netconn::{Error, Net, Patience, Via};
+pub use gannet_netconn::{Error, IcmpReport, Net, Patience, Via};
 pub use listener::{Incoming, TcpListener};
 #[cfg(feature = "packet")]
 pub use packet::PacketSocket;

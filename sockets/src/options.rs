@@ -118,6 +118,20 @@ macro_rules! has_peer {
                     .change_settings(|settings| settings.broadcast = broadcast)
             }
 
+            /// Whether ICMP errors are kept for `take_icmp_error`, and told without a connected
+            /// peer, too (`IP_RECVERR`).
+            pub fn set_recv_errors(&self, on: bool) -> Result<(), ::gannet_netconn::Error> {
+                self.0.set_recv_errors(on)
+            }
+
+            /// Takes the oldest ICMP error that was kept (`MSG_ERRQUEUE`); does not sleep. Of more
+            /// than four the oldest are lost.
+            pub fn take_icmp_error(
+                &self,
+            ) -> Result<Option<::gannet_netconn::IcmpReport>, ::gannet_netconn::Error> {
+                self.0.take_icmp_error()
+            }
+
             /// Hops a datagram may take; `None`: the stack's default (`IP_TTL`).
             pub fn set_ttl(
                 &self,

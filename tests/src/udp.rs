@@ -8,7 +8,9 @@ use gannet_core::wire::icmpv4::{HEADER_LEN as ICMP_LEN, Kind};
 use gannet_core::wire::ipv4::{self, Protocol};
 use gannet_core::wire::udp::{self, Fields};
 use gannet_core::wire::{Checksum, icmpv4};
-use gannet_core::{Config, Error, Handler, Instant, NetifId, Owner, Pbuf, Stack, Subnet, Udp};
+use gannet_core::{
+    Config, Error, Handler, IcmpReport, Instant, NetifId, Owner, Pbuf, Stack, Subnet, Udp,
+};
 
 use crate::segment::ipv4_packet;
 use crate::storage::{Pools, Sizes, leak_storage};
@@ -118,6 +120,8 @@ pub enum Told {
 pub struct UdpRecorder {
     /// What it was told, in order.
     pub told: Vec<Told>,
+    /// All that is known of the errors.
+    pub reports: Vec<IcmpReport>,
     /// Send each datagram back, in the buffers it came in.
     pub echo: bool,
     /// Close the endpoint in the callback.
@@ -158,8 +162,9 @@ impl Handler for UdpRecorder {
         }
     }
 
-    fn udp_err(&mut self, _: &mut Udp<'_>, pcb: UdpPcb, error: Error) {
-        self.told.push(Told::Err(pcb, error));
+    fn udp_err(&mut self, _: &mut Udp<'_>, pcb: UdpPcb, report: IcmpReport) {
+        self.told.push(Told::Err(pcb, report.error));
+        self.reports.push(report);
     }
 }
 

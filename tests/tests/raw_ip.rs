@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use gannet_core::raw::{Broadcast, Header, Packet as RawPacket, Protocol};
 use gannet_core::wire::ethernet::EtherType;
 use gannet_core::wire::icmpv4::{Kind, Unreachable};
-use gannet_core::{Config, Error, Owner, Pbuf, Raw, RawPcb};
+use gannet_core::{Config, Error, HearsErrors, IcmpReport, Owner, Pbuf, Raw, RawPcb};
 use gannet_tests::frames::{self, Packet, frame};
 use gannet_tests::lan::{Lan, PEER, PEER_HW, STACK, STACK_HW, capabilities};
 use gannet_tests::storage::Sizes;
@@ -17,7 +17,7 @@ const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
 #[derive(Debug, Default)]
 struct App {
     packets: Vec<(RawPcb, RawPacket)>,
-    errors: Vec<(RawPcb, Error)>,
+    errors: Vec<(RawPcb, IcmpReport)>,
 }
 
 impl gannet_core::Handler for App {
@@ -25,8 +25,8 @@ impl gannet_core::Handler for App {
         self.packets.push((pcb, packet));
     }
 
-    fn raw_err(&mut self, _: &mut Raw<'_>, pcb: RawPcb, error: Error) {
-        self.errors.push((pcb, error));
+    fn raw_err(&mut self, _: &mut Raw<'_>, pcb: RawPcb, report: IcmpReport) {
+        self.errors.push((pcb, report));
     }
 }
 
@@ -343,14 +343,29 @@ fn icmp_errors_reach_the_connected_endpoint() {
     let mut lan = Lan::acquainted();
     let mut app = App::default();
     let connected = endpoint(&mut lan, EXPERIMENT);
-    let _other = endpoint(&mut lan, EXPERIMENT);
+    let other = endpoint(&mut lan, EXPERIMENT);
     let mut raw = lan.stack.raw(lan.now);
     raw.connect(connected, IpAddr::V4(PEER)).expect("a route");
     let quote = Packet::new(STACK, PEER, EXPERIMENT, vec![0; 8]).bytes();
     let error = Kind::DestinationUnreachable(Unreachable::Protocol);
     let told = packet(Protocol::ICMP, &frames::icmp(error, &quote));
     arrives(&mut lan, &mut app, &told);
-    assert_eq!(app.errors, [(connected, Error::Refused)]);
+    let errors: Vec<_> = std::mem::take(&mut app.errors);
+    let [(pcb, report)] = errors[..] else {
+        panic!("{errors:?}");
+    };
+    assert_eq!((pcb, report.error), (connected, Error::Refused));
+    assert_eq!((report.icmp_type, report.code), (3, 2));
+    assert_eq!(
+        (report.offender, report.sent_to),
+        (PEER.into(), (PEER, 0).into())
+    );
+    // One that asked for it hears of all, connected or not.
+    let mut raw = lan.stack.raw(lan.now);
+    raw.hears_errors(other, HearsErrors::OfAll).expect("open");
+    arrives(&mut lan, &mut app, &told);
+    let heard: Vec<_> = app.errors.iter().map(|(pcb, _)| *pcb).collect();
+    assert_eq!(heard, [connected, other]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use gannet_core::udp::{Datagram, Reuse};
 use gannet_core::wire::icmpv4::{Exceeded, Kind, Unreachable};
 use gannet_core::wire::ipv4::Protocol;
-use gannet_core::{Config, Error, Handler, MtuDiscovery, Udp, UdpPcb};
+use gannet_core::{Config, Error, Handler, HearsErrors, IcmpReport, MtuDiscovery, Udp, UdpPcb};
 use gannet_tests::segment::ipv4_packet;
 use gannet_tests::storage::Sizes;
 use gannet_tests::udp::{NET_BROADCAST, PEER, STACK, Told, UdpRecorder, UdpRig, packet, udp_bytes};
@@ -433,6 +433,80 @@ fn icmp_errors_go_to_the_connected_endpoint_only() {
     let data = t.data(b"on");
     t.udp().send(pcb, data).expect("sent");
     assert_eq!(t.sent()[0].data, b"on");
+}
+
+#[test]
+fn an_endpoint_that_asked_hears_of_every_error_and_all_of_it() {
+    let (mut t, mut app) = (rig(), UdpRecorder::default());
+    let (pcb, unbound) = (t.bound(ANY, 53), t.endpoint());
+    for endpoint in [pcb, unbound] {
+        let hears = t.udp().hears_errors(endpoint, HearsErrors::OfAll);
+        hears.expect("open");
+    }
+    let expected = |report: &IcmpReport| (report.icmp_type, report.code, report.sent_to);
+    let stranger = SocketAddrV4::new(Ipv4Addr::new(10, 9, 9, 9), 7);
+    t.receive_error(
+        Kind::DestinationUnreachable(Unreachable::Host),
+        TO,
+        stranger,
+    );
+    t.receive_error(Kind::TimeExceeded(Exceeded::TimeToLive), TO, FROM);
+    // Of what nobody can have sent.
+    t.receive_error(
+        Kind::DestinationUnreachable(Unreachable::Port),
+        SocketAddrV4::new(STACK, 0),
+        FROM,
+    );
+    t.turn(&mut app);
+    let errors = std::mem::take(&mut app.told);
+    assert_eq!(errors, vec![Told::Err(pcb, Error::Unreachable); 2]);
+    let told: Vec<_> = std::mem::take(&mut app.reports);
+    let kinds: Vec<_> = told.iter().map(expected).collect();
+    assert_eq!(kinds, [(3, 1, stranger.into()), (11, 0, FROM.into())]);
+    assert!(
+        told.iter()
+            .all(|report| report.offender == PEER && report.mtu.is_none())
+    );
+
+    // A connected one is asked first.
+    let connected = t.endpoint();
+    t.udp().connect(connected, FROM.into()).expect("a route");
+    let local = t.udp().local_addr(connected).expect("bound");
+    let SocketAddr::V4(local) = local else {
+        panic!("IPv4")
+    };
+    t.receive_error(Kind::DestinationUnreachable(Unreachable::Port), local, FROM);
+    t.turn(&mut app);
+    assert_eq!(
+        std::mem::take(&mut app.told),
+        [Told::Err(connected, Error::Refused)]
+    );
+
+    // Of more than can wait the oldest are lost.
+    app.reports.clear();
+    for port in 1..=10 {
+        let remote = SocketAddrV4::new(PEER, port);
+        t.receive_error(Kind::DestinationUnreachable(Unreachable::Port), TO, remote);
+    }
+    t.turn(&mut app);
+    let ports: Vec<_> = app
+        .reports
+        .iter()
+        .map(|report| report.sent_to.port())
+        .collect();
+    assert_eq!(ports, [3, 4, 5, 6, 7, 8, 9, 10]);
+
+    // Those of an endpoint that was closed meanwhile are told to nobody.
+    app.told.clear();
+    app.close = true;
+    t.receive_error(Kind::TimeExceeded(Exceeded::TimeToLive), TO, FROM);
+    t.receive(STACK, 53, b"data");
+    t.turn(&mut app);
+    assert!(
+        matches!(app.told[..], [Told::Recv { .. }]),
+        "{:?}",
+        app.told
+    );
 }
 
 #[test]

@@ -98,10 +98,14 @@ impl Ip {
         // RFC 792: at least 64 bits of the data, where both transports have their ports.
         let [a, b, c, d, e, f, g, h] = *packet.first_payload().first_chunk()?;
         let port = |high, low| u16::from_be_bytes([high, low]);
+        let [icmp_type, code] = *received.payload.data().first_chunk()?;
         let mut error = IcmpError {
             kind,
             local: SocketAddrV4::new(packet.src(), port(a, b)),
             remote: SocketAddrV4::new(packet.dst(), port(c, d)),
+            offender: received.src,
+            icmp_type,
+            code,
             quoted_seq: None,
         };
         match packet.protocol() {
@@ -110,9 +114,11 @@ impl Ip {
                 Some(Input::TcpError(error))
             }
             Protocol::UDP => Some(Input::UdpError(error)),
-            _ => {
+            protocol => {
                 // Told here, to the endpoint itself.
-                let _ = self.raw_error(kind, &packet);
+                error.local.set_port(0);
+                error.remote.set_port(0);
+                self.raw_error(protocol, &error);
                 None
             }
         }

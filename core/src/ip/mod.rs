@@ -167,6 +167,10 @@ pub(crate) struct IcmpError {
     pub(crate) kind: IcmpErrorKind,
     pub(crate) local: SocketAddrV4,
     pub(crate) remote: SocketAddrV4,
+    /// Who reported it, with the message's type and code.
+    pub(crate) offender: Ipv4Addr,
+    pub(crate) icmp_type: u8,
+    pub(crate) code: u8,
     /// The sequence number of a TCP segment.
     pub(crate) quoted_seq: Option<SeqNum>,
 }

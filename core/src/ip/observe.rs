@@ -8,7 +8,7 @@ use crate::netif::NetifId;
 use crate::pbuf::Pbuf;
 
 use super::input::Head;
-use super::{IcmpErrorKind, Ip};
+use super::{IcmpError, Ip};
 
 /// Whether somebody who looks on is for a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,16 +17,6 @@ pub(crate) enum Offered {
     Wanted,
     /// Nobody.
     Unwanted,
-}
-
-impl Offered {
-    #[cfg(feature = "raw")]
-    pub(crate) fn when(wanted: bool) -> Self {
-        match wanted {
-            true => Self::Wanted,
-            false => Self::Unwanted,
-        }
-    }
 }
 
 impl Ip {
@@ -123,20 +113,9 @@ impl Ip {
     }
 
     /// An ICMP error about a packet that was sent by neither TCP nor UDP.
-    pub(super) fn raw_error(
-        &mut self,
-        kind: IcmpErrorKind,
-        about: &crate::wire::ipv4::Packet<'_>,
-    ) -> Offered {
+    pub(super) fn raw_error(&mut self, protocol: crate::wire::ipv4::Protocol, error: &IcmpError) {
         #[cfg(feature = "raw")]
-        {
-            self.raw
-                .icmp_error(kind, about.protocol(), about.src(), about.dst())
-        }
-        #[cfg(not(feature = "raw"))]
-        {
-            let _ = (kind, about);
-            Offered::Unwanted
-        }
+        self.raw.icmp_error(protocol, error);
+        let _ = (protocol, error);
     }
 }

@@ -45,8 +45,8 @@ impl Ip {
         let current = self.raw.pcb(pcb)?;
         let remote = current.destination(self, addr)?;
         self.route(remote, current.source(self))?;
-        let current = self.raw.pcb_mut(pcb)?;
-        (current.remote, current.error) = (Some(remote), None);
+        self.raw.pcb_mut(pcb)?.remote = Some(remote);
+        self.raw.reports.forget(pcb.0.slot);
         self.raw.keep_only(pcb.0.slot, remote);
         Ok(())
     }

@@ -3,6 +3,7 @@ use core::net::Ipv4Addr;
 
 use crate::error::Error;
 use crate::handle::{Owner, RawPcb};
+use crate::icmp_report::{IcmpReport, Reports};
 use crate::ip::NetifId;
 use crate::ip::stats::count;
 use crate::pbuf::Pbuf;
@@ -59,8 +60,6 @@ pub struct Pcb {
     pub(super) options: Options,
     /// Packets in the queue.
     queued: usize,
-    /// An ICMP error not yet reported.
-    pub(super) error: Option<Error>,
 }
 
 /// A packet and the endpoint it is for.
@@ -83,8 +82,8 @@ pub(crate) struct Engine {
     queue: Queue<PacketSlot>,
     /// The most packets of one endpoint that may wait.
     share: usize,
-    /// Some endpoint may have an error to report.
-    errors: bool,
+    /// ICMP errors not yet told.
+    pub(super) reports: Reports,
     pub(super) stats: RawStats,
 }
 
@@ -97,7 +96,7 @@ impl Engine {
             queue,
             // One endpoint never takes the whole table: a quarter is left to the others.
             share: capacity - capacity / 4,
-            errors: false,
+            reports: Reports::NONE,
             stats: RawStats::default(),
         }
     }
@@ -115,7 +114,6 @@ impl Engine {
             remote: None,
             options: Options::DEFAULT,
             queued: 0,
-            error: None,
         };
         self.pcbs.insert(pcb).map(RawPcb)
     }
@@ -123,6 +121,7 @@ impl Engine {
     pub(super) fn close(&mut self, pcb: RawPcb) -> Result<(), Error> {
         self.pcbs.remove(pcb.0)?;
         self.queue.retain(|waiting| waiting.endpoint != pcb.0.slot);
+        self.reports.forget(pcb.0.slot);
         Ok(())
     }
 
@@ -167,14 +166,6 @@ impl Engine {
         }
     }
 
-    /// Remembers an error for the endpoints that `concerns` says.
-    pub(super) fn raise(&mut self, error: Error, concerns: impl Fn(&Pcb) -> bool) {
-        for (_, pcb) in self.pcbs.iter_mut().filter(|(_, pcb)| concerns(pcb)) {
-            pcb.error = Some(error);
-            self.errors = true;
-        }
-    }
-
     /// The next packet to deliver, in order of arrival.
     pub(crate) fn next_packet(&mut self) -> Option<(Owner, RawPcb, Packet)> {
         let waiting = self.queue.pop()?;
@@ -193,16 +184,10 @@ impl Engine {
     }
 
     /// The next error to report.
-    pub(crate) fn next_error(&mut self) -> Option<(Owner, RawPcb, Error)> {
-        if !self.errors {
-            return None;
-        }
-        let with_error = self.pcbs.iter_mut().find(|(_, pcb)| pcb.error.is_some());
-        let Some(index) = with_error.map(|(index, _)| index) else {
-            self.errors = false;
-            return None;
-        };
+    pub(crate) fn next_error(&mut self) -> Option<(Owner, RawPcb, IcmpReport)> {
+        let (index, report) = self.reports.pop()?;
+        // Those of a closed endpoint were forgotten with it: this one exists.
         let (handle, pcb) = self.pcbs.at_mut(index)?;
-        Some((pcb.owner, RawPcb(handle), pcb.error.take()?))
+        Some((pcb.owner, RawPcb(handle), report))
     }
 }

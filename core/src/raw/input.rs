@@ -1,9 +1,9 @@
 //! What happens to a received packet, and to an ICMP error about one that was sent.
 use core::net::Ipv4Addr;
 
-use crate::error::Error;
+use crate::icmp_report::HearsErrors;
 use crate::ip::stats::count;
-use crate::ip::{IcmpErrorKind, NetifId, Offered};
+use crate::ip::{IcmpError, NetifId, Offered};
 use crate::pbuf::Pbuf;
 use crate::wire::ipv4::Protocol;
 
@@ -67,26 +67,19 @@ impl Engine {
         }
     }
 
-    /// Takes an ICMP error about a packet from `local` to `remote`. Only a connected endpoint
-    /// learns of it.
-    pub(crate) fn icmp_error(
-        &mut self,
-        kind: IcmpErrorKind,
-        protocol: Protocol,
-        local: Ipv4Addr,
-        remote: Ipv4Addr,
-    ) -> Offered {
-        let error = match kind {
-            IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => Error::Refused,
-            IcmpErrorKind::Unreachable | IcmpErrorKind::TimeExceeded => Error::Unreachable,
-            IcmpErrorKind::FragmentationNeeded { .. } => Error::TooLong,
-        };
-        let concerned = self.has_sent(protocol, local, remote);
-        self.raise(error, |pcb| pcb.sends(protocol, local, remote));
-        Offered::when(concerned)
+    /// Takes an ICMP error about a packet of `protocol`. Only an endpoint that is connected to where
+    /// it went, or asked for all errors, learns of it.
+    pub(crate) fn icmp_error(&mut self, protocol: Protocol, error: &IcmpError) {
+        let (local, remote) = (*error.local.ip(), *error.remote.ip());
+        for (index, pcb) in self.pcbs.iter_mut() {
+            if pcb.sends(protocol, local, remote) {
+                let hears = pcb.options.hears_errors;
+                self.reports.push(index, hears, *error);
+            }
+        }
     }
 
-    /// Whether an endpoint is connected so that it may have sent such a packet.
+    /// Whether an endpoint may have sent such a packet, and hears of errors.
     pub(crate) fn has_sent(&self, protocol: Protocol, local: Ipv4Addr, remote: Ipv4Addr) -> bool {
         let sends = |pcb: &Pcb| pcb.sends(protocol, local, remote);
         self.pcbs.iter().any(sends)
@@ -105,7 +98,10 @@ impl Engine {
 impl Pcb {
     fn sends(&self, protocol: Protocol, local: Ipv4Addr, remote: Ipv4Addr) -> bool {
         self.protocol == protocol
-            && self.remote == Some(remote)
+            && match self.remote {
+                Some(peer) => peer == remote,
+                None => self.options.hears_errors == HearsErrors::OfAll,
+            }
             && (self.local.is_unspecified() || self.local == local)
     }
 

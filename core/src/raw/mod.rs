@@ -15,6 +15,7 @@ mod stats;
 
 use crate::error::Error;
 use crate::handle::{Owner, RawPcb};
+use crate::icmp_report::HearsErrors;
 use crate::ip::{Ip, NetifId};
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
@@ -72,6 +73,8 @@ pub struct Options {
     pub broadcast: Broadcast,
     /// Who writes the IP header (`IP_HDRINCL`).
     pub header: Header,
+    /// Which ICMP errors are told (`IP_RECVERR`).
+    pub hears_errors: HearsErrors,
 }
 
 impl Options {
@@ -82,6 +85,7 @@ impl Options {
         tos: 0,
         broadcast: Broadcast::Denied,
         header: Header::Added,
+        hears_errors: HearsErrors::OfPeer,
     };
 }
 
@@ -162,8 +166,8 @@ impl Raw<'_> {
     /// Takes [`Raw::connect`] back.
     #[doc(alias = "raw_disconnect")]
     pub fn disconnect(&mut self, pcb: RawPcb) -> Result<(), Error> {
-        let pcb = self.engine_mut().pcb_mut(pcb)?;
-        (pcb.remote, pcb.error) = (None, None);
+        self.engine_mut().pcb_mut(pcb)?.remote = None;
+        self.engine_mut().reports.forget(pcb.0.slot);
         Ok(())
     }
 
@@ -208,6 +212,13 @@ impl Raw<'_> {
     #[doc(alias = "IP_HDRINCL")]
     pub fn header(&mut self, pcb: RawPcb, header: Header) -> Result<(), Error> {
         self.engine_mut().pcb_mut(pcb)?.options.header = header;
+        Ok(())
+    }
+
+    /// Says which ICMP errors are told; those about the connected peer at first.
+    #[doc(alias = "IP_RECVERR")]
+    pub fn hears_errors(&mut self, pcb: RawPcb, hears: HearsErrors) -> Result<(), Error> {
+        self.engine_mut().pcb_mut(pcb)?.options.hears_errors = hears;
         Ok(())
     }
 

@@ -78,18 +78,16 @@ impl Engine {
         current.route(ip, *remote.ip(), current.source(ip))?;
         self.bound(pcb)?;
         self.endpoints_changed();
-        let current = self.pcb_mut(pcb)?;
-        current.remote = Some(remote);
-        current.error = None;
+        self.pcb_mut(pcb)?.remote = Some(remote);
+        self.reports.forget(pcb.0.slot);
         self.keep_only(pcb.0.slot, remote);
         Ok(())
     }
 
     pub(super) fn disconnect(&mut self, pcb: UdpPcb) -> Result<(), Error> {
         self.endpoints_changed();
-        let current = self.pcb_mut(pcb)?;
-        current.remote = None;
-        current.error = None;
+        self.pcb_mut(pcb)?.remote = None;
+        self.reports.forget(pcb.0.slot);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use core::num::NonZeroU16;
 use crate::config::UdpConfig;
 use crate::error::Error;
 use crate::handle::{Owner, RawHandle, UdpPcb, next_generation};
+use crate::icmp_report::{IcmpReport, Reports};
 use crate::ip::{Ip, NetifId};
 use crate::random::{Entropy, Keyed};
 
@@ -73,8 +74,6 @@ pub(super) struct Pcb {
     pub(super) options: Options,
     /// Datagrams in the queue.
     pub(super) queued: u16,
-    /// An ICMP error not yet reported.
-    pub(super) error: Option<Error>,
 }
 
 impl Pcb {
@@ -85,7 +84,6 @@ impl Pcb {
         remote: None,
         options: Options::DEFAULT,
         queued: 0,
-        error: None,
     };
 }
 
@@ -121,8 +119,8 @@ pub(crate) struct Engine {
     pub(super) memberships: Memberships,
     /// The most datagrams of one endpoint that may wait.
     share: usize,
-    /// Some endpoint may have an error to report.
-    errors: bool,
+    /// ICMP errors not yet told.
+    pub(super) reports: Reports,
     /// Where ephemeral ports come from.
     pub(super) ports: Keyed,
     pub(super) stats: UdpStats,
@@ -140,7 +138,7 @@ impl Engine {
             memberships: Memberships::new(storage.memberships),
             // One endpoint never takes the whole table: a quarter is left to the others.
             share: (capacity - capacity / 4).min(usize::from(config.max_queued)),
-            errors: false,
+            reports: Reports::NONE,
             ports: Keyed::new(entropy),
             stats: UdpStats::default(),
         }
@@ -170,6 +168,7 @@ impl Engine {
         self.leave_all(ip, index);
         self.endpoints_changed();
         self.queue.retain(|waiting| waiting.endpoint != index);
+        self.reports.forget(index);
         if let Some(slot) = self.slots.get_mut(usize::from(index)) {
             slot.generation = next_generation(slot.generation);
             slot.used = false;
@@ -253,14 +252,6 @@ impl Engine {
         }
     }
 
-    /// Remembers an error to report.
-    pub(super) fn raise(&mut self, index: u16, error: Error) {
-        if let Some(pcb) = self.at_mut(index) {
-            pcb.error = Some(error);
-            self.errors = true;
-        }
-    }
-
     /// The next datagram that waits, in order of arrival.
     pub(crate) fn next_delivery(&mut self) -> Option<Delivery> {
         let waiting = self.queue.pop()?;
@@ -288,17 +279,10 @@ impl Engine {
 
     /// The next error to report.
     #[inline]
-    pub(crate) fn next_error(&mut self) -> Option<(Owner, UdpPcb, Error)> {
-        if self.errors { self.find_error() } else { None }
-    }
-
-    fn find_error(&mut self) -> Option<(Owner, UdpPcb, Error)> {
-        for (index, slot) in (0..=u16::MAX).zip(self.slots.iter_mut()) {
-            if let Some(error) = slot.pcb.error.take() {
-                return Some((slot.pcb.owner, slot.handle(index), error));
-            }
-        }
-        self.errors = false;
-        None
+    pub(crate) fn next_error(&mut self) -> Option<(Owner, UdpPcb, IcmpReport)> {
+        let (index, report) = self.reports.pop()?;
+        // Those of a closed endpoint were forgotten with it: this one exists.
+        let slot = self.slots.get(usize::from(index))?;
+        Some((slot.pcb.owner, slot.handle(index), report))
     }
 }

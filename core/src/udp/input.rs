@@ -1,7 +1,7 @@
 //! What happens to a received datagram, and to an ICMP error about one that was sent.
 use core::net::SocketAddrV4;
 
-use crate::error::Error;
+use crate::icmp_report::HearsErrors;
 use crate::ip::{
     ChecksumState, Destination, IcmpError, IcmpErrorKind, Ip, MtuDiscovery, NetifId, Received,
 };
@@ -89,25 +89,26 @@ impl Engine {
     }
 
     /// Takes an ICMP error about a datagram sent from here. Only a connected endpoint learns of
-    /// it: no other one knows who it is talking to, and anybody can forge the rest.
+    /// it: no other one knows who it is talking to, and anybody can forge the rest. Else one that
+    /// asked for that ([`HearsErrors::OfAll`]).
     pub(crate) fn icmp_error(&mut self, error: &IcmpError) {
         // RFC 1122 §4.1.3.3: UDP MUST pass ICMP errors to the application layer.
-        let reported = match error.kind {
-            IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => Error::Refused,
-            IcmpErrorKind::Unreachable | IcmpErrorKind::TimeExceeded => Error::Unreachable,
-            IcmpErrorKind::FragmentationNeeded { .. } => Error::TooLong,
-        };
         // About datagrams that are sent without DF no router has a reason to say this.
-        let concerns = |pcb: &Pcb| {
-            reported != Error::TooLong || pcb.options.mtu_discovery == MtuDiscovery::Discover
+        let too_long = matches!(error.kind, IcmpErrorKind::FragmentationNeeded { .. });
+        let concerns = |pcb: &Pcb| !too_long || pcb.options.mtu_discovery == MtuDiscovery::Discover;
+        let find = |talks: &dyn Fn(&Pcb) -> bool| {
+            self.pcbs()
+                .filter(|(_, pcb)| talks(pcb) && concerns(pcb))
+                .find(|(_, pcb)| pcb.local.port() == error.local.port() && pcb.is_at(error.local))
+                .map(|(index, pcb)| (index, pcb.options.hears_errors))
         };
-        let endpoint = self
-            .pcbs()
-            .filter(|(_, pcb)| pcb.remote == Some(error.remote) && concerns(pcb))
-            .find(|(_, pcb)| pcb.local.port() == error.local.port() && pcb.is_at(error.local))
-            .map(|(index, _)| index);
-        if let Some(index) = endpoint {
-            self.raise(index, reported);
+        let endpoint = find(&|pcb| pcb.remote == Some(error.remote)).or_else(|| {
+            // Port 0: not bound, nothing was sent.
+            let hears = |pcb: &Pcb| pcb.options.hears_errors == HearsErrors::OfAll;
+            find(&|pcb| pcb.remote.is_none() && hears(pcb) && pcb.local.port() != 0)
+        });
+        if let Some((index, hears)) = endpoint {
+            self.reports.push(index, hears, *error);
         }
     }
 

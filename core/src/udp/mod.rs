@@ -17,6 +17,7 @@ mod template;
 
 use crate::error::Error;
 use crate::handle::{Owner, UdpPcb};
+use crate::icmp_report::HearsErrors;
 use crate::ip::{Ip, MtuDiscovery, NetifId, Via};
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
@@ -111,6 +112,8 @@ pub struct Options {
     pub broadcast: Broadcast,
     /// See [`Udp::reuse`].
     pub reuse: Reuse,
+    /// See [`Udp::hears_errors`].
+    pub hears_errors: HearsErrors,
 }
 
 impl Options {
@@ -124,6 +127,7 @@ impl Options {
         mtu_discovery: MtuDiscovery::AsConfigured,
         broadcast: Broadcast::Denied,
         reuse: Reuse::Exclusive,
+        hears_errors: HearsErrors::OfPeer,
     };
 }
 
@@ -345,6 +349,13 @@ impl Udp<'_> {
     #[doc(alias = "IP_MTU_DISCOVER")]
     pub fn mtu_discovery(&mut self, pcb: UdpPcb, mtu_discovery: MtuDiscovery) -> Result<(), Error> {
         self.engine_mut().options_mut(pcb)?.mtu_discovery = mtu_discovery;
+        Ok(())
+    }
+
+    /// Says which ICMP errors are told; those about the connected peer at first.
+    #[doc(alias = "IP_RECVERR")]
+    pub fn hears_errors(&mut self, pcb: UdpPcb, hears: HearsErrors) -> Result<(), Error> {
+        self.engine_mut().options_mut(pcb)?.hears_errors = hears;
         Ok(())
     }
 

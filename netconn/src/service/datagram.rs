@@ -1,10 +1,11 @@
 //! What endpoints of all datagram protocols have in common: from the outbox to the engine, and from
 //! the engine to the inbox.
-use gannet_core::{Error as CoreError, Pbuf, Stack};
+use gannet_core::{Error as CoreError, HearsErrors, IcmpReport, Pbuf, Stack};
 
 use super::Service;
 use crate::datagram::{About, Datagram};
 use crate::error::Error;
+use crate::settings::Settings;
 use crate::shared::{Attached, NO_ADDR, Requests};
 
 /// A datagram that was not sent.
@@ -23,6 +24,13 @@ impl Refused {
                 .filter(|_| error == CoreError::NoMemory)
                 .map(|data| Datagram { data, about }),
         }
+    }
+}
+
+pub(super) fn hears_errors(settings: &Settings) -> HearsErrors {
+    match settings.recv_errors {
+        true => HearsErrors::OfAll,
+        false => HearsErrors::OfPeer,
     }
 }
 
@@ -145,6 +153,16 @@ impl Service {
     pub(super) fn tell(&self, index: u16, error: Error) {
         self.net
             .update(index, |shared, _| shared.error = Some(error));
+    }
+
+    /// Leaves an ICMP error for the next call, and all that is known of it for who wants to look.
+    pub(super) fn report(&self, index: u16, report: IcmpReport) {
+        self.net.update(index, |shared, cs| {
+            shared.error = Some(report.error.into());
+            if shared.settings.recv_errors {
+                self.net.icmp_errors.push(cs, shared.attached, report);
+            }
+        });
     }
 
     /// The slot that an endpoint names with its argument; `None` if it is closing.

@@ -10,7 +10,8 @@ mod tcp;
 mod udp;
 
 use gannet_core::{
-    Error as CoreError, Handler, Owner, Pbuf, Refused, Stack, Tcp, TcpListener, TcpPcb, Udp, UdpPcb,
+    Error as CoreError, Handler, IcmpReport, Owner, Pbuf, Refused, Stack, Tcp, TcpListener, TcpPcb,
+    Udp, UdpPcb,
 };
 
 use crate::net::Net;
@@ -113,6 +114,7 @@ impl Service {
         let freed = self.net.with(index, |shared, cs| {
             while self.net.datagrams.pop(cs, &mut shared.inbox).is_some() {}
             while self.net.datagrams.pop(cs, &mut shared.outbox).is_some() {}
+            self.net.icmp_errors.forget(cs, shared.attached);
             debug_assert_ne!(
                 shared.holder,
                 Holder::Application,
@@ -170,8 +172,8 @@ impl Handler for Service {
         self.datagram_received(udp, pcb, datagram);
     }
 
-    fn udp_err(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, error: CoreError) {
-        self.datagram_refused(udp, pcb, error);
+    fn udp_err(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, report: IcmpReport) {
+        self.datagram_refused(udp, pcb, report);
     }
 
     #[cfg(feature = "raw")]
@@ -189,9 +191,9 @@ impl Handler for Service {
         &mut self,
         raw: &mut gannet_core::Raw<'_>,
         pcb: gannet_core::RawPcb,
-        error: CoreError,
+        report: IcmpReport,
     ) {
-        self.packet_refused(raw, pcb, error);
+        self.packet_refused(raw, pcb, report);
     }
 
     #[cfg(feature = "packet")]

@@ -4,10 +4,10 @@ use core::num::NonZeroU8;
 
 use gannet_core::raw::{Broadcast, Header, Packet};
 use gannet_core::wire::ipv4::Protocol;
-use gannet_core::{Error as CoreError, Raw, RawPcb, Stack};
+use gannet_core::{IcmpReport, Raw, RawPcb, Stack};
 
 use super::Service;
-use super::datagram::Refused;
+use super::datagram::{Refused, hears_errors};
 use crate::datagram::{About, Datagram};
 use crate::error::Error;
 use crate::settings::Settings;
@@ -46,6 +46,7 @@ impl Service {
         let _ = raw.ttl(pcb, settings.ttl.map(NonZeroU8::get));
         let _ = raw.multicast_ttl(pcb, settings.multicast_ttl);
         let _ = raw.tos(pcb, settings.tos);
+        let _ = raw.hears_errors(pcb, hears_errors(&settings));
     }
 
     fn raw_pcb(&self, index: u16) -> Result<RawPcb, Error> {
@@ -132,9 +133,9 @@ impl Service {
         self.deliver(index, Datagram { data, about });
     }
 
-    pub(super) fn packet_refused(&self, raw: &mut Raw<'_>, pcb: RawPcb, error: CoreError) {
+    pub(super) fn packet_refused(&self, raw: &mut Raw<'_>, pcb: RawPcb, report: IcmpReport) {
         if let Some(index) = self.named(raw.arg_of(pcb), Attached::Raw(pcb)) {
-            self.tell(index, error.into());
+            self.report(index, report);
         }
     }
 }

@@ -2,10 +2,10 @@
 use core::num::NonZeroU8;
 
 use gannet_core::udp::{Broadcast, Datagram as CoreDatagram};
-use gannet_core::{Error as CoreError, Udp, UdpPcb};
+use gannet_core::{IcmpReport, Udp, UdpPcb};
 
 use super::Service;
-use super::datagram::Refused;
+use super::datagram::{Refused, hears_errors};
 use crate::datagram::{About, Datagram};
 use crate::settings::Settings;
 use crate::shared::Attached;
@@ -25,6 +25,7 @@ impl Service {
         let _ = udp.multicast_interface(pcb, settings.multicast_interface);
         let _ = udp.tos(pcb, settings.tos);
         let _ = udp.mtu_discovery(pcb, settings.mtu_discovery);
+        let _ = udp.hears_errors(pcb, hears_errors(&settings));
     }
 
     pub(super) fn send_udp(
@@ -55,9 +56,9 @@ impl Service {
         self.deliver(index, Datagram { data, about });
     }
 
-    pub(super) fn datagram_refused(&self, udp: &mut Udp<'_>, pcb: UdpPcb, error: CoreError) {
+    pub(super) fn datagram_refused(&self, udp: &mut Udp<'_>, pcb: UdpPcb, report: IcmpReport) {
         if let Some(index) = self.named(udp.arg_of(pcb), Attached::Udp(pcb)) {
-            self.tell(index, error.into());
+            self.report(index, report);
         }
     }
 }

@@ -64,6 +64,9 @@ flags! {
         /// TCP: sleeps until the buffer is full, the stream ends or an error happens. No effect
         /// with [`MSG_PEEK`].
         MSG_WAITALL = 0x100;
+        /// An error instead of data, see [`recvmsg`](super::recvmsg). Of a received message: it is
+        /// one.
+        MSG_ERRQUEUE = 0x2000;
         /// No signal at a broken pipe; there are no signals here, so it changes nothing.
         MSG_NOSIGNAL = 0x4000;
         /// TCP: more follows at once, a small segment may wait for it.

@@ -26,7 +26,7 @@ pub struct SendMsg<'a> {
 pub struct ReceivedMsg {
     /// Bytes received; with [`MSG_TRUNC`](super::MSG_TRUNC) asked for, the datagram's length.
     pub len: usize,
-    /// Who sent it (`msg_name`); `None` for streams.
+    /// Who sent it (`msg_name`); `None` for streams. Of an error: where the datagram went.
     pub from: Option<SocketAddr>,
     /// The local address a datagram was sent to (`IP_PKTINFO`); always there, needs no option.
     pub to: Option<IpAddr>,
@@ -41,6 +41,8 @@ pub struct ReceivedMsg {
     pub link: Option<super::link::SockAddrLl>,
     /// When a datagram was received (`SO_TIMESTAMP`); always there, needs no option.
     pub at: Option<Instant>,
+    /// With [`MSG_ERRQUEUE`](super::MSG_ERRQUEUE): the error.
+    pub error: Option<super::errqueue::SockExtendedErr>,
     /// [`MSG_TRUNC`](super::MSG_TRUNC): the datagram was longer (`msg_flags`).
     pub flags: MsgFlags,
 }
@@ -56,6 +58,7 @@ impl ReceivedMsg {
         #[cfg(feature = "packet")]
         link: None,
         at: None,
+        error: None,
         flags: MsgFlags::NONE,
     };
 }
@@ -86,8 +89,12 @@ pub fn sendmsg(fd: Fd, message: &SendMsg<'_>, flags: MsgFlags) -> Result<usize, 
 
 /// Receives a message into several buffers.
 ///
+/// With [`MSG_ERRQUEUE`](super::MSG_ERRQUEUE) it takes an ICMP error that was kept for
+/// [`RecvErr`](super::sockopt::RecvErr) and never sleeps. There is no data with it: what the router
+/// quoted of the datagram is not kept.
+///
 /// # Errors
-/// As [`recv`](super::recv).
+/// As [`recv`](super::recv). With `MSG_ERRQUEUE`: `EAGAIN` if there is none.
 #[doc(alias = "lwip_recvmsg")]
 pub fn recvmsg(fd: Fd, iov: &mut [&mut [u8]], flags: MsgFlags) -> Result<ReceivedMsg, Errno> {
     receive(fd, iov, flags)

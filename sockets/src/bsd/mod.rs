@@ -36,6 +36,7 @@
 mod address;
 mod control;
 mod errno;
+mod errqueue;
 mod event;
 mod flags;
 #[cfg(feature = "packet")]
@@ -54,6 +55,7 @@ pub use address::{
 };
 pub use control::{Fcntl, Ioctl, fcntl, ioctl};
 pub use errno::Errno;
+pub use errqueue::{SO_EE_ORIGIN_ICMP, SockExtendedErr};
 pub use event::{eventfd, eventfd_read, eventfd_write, eventfd_write_from_isr};
 pub use flags::*;
 pub use gannet_core::tcp::Shutdown;

@@ -5,8 +5,11 @@ use core::net::SocketAddr;
 use gannet_netconn::{Fill, Flow, Kind, Netconn, Patience, Peek, Settings};
 
 use super::errno::Errno;
+use super::errqueue;
 use super::event;
-use super::flags::{MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, MsgFlags};
+use super::flags::{
+    MSG_DONTWAIT, MSG_ERRQUEUE, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, MsgFlags,
+};
 use super::message::ReceivedMsg;
 use super::socket::check_family;
 use super::table::{self, Fd};
@@ -170,6 +173,9 @@ fn receive_on(
     if flags.contains(MSG_OOB) {
         return Err(Errno::EOPNOTSUPP);
     }
+    if flags.contains(MSG_ERRQUEUE) {
+        return errqueue::receive(&conn);
+    }
     let patience = if flags.contains(MSG_DONTWAIT) {
         Patience::Never
     } else {
@@ -213,5 +219,6 @@ fn receive_on(
         #[cfg(feature = "packet")]
         link,
         at: is_one.then_some(received.at),
+        error: None,
     })
 }

@@ -57,6 +57,7 @@ pub extern "C" fn gannet_calls() {
         bsd::getsockopt::<sockopt::MulticastIf> as *const (),
         bsd::getsockopt::<sockopt::MulticastLoop> as *const (),
         bsd::getsockopt::<sockopt::MulticastTtl> as *const (),
+        bsd::getsockopt::<sockopt::RecvErr> as *const (),
         bsd::getsockopt::<sockopt::Tos> as *const (),
         bsd::getsockopt::<sockopt::Ttl> as *const (),
         bsd::getsockopt::<sockopt::AcceptConn> as *const (),
@@ -94,6 +95,7 @@ pub extern "C" fn gannet_calls() {
         bsd::setsockopt::<sockopt::MulticastIf> as *const (),
         bsd::setsockopt::<sockopt::MulticastLoop> as *const (),
         bsd::setsockopt::<sockopt::MulticastTtl> as *const (),
+        bsd::setsockopt::<sockopt::RecvErr> as *const (),
         bsd::setsockopt::<sockopt::Tos> as *const (),
         bsd::setsockopt::<sockopt::Ttl> as *const (),
         bsd::setsockopt::<sockopt::Broadcast> as *const (),
@@ -182,6 +184,8 @@ pub extern "C" fn gannet_calls() {
         UdpSocket::set_read_timeout as *const (),
         UdpSocket::set_nonblocking as *const (),
         UdpSocket::take_error as *const (),
+        UdpSocket::set_recv_errors as *const (),
+        UdpSocket::take_icmp_error as *const (),
     ]);
     keep(&[
         core::ptr::drop_in_place::<TcpStream> as *const (),

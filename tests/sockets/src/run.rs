@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use gannet_core::{
-    Capabilities, Checksums, Config, Error, Handler, Medium, Owner, Pbuf, Refused, Stack, Subnet,
-    Tcp, TcpListener, TcpPcb, Udp, UdpPcb, pbuf_pool,
+    Capabilities, Checksums, Config, Error, Handler, IcmpReport, Medium, Owner, Pbuf, Refused,
+    Stack, Subnet, Tcp, TcpListener, TcpPcb, Udp, UdpPcb, pbuf_pool,
 };
 use gannet_netconn::{Service, net};
 use gannet_sockets::bsd::{Fd, close};
@@ -115,8 +115,8 @@ impl Handler for Checked {
         self.0.udp_recv(udp, pcb, datagram);
     }
 
-    fn udp_err(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, error: Error) {
-        self.0.udp_err(udp, pcb, error);
+    fn udp_err(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, report: IcmpReport) {
+        self.0.udp_err(udp, pcb, report);
     }
 }
 

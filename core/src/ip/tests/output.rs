@@ -217,6 +217,9 @@ fn a_datagram_to_a_closed_port_comes_back_as_an_error() {
         kind: IcmpErrorKind::PortUnreachable,
         local: at(1),
         remote: at(2),
+        offender: Ipv4Addr::LOCALHOST,
+        icmp_type: 3,
+        code: 3,
         quoted_seq: None,
     };
     assert_eq!(error, expected);

@@ -124,6 +124,20 @@ options! {
             change(conn, |settings| settings.multicast_ttl = hops)
         };
 
+    /// UDP and raw IP: ICMP errors are kept, for [`MSG_ERRQUEUE`](crate::bsd::MSG_ERRQUEUE), and
+    /// told without a connected peer, too. While one is kept there is `POLLERR`. Off at first;
+    /// turned off, those kept are dropped.
+    #[doc(alias = "IP_RECVERR")]
+    RecvErr: bool,
+        get |conn, kind| {
+            only_ip_datagrams(kind)?;
+            Ok(conn.settings()?.recv_errors)
+        },
+        set |conn, kind, on| {
+            only_ip_datagrams(kind)?;
+            Ok(conn.set_recv_errors(on)?)
+        };
+
     /// Type of service: DSCP in the upper six bits. 0 at first.
     #[doc(alias = "IP_TOS")]
     Tos: u8,
