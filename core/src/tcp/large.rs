@@ -83,7 +83,9 @@ impl Pcb {
         if !self.sends_new_only() || self.must_tell_cwr() || self.has_rate() {
             return None;
         }
-        let segments = (self.sendable_new().min(room) / mss).min(self.records_for(cx.sends));
+        // A segment has room for a byte: the compiler does not know.
+        let segments = self.sendable_new().min(room).checked_div(mss)?;
+        let segments = segments.min(self.records_for(cx.sends));
         (segments > 1).then(|| {
             self.with_push(Plan {
                 len: segments * mss,

@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use gannet_netconn::{Net, Netconn, Patience, Ready, Settings, Via};
 use gannet_sockets::bsd::{self, sockopt};
-use gannet_sockets::{TcpListener, TcpStream, UdpSocket};
+use gannet_sockets::{BufStream, PacketSocket, RawSocket, TcpListener, TcpStream, UdpSocket};
 
 /// Nobody calls it.
 #[unsafe(no_mangle)]
@@ -44,6 +44,10 @@ pub extern "C" fn gannet_calls() {
         bsd::getpeername as *const (),
         bsd::close as *const (),
         bsd::dup as *const (),
+        bsd::dup2 as *const (),
+        bsd::bind_ll as *const (),
+        bsd::sendto_ll as *const (),
+        bsd::recvfrom_ll as *const (),
         bsd::send as *const (),
         bsd::sendto as *const (),
         bsd::write as *const (),
@@ -188,6 +192,25 @@ pub extern "C" fn gannet_calls() {
         UdpSocket::take_icmp_error as *const (),
     ]);
     keep(&[
+        RawSocket::new_on as *const (),
+        RawSocket::bind as *const (),
+        RawSocket::connect as *const (),
+        RawSocket::set_header as *const (),
+        RawSocket::set_ttl as *const (),
+        RawSocket::recv_from as *const (),
+        RawSocket::send_to as *const (),
+        RawSocket::send as *const (),
+        RawSocket::take_icmp_error as *const (),
+        PacketSocket::new_on as *const (),
+        PacketSocket::watch as *const (),
+        PacketSocket::recv as *const (),
+        PacketSocket::send as *const (),
+        PacketSocket::take_dropped as *const (),
+        BufStream::<TcpStream>::into_parts as *const (),
+        core::ptr::drop_in_place::<RawSocket> as *const (),
+        core::ptr::drop_in_place::<PacketSocket> as *const (),
+    ]);
+    keep(&[
         core::ptr::drop_in_place::<TcpStream> as *const (),
         core::ptr::drop_in_place::<TcpListener> as *const (),
         core::ptr::drop_in_place::<UdpSocket> as *const (),
@@ -237,6 +260,13 @@ pub extern "C" fn gannet_calls() {
         Netconn::recv_patience as *const (),
         Netconn::send_patience as *const (),
         Netconn::pair as *const (),
+        Netconn::datagram_pair as *const (),
+        Netconn::raw as *const (),
+        Netconn::packet as *const (),
+        Netconn::watch as *const (),
+        Netconn::send_frame as *const (),
+        Netconn::recv_datagram as *const (),
+        Netconn::take_dropped as *const (),
         Netconn::recv as *const (),
         Netconn::recv_within as *const (),
         Netconn::recv_vectored as *const (),
