@@ -2,6 +2,7 @@
 //! lost segments is in `retransmit`, and if the peer acknowledges selectively in `selective`.
 use crate::time::{Instant, Span};
 use crate::wire::tcp::SeqNum;
+use crate::wire::tcp_options::Timestamps;
 
 use super::congestion::Acked;
 use super::input::Context;
@@ -13,7 +14,7 @@ impl Pcb {
     /// RFC 9293 §3.10.7.4, fifth step. `ack` lies in the acceptable range.
     pub(super) fn take_ack(&mut self, ack: SeqNum, segment: &Arrived, cx: &mut Context<'_>) {
         let old_window = self.snd.wnd;
-        let updated = self.update_window(ack, segment);
+        let updated = self.update_window(ack, segment.seq, segment.window);
         if old_window == 0 && self.snd.wnd == 0 && ack == self.snd.una {
             self.on_probe_answered();
         }
@@ -59,7 +60,7 @@ impl Pcb {
         // Karn's rule: of what was sent more than once the echo has to tell which copy it was,
         // else there is no measurement and the back-off stays.
         let ambiguous = self
-            .echo(segment)
+            .echo(segment.options.timestamps)
             .is_some_and(|echo| self.recovery.is_ambiguous(old_una, echo));
         let rtt = match ambiguous {
             true => None,
@@ -74,7 +75,11 @@ impl Pcb {
             rtt,
             srtt: self.srtt(),
         };
-        self.on_new_ack(&acked, window_limited, self.echo(segment));
+        self.on_new_ack(
+            &acked,
+            window_limited,
+            self.echo(segment.options.timestamps),
+        );
         // RFC 6298 §5.2, §5.3.
         if self.snd.in_flight() == 0 {
             self.timers.stop(Timer::Retransmit);
@@ -91,10 +96,10 @@ impl Pcb {
             || (cwnd < self.congestion.ssthresh() && 2 * flight >= cwnd)
     }
 
-    /// The value of our timestamp clock that `segment` echoes.
-    pub(super) fn echo(&self, segment: &Arrived) -> Option<u32> {
+    /// The value of our timestamp clock that a segment with `timestamps` echoes.
+    pub(super) fn echo(&self, timestamps: Option<Timestamps>) -> Option<u32> {
         self.negotiated.timestamps?;
-        segment.options.timestamps.map(|timestamps| timestamps.echo)
+        timestamps.map(|timestamps| timestamps.echo)
     }
 
     /// How long ago our timestamp clock had the value `echo`.
@@ -128,7 +133,7 @@ impl Pcb {
         }
         // RFC 7323 §4.1: the echoed timestamp, also of retransmissions. An echo from the future,
         // or older than any connection waits, is no measurement.
-        self.echo(segment)
+        self.echo(segment.options.timestamps)
             .map(|echo| self.echo_age(echo, cx.now))
             .filter(|age| *age <= self.rtt.most())
     }
@@ -137,17 +142,17 @@ impl Pcb {
     /// Beyond the RFC, what acknowledges something new is newer whatever its number is (Linux does
     /// the same): else one forged segment with a number ahead of the peer's, and a closed window,
     /// leaves a byte for each probe from then on.
-    pub(super) fn update_window(&mut self, ack: SeqNum, segment: &Arrived) -> bool {
+    pub(super) fn update_window(&mut self, ack: SeqNum, seq: SeqNum, window: u16) -> bool {
         if ack.before(self.snd.una) {
             return false;
         }
         let newer = ack.after(self.snd.una)
-            || self.snd.wl1.before(segment.seq)
-            || (self.snd.wl1 == segment.seq && self.snd.wl2.before_eq(ack));
+            || self.snd.wl1.before(seq)
+            || (self.snd.wl1 == seq && self.snd.wl2.before_eq(ack));
         if newer {
-            self.snd.wnd = u32::from(segment.window) << self.snd.shift;
+            self.snd.wnd = u32::from(window) << self.snd.shift;
             self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
-            (self.snd.wl1, self.snd.wl2) = (segment.seq, ack);
+            (self.snd.wl1, self.snd.wl2) = (seq, ack);
         }
         newer
     }

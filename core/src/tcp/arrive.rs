@@ -8,15 +8,52 @@ use crate::time::Instant;
 use crate::wire::tcp::{Flags, SeqNum};
 
 use super::State;
+use super::demux::Pair;
 use super::engine::Engine;
 use super::pcb::Life;
-use super::segment::{Arrived, Unfit};
+use super::segment::{Arrived, Headline, Unfit, is_intact};
 use super::time_wait::Reply;
 
 impl Engine {
     /// Processes one TCP packet.
+    #[inline]
     pub(crate) fn input(&mut self, ip: &mut Ip, now: Instant, received: Received) {
         self.stats.segments_received += 1;
+        let mut looked_up = None;
+        if let Some((head, pair)) = Headline::read(&received) {
+            let found = match self.demux.find_again(pair) {
+                Some(again) => Some(again),
+                None => self.search(pair),
+            };
+            // No connection comes to a segment that `is_nonsense` is true of: its handshake would
+            // have failed.
+            if let Some(index) = found {
+                let (slots, mut cx) = self.context(now);
+                if let Some(slot) = slots.get_mut(usize::from(index))
+                    && let Some(foreseen) = slot.pcb.predicted(&head, &cx)
+                    && is_intact(&received)
+                {
+                    slot.pcb
+                        .take_predicted(foreseen, &head, received.payload, &mut cx);
+                    self.settle_before_output(index);
+                    return;
+                }
+            }
+            looked_up = Some(found);
+        }
+        self.input_unpredicted(ip, now, received, looked_up);
+    }
+
+    /// Processes what was not predicted. `looked_up` is the connection it belongs to, or that it
+    /// belongs to none, if that is known already.
+    #[inline(never)]
+    fn input_unpredicted(
+        &mut self,
+        ip: &mut Ip,
+        now: Instant,
+        received: Received,
+        looked_up: Option<Option<u16>>,
+    ) {
         // RFC 9293 §3.9.2.3 (MUST-57): broadcast and multicast are not for TCP.
         if received.to != Destination::Unicast {
             self.stats.malformed += 1;
@@ -35,12 +72,8 @@ impl Engine {
                 return;
             }
         };
-        let found = self.connection_between(segment.local, segment.remote);
-        if let Some(index) = found
-            && self.takes_as_predicted(now, index, segment)
-        {
-            return;
-        }
+        let found =
+            looked_up.unwrap_or_else(|| self.connection_between(segment.local, segment.remote));
         if is_nonsense(segment) {
             self.stats.malformed += 1;
             return;
@@ -52,26 +85,14 @@ impl Engine {
     }
 
     fn connection_between(&mut self, local: SocketAddrV4, remote: SocketAddrV4) -> Option<u16> {
-        if let Some(again) = self.demux.find_again(self.slots, local, remote) {
-            return Some(again);
-        }
         let hash = self.secrets.table_hash(local, remote);
         self.demux.find(self.slots, hash, local, remote)
     }
 
-    /// Processes the common case, to which no connection comes that [`is_nonsense`] is true
-    /// of: its handshake would have failed.
-    fn takes_as_predicted(&mut self, now: Instant, index: u16, segment: &mut Arrived) -> bool {
-        let (slots, mut cx) = self.context(now);
-        let Some(slot) = slots.get_mut(usize::from(index)) else {
-            return false;
-        };
-        let Some(ack) = slot.pcb.predicted(segment, &cx) else {
-            return false;
-        };
-        slot.pcb.take_predicted(ack, segment, &mut cx);
-        self.settle_before_output(index);
-        true
+    #[inline(never)]
+    fn search(&mut self, pair: Pair) -> Option<u16> {
+        let (local, remote) = pair.endpoints();
+        self.connection_between(local, remote)
     }
 
     fn arrives_at_connection(

@@ -3,9 +3,9 @@
 //! the window is kept at twice that, so that a sender in slow start is never held up by it.
 use crate::config::TcpConfig;
 use crate::time::{Instant, Span};
+use crate::wire::tcp_options::Timestamps;
 
 use super::pcb::Pcb;
-use super::segment::Arrived;
 
 /// Round trips shorter than this are measured together: the clock of timestamps is no finer.
 const SHORTEST: Span = Span::from_millis(1);
@@ -34,10 +34,8 @@ impl AutoTune {
 impl Pcb {
     /// Data arrived: its echoed timestamp says how long ago we sent what allowed it to be sent
     /// (RFC 7323 §4.1 turned round).
-    pub(super) fn measure_as_receiver(&mut self, segment: &Arrived, now: Instant) {
-        let (Some(offset), Some(timestamps)) =
-            (self.negotiated.timestamps, segment.options.timestamps)
-        else {
+    pub(super) fn measure_as_receiver(&mut self, timestamps: Option<Timestamps>, now: Instant) {
+        let (Some(offset), Some(timestamps)) = (self.negotiated.timestamps, timestamps) else {
             return;
         };
         let elapsed = Self::timestamp(offset, now).wrapping_sub(timestamps.echo);

@@ -1,43 +1,48 @@
 //! An acknowledgement while nothing is amiss: it covers what was sent once and in order, nothing is
 //! lost, kept selectively, sent again or probed for. Then of all that `selective` does a few sums
 //! are left. Only `fast_path` comes here, whose tests hold the two against each other.
-use crate::wire::tcp::SeqNum;
-
 use super::congestion::Acked;
 use super::input::Context;
 use super::pcb::Pcb;
 use super::rack::TICK;
-use super::segment::Arrived;
+use super::scoreboard::SentStore;
+use super::segment::Headline;
 use super::timers::Timer;
 
 impl Pcb {
-    /// Whether [`Pcb::take_calm_ack`] may process `ack`, which lies between SND.UNA and SND.NXT.
-    pub(super) fn is_calm(&self, ack: SeqNum, segment: &Arrived, cx: &Context<'_>) -> bool {
+    /// Whether [`Pcb::take_calm_ack`] may process the acknowledgement of a segment that says
+    /// nothing selectively.
+    #[inline]
+    pub(super) fn is_calm(&self, head: &Headline, sends: &SentStore) -> bool {
         let sel = &self.selective;
+        // By distance, at least one, and at most what is in flight: comparisons could let a number
+        // through that is 2^31 away.
+        let acked = head.ack.since(self.snd.una);
         sel.is_on()
-            && ack.after(self.snd.una)
-            && segment.options.sack.is_empty()
+            && acked.wrapping_sub(1) < self.snd.in_flight()
             && !self.recovery.in_recovery()
             && sel.tail.is_idle()
             // A model of the path wants to know more.
             && !self.is_modelled()
             // A window that was closed tells about probes.
             && self.snd.wnd > 0
-            && sel.board.is_quiet_before(ack)
+            && sel.board.is_quiet_before(head.ack)
             // RFC 8985 §6.2.5: what is still in flight was sent after all that arrived.
             && sel
                 .board
-                .first(cx.sends)
+                .first(sends)
                 .is_some_and(|first| !sel.rack.suspects(&first))
             && !self
                 .recovery
                 .undo
-                .original_arrived(ack, self.echo(segment))
+                .original_arrived(head.ack, self.echo(head.timestamps))
     }
 
     /// What [`Pcb::take_ack`] does with an acknowledgement that [`Pcb::is_calm`]. The window is
     /// updated.
-    pub(super) fn take_calm_ack(&mut self, ack: SeqNum, segment: &Arrived, cx: &mut Context<'_>) {
+    #[inline]
+    pub(super) fn take_calm_ack(&mut self, head: &Headline, cx: &mut Context<'_>) {
+        let ack = head.ack;
         let flight = self.snd.in_flight();
         let acked = self.snd.acknowledge_data(ack);
         self.pending.acked = self.pending.acked.saturating_add(acked as usize);
@@ -49,7 +54,7 @@ impl Pcb {
         sel.rack.update_calm(&front, shortest, cx.now);
         // RFC 6298 §3, as in `measure_selective`.
         self.timed = None;
-        let rtt = match self.echo(segment) {
+        let rtt = match self.echo(head.timestamps) {
             Some(echo) => longest.min(self.echo_age(echo, cx.now).saturating_add(TICK)),
             None => longest,
         };

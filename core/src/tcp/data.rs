@@ -1,6 +1,7 @@
 //! Segment text and FIN: RFC 9293 §3.10.7.4, seventh and eighth step.
 use crate::error::Error;
 use crate::pbuf::Chain;
+use crate::wire::tcp_options::Timestamps;
 
 use super::input::{Context, Verdict};
 use super::pcb::{Attached, Life, Pcb};
@@ -70,7 +71,8 @@ impl Pcb {
     pub(super) fn take_in_order(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) -> Verdict {
         let mut fin = segment.fin();
         if segment.len > 0 {
-            self.take_next(segment, cx);
+            let mut data = segment.payload.take().map(Chain::from).unwrap_or_default();
+            self.take_next(&mut data, segment.len, segment.options.timestamps, cx);
         }
         let had_gap = !self.rcv.runs.is_empty();
         while had_gap && !fin {
@@ -93,18 +95,22 @@ impl Pcb {
         }
     }
 
-    /// Takes the data of a segment that starts at RCV.NXT.
-    pub(super) fn take_next(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) {
+    /// Takes `len` bytes, the data of a segment that starts at RCV.NXT.
+    pub(super) fn take_next(
+        &mut self,
+        data: &mut Chain,
+        len: u32,
+        timestamps: Option<Timestamps>,
+        cx: &Context<'_>,
+    ) {
         // A device may have put several segments together.
-        if segment.len <= 2 * self.effective_mss() {
-            self.rcv.largest = self.rcv.largest.max(segment.len);
+        if len <= 2 * self.effective_mss() {
+            self.rcv.largest = self.rcv.largest.max(len);
         }
-        self.rcv.unacked_bytes = self.rcv.unacked_bytes.saturating_add(segment.len);
-        self.counters.received(segment.len, cx.now);
-        self.measure_as_receiver(segment, cx.now);
-        if let Some(data) = segment.payload.take() {
-            self.rcv.append(&mut Chain::from(data));
-        }
+        self.rcv.unacked_bytes = self.rcv.unacked_bytes.saturating_add(len);
+        self.counters.received(len, cx.now);
+        self.measure_as_receiver(timestamps, cx.now);
+        self.rcv.append(data);
         self.pending.refused = false;
         // RFC 9293 §3.8.6.3 and RFC 5681 §4.2: every second full segment at once, the rest may wait
         // for data to ride on.

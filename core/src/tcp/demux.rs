@@ -1,6 +1,6 @@
 //! Finding the control block of a segment: a hash table whose chains run through the blocks, so
 //! that a thousand connections cost as much as one.
-use core::net::SocketAddrV4;
+use core::net::{Ipv4Addr, SocketAddrV4};
 
 use super::engine::PcbSlot;
 use super::list::NONE;
@@ -22,11 +22,53 @@ impl Default for Bucket {
     }
 }
 
+/// Between whom a segment is, in the words of the headers of what is received: quick to compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    remote: u32,
+    local: u32,
+    ports: u32,
+}
+
+impl Pair {
+    /// Of no segment.
+    const NONE: Self = Self {
+        remote: 0,
+        local: 0,
+        ports: 0,
+    };
+
+    /// Of a received segment, whose header starts with `ports`.
+    #[inline]
+    pub(crate) fn of_received(src: Ipv4Addr, dst: Ipv4Addr, ports: [u8; 4]) -> Self {
+        Self {
+            remote: u32::from_ne_bytes(src.octets()),
+            local: u32::from_ne_bytes(dst.octets()),
+            ports: u32::from_ne_bytes(ports),
+        }
+    }
+
+    fn of(local: SocketAddrV4, remote: SocketAddrV4) -> Self {
+        let ([a, b], [c, d]) = (remote.port().to_be_bytes(), local.port().to_be_bytes());
+        Self::of_received(*remote.ip(), *local.ip(), [a, b, c, d])
+    }
+
+    /// Here and there.
+    pub(crate) fn endpoints(self) -> (SocketAddrV4, SocketAddrV4) {
+        let [a, b, c, d] = self.ports.to_ne_bytes();
+        let local = SocketAddrV4::new(self.local.to_ne_bytes().into(), u16::from_be_bytes([c, d]));
+        let remote =
+            SocketAddrV4::new(self.remote.to_ne_bytes().into(), u16::from_be_bytes([a, b]));
+        (local, remote)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Demux {
     buckets: &'static mut [Bucket],
-    /// What was found last: segments come in trains.
+    /// What was found last, and is filed still: segments come in trains.
     last: u16,
+    last_pair: Pair,
 }
 
 impl Demux {
@@ -34,6 +76,7 @@ impl Demux {
         Self {
             buckets,
             last: NONE,
+            last_pair: Pair::NONE,
         }
     }
 
@@ -63,6 +106,9 @@ impl Demux {
         let Some(hash) = slot.filed.take() else {
             return;
         };
+        if self.last == index {
+            (self.last, self.last_pair) = (NONE, Pair::NONE);
+        }
         let next = core::mem::replace(&mut slot.hash_next, NONE);
         let Some(bucket) = self.bucket(hash) else {
             return;
@@ -101,16 +147,10 @@ impl Demux {
         false
     }
 
-    /// The slot of the connection between `local` and `remote`, if it is the one found last.
-    pub(crate) fn find_again(
-        &self,
-        slots: &[PcbSlot],
-        local: SocketAddrV4,
-        remote: SocketAddrV4,
-    ) -> Option<u16> {
-        let slot = slots.get(usize::from(self.last))?;
-        let same = slot.pcb.remote == remote && slot.pcb.local == local && slot.filed.is_some();
-        same.then_some(self.last)
+    /// The slot of the connection of `pair`, if it is the one found last.
+    #[inline]
+    pub(crate) fn find_again(&self, pair: Pair) -> Option<u16> {
+        (self.last_pair == pair && self.last != NONE).then_some(self.last)
     }
 
     /// The slot of the connection between `local` and `remote`.
@@ -124,7 +164,7 @@ impl Demux {
         let mut at = self.bucket(hash)?.0;
         while let Some(slot) = slots.get(usize::from(at)) {
             if slot.pcb.local == local && slot.pcb.remote == remote {
-                self.last = at;
+                (self.last, self.last_pair) = (at, Pair::of(local, remote));
                 return Some(at);
             }
             at = slot.hash_next;

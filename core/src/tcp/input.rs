@@ -4,6 +4,7 @@ use crate::config::TcpConfig;
 use crate::error::Error;
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
+use crate::wire::tcp_options::Timestamps;
 
 use super::State;
 use super::out_of_order::Runs;
@@ -174,7 +175,7 @@ impl Pcb {
             cx.stats.challenge_acks += u32::from(self.challenge(cx));
             return Verdict::Done;
         }
-        self.heard(segment, cx);
+        self.heard(segment.seq, segment.options.timestamps, cx);
         let fin_was_acked = self.snd.fin == Fin::Acked;
         self.take_ecn(ack, segment);
         let una = self.snd.una;
@@ -213,7 +214,7 @@ impl Pcb {
     }
 
     /// RFC 7323 §5.3: PAWS. Resets are exempt (§5.2).
-    pub(super) fn is_from_the_past(&self, segment: &Arrived, cx: &Context<'_>) -> bool {
+    fn is_from_the_past(&self, segment: &Arrived, cx: &Context<'_>) -> bool {
         if self.negotiated.timestamps.is_none() || segment.rst() {
             return false;
         }
@@ -297,7 +298,8 @@ impl Pcb {
     }
 
     /// The segment is acceptable: the peer lives.
-    pub(super) fn heard(&mut self, segment: &Arrived, cx: &Context<'_>) {
+    #[inline]
+    pub(super) fn heard(&mut self, seq: SeqNum, timestamps: Option<Timestamps>, cx: &Context<'_>) {
         self.last_heard = cx.now;
         if self.timers.is_running(Timer::Keepalive) {
             self.start_keepalive_timer(cx.now);
@@ -306,9 +308,9 @@ impl Pcb {
             self.start_poll_timer(cx.now);
         }
         // RFC 7323 §4.3 (2): only from a segment that covers what was last acknowledged.
-        if let Some(timestamps) = segment.options.timestamps
+        if let Some(timestamps) = timestamps
             && SeqNum(timestamps.value).after_eq(SeqNum(self.rcv.ts_recent))
-            && segment.seq.before_eq(self.rcv.last_ack_sent)
+            && seq.before_eq(self.rcv.last_ack_sent)
         {
             (self.rcv.ts_recent, self.rcv.ts_recent_at) = (timestamps.value, cx.now);
         }

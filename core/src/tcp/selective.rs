@@ -128,7 +128,7 @@ impl Pcb {
         let flight = self.snd.in_flight();
         let window_limited = self.is_window_limited(flight);
         let old_una = self.snd.una;
-        let echo = self.echo(segment);
+        let echo = self.echo(segment.options.timestamps);
         let echo_age = echo.map(|echo| self.echo_age(echo, cx.now));
         let dsack = duplicate_block(&segment.options.sack, ack);
         let sel = &mut self.selective;

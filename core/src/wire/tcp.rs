@@ -7,7 +7,7 @@ use zerocopy::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::checksum::Checksum;
-use super::tcp_options::Options;
+use super::tcp_options::{Options, Timestamps};
 use super::{Malformed, NoRoom, clip};
 
 /// The fixed part of a TCP header, exactly as on the wire.
@@ -127,6 +127,55 @@ impl<'a> Segment<'a> {
             // Most segments have none.
             [] => Options::default(),
             bytes => Options::parse(bytes),
+        }
+    }
+}
+
+/// The header of the usual segment: an acknowledgement, perhaps with data, with timestamps or without
+/// options. Nothing else is looked at, so that it costs little; everything else is what [`Segment`]
+/// says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plain {
+    /// Source and destination, as on the wire. May be zero, which no connection's are.
+    pub(crate) ports: [u8; 4],
+    pub(crate) seq: SeqNum,
+    pub(crate) ack: SeqNum,
+    /// Not scaled.
+    pub(crate) window: u16,
+    /// Arranged as RFC 7323, appendix A, recommends.
+    pub(crate) timestamps: Option<Timestamps>,
+}
+
+impl Plain {
+    /// Reads the header at the front of `first`. `None` for every one that is not plain.
+    #[inline]
+    pub(crate) fn parse(first: &[u8]) -> Option<Self> {
+        let (header, options) = first.split_first_chunk::<HEADER_LEN>()?;
+        let &[a, b, c, d, ..] = header;
+        let header: &Header = zerocopy::transmute_ref!(header);
+        if Flags(header.flags).without(Flags::PSH) != Flags::ACK {
+            return None;
+        }
+        let timestamps = match header.offset >> 4 {
+            5 => None,
+            8 => Some(Timestamps::alone(options.first_chunk()?)?),
+            _ => return None,
+        };
+        Some(Self {
+            ports: [a, b, c, d],
+            seq: SeqNum(header.seq.get()),
+            ack: SeqNum(header.ack.get()),
+            window: header.window.get(),
+            timestamps,
+        })
+    }
+
+    /// Length of the header with its options in bytes. The data starts there.
+    #[inline]
+    pub(crate) fn header_len(&self) -> usize {
+        match self.timestamps {
+            None => HEADER_LEN,
+            Some(_) => HEADER_LEN + Timestamps::ALONE_LEN,
         }
     }
 }

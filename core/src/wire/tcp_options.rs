@@ -31,8 +31,38 @@ pub struct Timestamps {
 }
 
 impl Timestamps {
+    /// Length in bytes of all options if there is no other.
+    pub(crate) const ALONE_LEN: usize = 12;
+
+    /// From all options of a segment, if they are these and in the usual order.
+    #[inline]
+    pub(crate) fn alone(bytes: &[u8; Self::ALONE_LEN]) -> Option<Self> {
+        // RFC 7323, appendix A: how nearly everybody arranges what comes with every segment.
+        let &[
+            kind::NOP,
+            kind::NOP,
+            kind::TIMESTAMPS,
+            10,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+        ] = bytes
+        else {
+            return None;
+        };
+        Some(Self {
+            value: u32::from_be_bytes([a, b, c, d]),
+            echo: u32::from_be_bytes([e, f, g, h]),
+        })
+    }
+
     /// As [`Options::emit`] writes them if there is no other option.
-    pub(crate) const fn bytes(self) -> [u8; 12] {
+    pub(crate) const fn bytes(self) -> [u8; Self::ALONE_LEN] {
         let [a, b, c, d] = self.value.to_be_bytes();
         let [e, f, g, h] = self.echo.to_be_bytes();
         let (nop, kind) = (kind::NOP, kind::TIMESTAMPS);
@@ -119,26 +149,10 @@ impl Options {
     /// Reads the options between a TCP header and its data. Of an option that comes twice the
     /// first counts; unknown ones are skipped (RFC 9293 §3.1, MUST-6).
     pub fn parse(mut bytes: &[u8]) -> Self {
-        // RFC 7323, appendix A: how nearly everybody arranges what comes with every segment.
-        if let &[
-            kind::NOP,
-            kind::NOP,
-            kind::TIMESTAMPS,
-            10,
-            a,
-            b,
-            c,
-            d,
-            e,
-            f,
-            g,
-            h,
-        ] = bytes
-        {
-            let value = u32::from_be_bytes([a, b, c, d]);
-            let echo = u32::from_be_bytes([e, f, g, h]);
+        let alone = bytes.try_into().ok().and_then(Timestamps::alone);
+        if alone.is_some() {
             return Self {
-                timestamps: Some(Timestamps { value, echo }),
+                timestamps: alone,
                 ..Self::default()
             };
         }
