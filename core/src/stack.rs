@@ -11,7 +11,7 @@ use crate::packet::PacketStorage;
 use crate::pbuf::{Pbuf, Pool};
 use crate::random::Entropy;
 use crate::raw::RawStorage;
-use crate::tcp::{self, Tcp, TcpStats, TcpStorage};
+use crate::tcp::{self, Headline, Tcp, TcpStats, TcpStorage, Unforeseen};
 use crate::time::{Instant, earliest};
 use crate::udp::{self, Udp, UdpStats, UdpStorage};
 use crate::wire::ipv4::Protocol;
@@ -137,17 +137,39 @@ impl Stack {
     }
 
     #[inline]
-    fn take(&mut self, source: NetifId, frame: Pbuf, handlers: &mut [&mut dyn Handler]) {
-        let Some(straight) = self.ip.plain(source, &frame) else {
+    fn take(&mut self, source: NetifId, mut frame: Pbuf, handlers: &mut [&mut dyn Handler]) {
+        let Some((straight, transport)) = self.ip.straight(source, &frame) else {
             return self.take_any(source, frame, handlers);
         };
-        let Some(packet) = self.ip.open(source, &straight, frame) else {
-            return; // `plain` has seen that it can be: not reached
+        if self.ip.protocol() == Protocol::UDP {
+            straight.trim(&mut frame);
+            if let Some(packet) = self.ip.open(frame) {
+                self.take_udp(packet, handlers);
+            }
+            return;
+        }
+        let head = Headline::read(transport, straight.len);
+        straight.trim(&mut frame);
+        let left = match &head {
+            Some(head) => {
+                let envelope = self.ip.envelope();
+                self.tcp.take_predicted(self.now, envelope, head, frame)
+            }
+            None => Err(Unforeseen::unread(frame)),
         };
-        if straight.protocol() == Protocol::TCP {
-            self.tcp.input(&mut self.ip, self.now, packet);
-        } else {
-            self.take_udp(packet, handlers);
+        match left {
+            Ok(()) => self.ip.count_straight(),
+            Err(unforeseen) => self.take_unforeseen(unforeseen),
+        }
+    }
+
+    /// A TCP segment that came the straight way, but only so far.
+    #[inline(never)]
+    fn take_unforeseen(&mut self, unforeseen: Unforeseen) {
+        let Unforeseen { packet, lookup } = unforeseen;
+        if let Some(packet) = self.ip.open(packet) {
+            let (ip, now) = (&mut self.ip, self.now);
+            self.tcp.input_unforeseen(ip, now, packet, lookup);
         }
     }
 

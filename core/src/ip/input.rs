@@ -2,14 +2,12 @@
 //! others are counted and dropped.
 use core::net::Ipv4Addr;
 
+use crate::netif::NetifId;
 use crate::netif::ethernet::{Arrival, HEADROOM, LinkDestination};
-use crate::netif::{Admin, NetifId};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
-use crate::wire::checksum::ComputedBy;
-use crate::wire::ethernet::{self, EtherType};
-use crate::wire::ipv4::{self, Ecn, Packet, Plain, Protocol};
-use crate::wire::{igmp, udp};
+use crate::wire::igmp;
+use crate::wire::ipv4::{Ecn, Packet, Protocol};
 
 use super::calls::is_unicast;
 use super::icmp_error::PROTOCOL_UNREACHABLE;
@@ -21,28 +19,6 @@ use super::{ChecksumState, Destination, Input, Ip, Offered, Received};
 pub(super) struct Place {
     pub(super) offset: usize,
     pub(super) more: bool,
-}
-
-/// A packet that takes the straight way.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Straight {
-    plain: Plain,
-    /// Of the transport.
-    checksum: ChecksumState,
-    /// Whether padding follows.
-    padding: Padding,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Padding {
-    None,
-    Some,
-}
-
-impl Straight {
-    pub(crate) fn protocol(&self) -> Protocol {
-        self.plain.protocol
-    }
 }
 
 /// What is remembered of an IP header.
@@ -61,95 +37,6 @@ pub(super) struct Head {
 }
 
 impl Ip {
-    /// The straight way of what is nearly all traffic: TCP and UDP for this host alone, in an
-    /// Ethernet frame, whole, without IP options, all headers in the first part. What is returned
-    /// is for [`Ip::open`]. Whatever passes here would pass [`Ip::input`] unchanged; `None` leaves
-    /// everything else, and the reasons to drop a packet, to that.
-    #[inline]
-    pub(crate) fn plain(&mut self, id: NetifId, frame: &Pbuf) -> Option<Straight> {
-        if self.observed {
-            return None;
-        }
-        // Loopback has no slot.
-        let netif = self.netifs.at(id)?;
-        let (own, subnet) = (netif.hw_addr()?, netif.subnet?);
-        let (link, rest) = ethernet::parse(frame.data()).ok()?;
-        let for_us = link.dst() == own && link.ethertype() == EtherType::IPV4;
-        if !for_us || link.src().is_group() || netif.admin == Admin::Down {
-            return None;
-        }
-        let verified = netif.capabilities.rx_checksums;
-        let verified_by = match verified.ipv4 {
-            true => ComputedBy::Device,
-            false => ComputedBy::Software,
-        };
-        let arrived = frame.tot_len().checked_sub(ethernet::HEADER_LEN)?;
-        let plain = Plain::parse(rest, arrived, verified_by)?;
-        if plain.dst != subnet.addr() {
-            return None;
-        }
-        let transport = rest.get(ipv4::HEADER_LEN..plain.total_len.min(rest.len()))?;
-        let header_len = match plain.protocol {
-            Protocol::TCP => (usize::from(transport.get(12)? >> 4) * 4).max(20),
-            Protocol::UDP => udp::HEADER_LEN,
-            _ => return None,
-        };
-        if transport.len() < header_len {
-            return None;
-        }
-        if self.last_source != Some((id, plain.src)) {
-            if self.is_martian(plain.src, plain.dst) {
-                return None;
-            }
-            self.last_source = Some((id, plain.src));
-        }
-        let checksum = match plain.protocol == Protocol::TCP {
-            true => verified.tcp,
-            false => verified.udp,
-        };
-        Some(Straight {
-            plain,
-            checksum: match checksum {
-                true => ChecksumState::Verified,
-                false => ChecksumState::ToVerify,
-            },
-            padding: match arrived == plain.total_len {
-                true => Padding::None,
-                false => Padding::Some,
-            },
-        })
-    }
-
-    /// Takes the headers off that [`Ip::plain`] has seen.
-    #[inline]
-    pub(crate) fn open(&mut self, id: NetifId, of: &Straight, mut frame: Pbuf) -> Option<Received> {
-        let Straight {
-            plain,
-            checksum,
-            padding,
-        } = of;
-        // RFC 894: short packets are padded to the smallest frame.
-        if *padding == Padding::Some {
-            frame.truncate(ethernet::HEADER_LEN + plain.total_len);
-        }
-        if !frame.remove_header(ethernet::HEADER_LEN + ipv4::HEADER_LEN) {
-            return None; // both headers are in the first part: not reached
-        }
-        count(&mut self.stats.in_receives);
-        count(&mut self.stats.in_delivers);
-        Some(Received {
-            netif: id,
-            src: plain.src,
-            dst: plain.dst,
-            to: Destination::Unicast,
-            tos: plain.tos,
-            ttl: plain.ttl,
-            checksum: *checksum,
-            header_len: ipv4::HEADER_LEN as u8,
-            payload: frame,
-        })
-    }
-
     /// Processes one received frame, or a packet from this host. What is not for a transport is
     /// dealt with here.
     pub(crate) fn input(&mut self, now: Instant, netif: NetifId, frame: Pbuf) -> Option<Input> {
@@ -218,7 +105,7 @@ impl Ip {
 
     /// Whether a packet from the wire has a source that no host there can have, or a destination
     /// that never leaves a host.
-    fn is_martian(&self, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
+    pub(super) fn is_martian(&self, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
         // RFC 1122 §3.2.1.3, RFC 1812 §5.3.7.
         !is_unicast(src)
             || src.is_loopback()
@@ -386,7 +273,7 @@ fn first_byte(packet: &Pbuf) -> Option<u8> {
 }
 
 /// How many bytes of a transport's packet have to be contiguous, judged by its first ones.
-fn transport_header(protocol: Protocol, first: &[u8]) -> usize {
+pub(super) fn transport_header(protocol: Protocol, first: &[u8]) -> usize {
     match protocol {
         // The data offset, in words.
         Protocol::TCP => first

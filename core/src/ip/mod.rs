@@ -23,6 +23,7 @@ pub(crate) mod output;
 mod reassembly;
 mod route;
 pub(crate) mod stats;
+mod straight;
 mod subnet;
 mod via;
 
@@ -146,6 +147,29 @@ pub(crate) struct Received {
     pub(crate) payload: Pbuf,
 }
 
+impl Received {
+    pub(crate) fn envelope(&self) -> Envelope {
+        Envelope {
+            src: self.src,
+            dst: self.dst,
+            tos: self.tos,
+            checksum: self.checksum,
+            start: 0,
+        }
+    }
+}
+
+/// What headers in front of a transport's packet say about it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Envelope {
+    pub(crate) src: Ipv4Addr,
+    pub(crate) dst: Ipv4Addr,
+    pub(crate) tos: u8,
+    pub(crate) checksum: ChecksumState,
+    /// Bytes of them that are there still.
+    pub(crate) start: u8,
+}
+
 /// What a router or host reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IcmpErrorKind {
@@ -206,9 +230,7 @@ pub(crate) struct Ip {
     ways_generation: u32,
     /// When [`Ip::generation`] changes although nothing has.
     renewal: Instant,
-    /// The interface and source of the last packet that [`Ip::input`] found not to be a martian;
-    /// to be forgotten whenever interfaces or addresses change.
-    last_source: Option<(NetifId, Ipv4Addr)>,
+    familiar: straight::Familiar,
     loopback: Loopback,
     /// Multicast groups joined.
     pub(crate) groups: Groups,
@@ -252,7 +274,7 @@ impl Ip {
             last_head: None,
             ways_generation: 0,
             renewal: Instant::ZERO,
-            last_source: None,
+            familiar: straight::Familiar::NONE,
             loopback: Loopback::new(storage.loopback),
             groups: Groups::new(storage.groups, error_cost.derive(b"igmp")),
             reassembly: Reassembly::new(

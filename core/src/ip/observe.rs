@@ -8,6 +8,8 @@ use crate::netif::NetifId;
 use crate::pbuf::Pbuf;
 
 use super::input::Head;
+#[cfg(any(feature = "raw", feature = "packet"))]
+use super::straight::Familiar;
 use super::{IcmpError, Ip};
 
 /// Whether somebody who looks on is for a packet.
@@ -24,6 +26,7 @@ impl Ip {
     #[cfg(any(feature = "raw", feature = "packet"))]
     pub(crate) fn observers_changed(&mut self) {
         self.observed = false;
+        self.familiar = Familiar::NONE;
         #[cfg(feature = "raw")]
         {
             self.observed |= self.raw.wants_transports();

@@ -9,6 +9,7 @@ use crate::netif::driver::Checksums;
 use crate::netif::{Netif, NetifId, loopback};
 
 use super::calls::is_unicast;
+use super::straight::Familiar;
 use super::{Destination, Ip, Subnet};
 
 /// The way of packets to one destination; valid until interfaces, addresses or routes change.
@@ -175,7 +176,7 @@ impl Ip {
     pub(super) fn ways_changed(&mut self) {
         self.ways_generation = self.ways_generation.wrapping_add(1);
         self.last_way = LastWay::default();
-        self.last_source = None;
+        self.familiar = Familiar::NONE;
     }
 
     fn find_route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Route, Error> {

@@ -3,58 +3,82 @@
 use core::net::SocketAddrV4;
 
 use crate::error::Error;
-use crate::ip::{Destination, IcmpError, IcmpErrorKind, Ip, Received};
+use crate::ip::{Destination, Envelope, IcmpError, IcmpErrorKind, Ip, Received};
+use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, SeqNum};
 
 use super::State;
 use super::demux::Pair;
 use super::engine::Engine;
+use super::headline::{Headline, Lookup, Unforeseen};
 use super::pcb::Life;
-use super::segment::{Arrived, Headline, Unfit, is_intact};
+use super::segment::{Arrived, Unfit};
 use super::time_wait::Reply;
 
 impl Engine {
     /// Processes one TCP packet.
-    #[inline]
-    pub(crate) fn input(&mut self, ip: &mut Ip, now: Instant, received: Received) {
-        self.stats.segments_received += 1;
-        let mut looked_up = None;
-        if let Some((head, pair)) = Headline::read(&received) {
-            let found = match self.demux.find_again(pair) {
-                Some(again) => Some(again),
-                None => self.search(pair),
-            };
-            // No connection comes to a segment that `is_nonsense` is true of: its handshake would
-            // have failed.
-            if let Some(index) = found {
-                let (slots, mut cx) = self.context(now);
-                if let Some(slot) = slots.get_mut(usize::from(index))
-                    && let Some(foreseen) = slot.pcb.predicted(&head, &cx)
-                    && is_intact(&received)
-                {
-                    slot.pcb
-                        .take_predicted(foreseen, &head, received.payload, &mut cx);
-                    self.settle_before_output(index);
-                    return;
-                }
+    pub(crate) fn input(&mut self, ip: &mut Ip, now: Instant, mut received: Received) {
+        let mut lookup = Lookup::Open;
+        // RFC 9293 §3.9.2.3 (MUST-57): broadcast and multicast are not for TCP.
+        let (first, total) = (received.payload.data(), received.payload.tot_len());
+        if received.to == Destination::Unicast
+            && let Some(head) = Headline::read(first, total)
+        {
+            let envelope = received.envelope();
+            match self.take_predicted(now, &envelope, &head, received.payload) {
+                Ok(()) => return,
+                Err(left) => (received.payload, lookup) = (left.packet, left.lookup),
             }
-            looked_up = Some(found);
         }
-        self.input_unpredicted(ip, now, received, looked_up);
+        self.input_unforeseen(ip, now, received, lookup);
     }
 
-    /// Processes what was not predicted. `looked_up` is the connection it belongs to, or that it
-    /// belongs to none, if that is known already.
+    /// Processes the segment in `packet`, whose header says `head`, if it is the one that its
+    /// connection waits for. (No connection comes to one that [`is_nonsense`] is true of: its
+    /// handshake would have failed.)
+    pub(crate) fn take_predicted(
+        &mut self,
+        now: Instant,
+        envelope: &Envelope,
+        head: &Headline,
+        packet: Pbuf,
+    ) -> Result<(), Unforeseen> {
+        let pair = Pair::of_received(envelope.src, envelope.dst, head.ports);
+        let found = match self.demux.find_again(pair) {
+            Some(again) => Some(again),
+            None => self.search(pair),
+        };
+        if let Some(index) = found {
+            let (slots, mut cx) = self.context(now);
+            if let Some(slot) = slots.get_mut(usize::from(index))
+                && let Some(foreseen) = slot.pcb.predicted(head, envelope.tos, &cx)
+                && head.is_intact(envelope, &packet)
+            {
+                cx.stats.segments_received += 1;
+                let data_at = usize::from(envelope.start) + usize::from(head.header_len);
+                slot.pcb
+                    .take_predicted(foreseen, head, packet, data_at, &mut cx);
+                self.settle_before_output(index);
+                return Ok(());
+            }
+        }
+        Err(Unforeseen {
+            packet,
+            lookup: Lookup::Done(found),
+        })
+    }
+
+    /// Processes a packet that was not predicted.
     #[inline(never)]
-    fn input_unpredicted(
+    pub(crate) fn input_unforeseen(
         &mut self,
         ip: &mut Ip,
         now: Instant,
         received: Received,
-        looked_up: Option<Option<u16>>,
+        lookup: Lookup,
     ) {
-        // RFC 9293 §3.9.2.3 (MUST-57): broadcast and multicast are not for TCP.
+        self.stats.segments_received += 1;
         if received.to != Destination::Unicast {
             self.stats.malformed += 1;
             return;
@@ -72,8 +96,10 @@ impl Engine {
                 return;
             }
         };
-        let found =
-            looked_up.unwrap_or_else(|| self.connection_between(segment.local, segment.remote));
+        let found = match lookup {
+            Lookup::Done(found) => found,
+            Lookup::Open => self.connection_between(segment.local, segment.remote),
+        };
         if is_nonsense(segment) {
             self.stats.malformed += 1;
             return;

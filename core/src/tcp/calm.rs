@@ -2,11 +2,11 @@
 //! lost, kept selectively, sent again or probed for. Then of all that `selective` does a few sums
 //! are left. Only `fast_path` comes here, whose tests hold the two against each other.
 use super::congestion::Acked;
+use super::headline::Headline;
 use super::input::Context;
 use super::pcb::Pcb;
 use super::rack::TICK;
 use super::scoreboard::SentStore;
-use super::segment::Headline;
 use super::timers::Timer;
 
 impl Pcb {

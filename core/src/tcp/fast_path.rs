@@ -6,10 +6,10 @@ use crate::pbuf::{Chain, Pbuf};
 use crate::wire::tcp::SeqNum;
 
 use super::State;
+use super::headline::Headline;
 use super::input::Context;
 use super::pcb::{Attached, Pcb};
 use super::receive::PeerFin;
-use super::segment::Headline;
 
 /// What the acknowledgement of a predicted segment says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Pcb {
     /// one with neither SYN, FIN, RST, URG nor congestion marks, see
     /// [`Plain`](crate::wire::tcp::Plain).
     #[inline]
-    pub(super) fn predicted(&self, head: &Headline, cx: &Context<'_>) -> Option<Foreseen> {
+    pub(super) fn predicted(&self, head: &Headline, tos: u8, cx: &Context<'_>) -> Option<Foreseen> {
         // In ESTABLISHED our FIN is not sent, so no acknowledgement can change the state.
         let fits = self.state == State::Established
             // Nothing to trim, neither in front nor behind, and acceptable whatever the window is.
@@ -37,7 +37,7 @@ impl Pcb {
             && self.rcv.fin == PeerFin::Open
             && self.attached == Attached::Yes
             && !self.read_shut
-            && self.ecn.is_quiet(head.tos)
+            && self.ecn.is_quiet(tos)
             && self.is_stamped_in_order(head);
         if !fits {
             return None;
@@ -83,13 +83,14 @@ impl Pcb {
     }
 
     /// What is left of [`Pcb::arrives_otherwise`] for a segment as predicted: the fifth step and
-    /// the seventh. `segment` has its header still.
+    /// the seventh. The data starts at `data_at` of `packet`.
     #[inline(never)]
     pub(super) fn take_predicted(
         &mut self,
         foreseen: Foreseen,
         head: &Headline,
-        segment: Pbuf,
+        packet: Pbuf,
+        data_at: usize,
         cx: &mut Context<'_>,
     ) {
         self.counters.segments_received = self.counters.segments_received.wrapping_add(1);
@@ -106,9 +107,9 @@ impl Pcb {
         }
         if head.len > 0 {
             cx.stats.bytes_received = cx.stats.bytes_received.wrapping_add(u64::from(head.len));
-            let mut data = segment;
+            let mut data = packet;
             // A part that held headers only is freed: the data may be queued for long.
-            data.advance(head.header_len);
+            data.advance(data_at);
             self.take_next(&mut Chain::from(data), head.len, head.timestamps, cx);
         }
     }

@@ -22,6 +22,7 @@ mod fast_path;
 #[cfg(feature = "sack")]
 mod frto;
 mod half_open;
+mod headline;
 mod info;
 mod input;
 #[cfg(feature = "invariants")]
@@ -83,6 +84,7 @@ pub use congestion::CongestionControl;
 pub use demux::Bucket;
 pub(crate) use engine::Engine;
 pub use engine::{PcbSlot, TcpStorage};
+pub(crate) use headline::{Headline, Unforeseen};
 pub use info::TcpInfo;
 pub use listen::ListenSlot;
 pub use out_of_order::RunSlot;

@@ -3,15 +3,13 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::num::NonZeroU8;
 
 use crate::error::Error;
-use crate::ip::{ChecksumState, Destination, Fragmentation, Ip, Outgoing, Received, Route};
+use crate::ip::{ChecksumState, Fragmentation, Ip, Outgoing, Received, Route};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::checksum::Checksum;
 use crate::wire::ipv4::Protocol;
-use crate::wire::tcp::{Fields, Flags, HEADER_LEN, Plain, Segment, SeqNum, set_checksum};
-use crate::wire::tcp_options::{Options, Timestamps};
-
-use super::demux::Pair;
+use crate::wire::tcp::{Fields, Flags, HEADER_LEN, Segment, SeqNum, set_checksum};
+use crate::wire::tcp_options::Options;
 
 /// A received segment whose structure and checksum are right.
 #[derive(Debug)]
@@ -32,59 +30,6 @@ pub(crate) struct Arrived {
     pub(crate) tos: u8,
 }
 
-/// What the usual segment says (see [`Plain`]): all that the prediction needs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Headline {
-    pub(crate) seq: SeqNum,
-    pub(crate) ack: SeqNum,
-    /// As on the wire, not scaled.
-    pub(crate) window: u16,
-    pub(crate) timestamps: Option<Timestamps>,
-    pub(crate) header_len: usize,
-    /// Bytes of data.
-    pub(crate) len: u32,
-    /// The IP header's type of service, with the congestion marks.
-    pub(crate) tos: u8,
-}
-
-impl Headline {
-    /// Reads the header of the segment in `received`, and between whom it is. `None` if it is not
-    /// a usual one. Its checksum is not verified yet.
-    #[inline]
-    pub(crate) fn read(received: &Received) -> Option<(Self, Pair)> {
-        // RFC 9293 §3.9.2.3 (MUST-57): broadcast and multicast are not for TCP.
-        if received.to != Destination::Unicast {
-            return None;
-        }
-        let plain = Plain::parse(received.payload.data())?;
-        let header_len = plain.header_len();
-        let len = received.payload.tot_len().checked_sub(header_len)?;
-        let head = Self {
-            seq: plain.seq,
-            ack: plain.ack,
-            window: plain.window,
-            timestamps: plain.timestamps,
-            header_len,
-            len: u32::try_from(len).ok()?,
-            tos: received.tos,
-        };
-        Some((
-            head,
-            Pair::of_received(received.src, received.dst, plain.ports),
-        ))
-    }
-}
-
-/// Whether the segment in `received` is as it was sent.
-#[inline]
-pub(crate) fn is_intact(received: &Received) -> bool {
-    let Received {
-        src, dst, payload, ..
-    } = received;
-    received.checksum == ChecksumState::Verified
-        || sum(*src, *dst, payload, payload.tot_len()).is_valid()
-}
-
 /// Why a packet is not a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unfit {
@@ -98,10 +43,12 @@ impl Arrived {
         let total = received.payload.tot_len();
         let segment =
             Segment::parse(received.payload.data(), total).map_err(|_| Unfit::Malformed)?;
-        if !is_intact(&received) {
+        let (src, dst, tos) = (received.src, received.dst, received.tos);
+        if received.checksum == ChecksumState::ToVerify
+            && !sum(src, dst, &received.payload, total).is_valid()
+        {
             return Err(Unfit::Checksum);
         }
-        let (src, dst, tos) = (received.src, received.dst, received.tos);
         let local = SocketAddrV4::new(dst, segment.dst_port());
         let remote = SocketAddrV4::new(src, segment.src_port());
         let (seq, ack, flags) = (segment.seq(), segment.ack(), segment.flags());

@@ -60,6 +60,7 @@ impl Checksum {
 
     /// Adds the bytes that follow those added so far.
     #[doc(alias = "inet_chksum_pbuf")]
+    #[inline]
     pub fn add(&mut self, bytes: &[u8]) {
         self.append(sum(bytes), bytes.len());
     }
@@ -187,7 +188,7 @@ pub(super) fn sum_of_header(header: &[u8; super::ipv4::HEADER_LEN]) -> u16 {
 }
 
 /// The sum over `bytes`, less than 2^35.
-#[inline]
+#[inline(never)]
 fn sum(bytes: &[u8]) -> u64 {
     let (turns, rest) = bytes.as_chunks::<LONG_TURN>();
     let mut sum = 0;

@@ -241,51 +241,6 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// What there is to know of a packet that is whole and has no options, as nearly all are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plain {
-    /// Source address.
-    pub src: Ipv4Addr,
-    /// Destination address.
-    pub dst: Ipv4Addr,
-    /// What the payload is.
-    pub protocol: Protocol,
-    /// Differentiated services and ECN, as on the wire.
-    pub tos: u8,
-    /// Hops it might still have taken.
-    pub ttl: u8,
-    /// Length of header and payload in bytes: at least [`HEADER_LEN`].
-    pub total_len: usize,
-}
-
-impl Plain {
-    /// Reads the header at the front of `first`; `total` bytes have arrived. `None` for every
-    /// packet that is not plain or not right in all things [`Packet::parse`] looks at, and, if its
-    /// checksum has to be verified, for one whose checksum is wrong: what it is `Packet` says.
-    #[inline(always)]
-    pub fn parse(first: &[u8], total: usize, verified_by: ComputedBy) -> Option<Self> {
-        let bytes: &[u8; HEADER_LEN] = first.first_chunk()?;
-        let header: &Header = zerocopy::transmute_ref!(bytes);
-        let total_len = usize::from(header.total_len.get());
-        let fragment = header.flags_offset.get() & (MORE_FRAGMENTS | OFFSET) != 0;
-        let fits = (HEADER_LEN..=total).contains(&total_len);
-        if header.version_ihl != 0x45 || fragment || !fits {
-            return None;
-        }
-        if verified_by == ComputedBy::Software && sum_of_header(bytes) != 0xffff {
-            return None;
-        }
-        Some(Self {
-            src: header.src.into(),
-            dst: header.dst.into(),
-            protocol: Protocol(header.protocol),
-            tos: header.dscp_ecn,
-            ttl: header.ttl,
-            total_len,
-        })
-    }
-}
-
 const LSRR: u8 = 131;
 const SSRR: u8 = 137;
 

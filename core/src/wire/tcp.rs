@@ -172,10 +172,10 @@ impl Plain {
 
     /// Length of the header with its options in bytes. The data starts there.
     #[inline]
-    pub(crate) fn header_len(&self) -> usize {
+    pub(crate) fn header_len(&self) -> u8 {
         match self.timestamps {
-            None => HEADER_LEN,
-            Some(_) => HEADER_LEN + Timestamps::ALONE_LEN,
+            None => HEADER_LEN as u8,
+            Some(_) => (HEADER_LEN + Timestamps::ALONE_LEN) as u8,
         }
     }
 }

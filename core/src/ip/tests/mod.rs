@@ -3,6 +3,7 @@
 
 mod output;
 mod route;
+mod straight;
 
 use std::sync::{Arc, Mutex};
 use std::vec::Vec;

@@ -190,11 +190,11 @@ impl Host {
                 return match way {
                     Way::Fast => {
                         let head = headline(segment);
-                        let foreseen =
-                            head.and_then(|head| Some((pcb.predicted(&head, &cx)?, head)));
+                        let foreseen = head
+                            .and_then(|head| Some((pcb.predicted(&head, segment.tos, &cx)?, head)));
                         if let Some((foreseen, head)) = foreseen {
                             let data = segment.payload.take().expect("nobody took it");
-                            pcb.take_predicted(foreseen, &head, data, &mut cx);
+                            pcb.take_predicted(foreseen, &head, data, 0, &mut cx);
                             return Verdict::Done;
                         }
                         pcb.segment_arrives(segment, &mut cx)
@@ -242,8 +242,8 @@ fn headline(segment: &Arrived) -> Option<Headline> {
         window: segment.window,
         timestamps,
         header_len: 0,
+        ports: [0; 4],
         len: segment.len,
-        tos: segment.tos,
     })
 }
 
@@ -372,7 +372,7 @@ fn the_common_case_is_predicted_and_others_are_not() {
             sends: &mut other.sends,
             stats: &mut other.stats,
         };
-        headline(&host.segment(of)).is_some_and(|head| host.pcb.predicted(&head, &cx).is_some())
+        headline(&host.segment(of)).is_some_and(|head| host.pcb.predicted(&head, 0, &cx).is_some())
     };
     assert!(predicted(&of));
     of.len = 0;
