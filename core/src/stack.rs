@@ -6,7 +6,7 @@
 //! ```
 use crate::config::Config;
 use crate::handler::Handler;
-use crate::ip::{Input, Ip, IpStorage, NetifId, Received};
+use crate::ip::{Input, Ip, IpStorage, NetifId, Received, Straight};
 use crate::packet::PacketStorage;
 use crate::pbuf::{Pbuf, Pool};
 use crate::random::Entropy;
@@ -15,6 +15,7 @@ use crate::tcp::{self, Headline, Tcp, TcpStats, TcpStorage, Unforeseen};
 use crate::time::{Instant, earliest};
 use crate::udp::{self, Udp, UdpStats, UdpStorage};
 use crate::wire::ipv4::Protocol;
+use crate::wire::udp::HEADER_LEN as UDP_HEADER_LEN;
 
 /// Received frames one turn takes from the devices at most, each of which has an equal share, and
 /// from loopback, before callbacks run and answers leave: a flood delays nobody for longer than
@@ -143,7 +144,7 @@ impl Stack {
         };
         if self.ip.protocol() == Protocol::UDP {
             straight.trim(&mut frame);
-            if let Some(packet) = self.ip.open(frame) {
+            if let Some(packet) = self.ip.open(straight, frame, UDP_HEADER_LEN) {
                 self.take_udp(packet, handlers);
             }
             return;
@@ -159,15 +160,16 @@ impl Stack {
         };
         match left {
             Ok(()) => self.ip.count_straight(),
-            Err(unforeseen) => self.take_unforeseen(unforeseen),
+            Err(unforeseen) => self.take_unforeseen(straight, unforeseen),
         }
     }
 
     /// A TCP segment that came the straight way, but only so far.
     #[inline(never)]
-    fn take_unforeseen(&mut self, unforeseen: Unforeseen) {
+    fn take_unforeseen(&mut self, straight: Straight, unforeseen: Unforeseen) {
         let Unforeseen { packet, lookup } = unforeseen;
-        if let Some(packet) = self.ip.open(packet) {
+        let header_len = straight.tcp_header_len(&packet);
+        if let Some(packet) = self.ip.open(straight, packet, header_len) {
             let (ip, now) = (&mut self.ip, self.now);
             self.tcp.input_unforeseen(ip, now, packet, lookup);
         }

@@ -58,6 +58,7 @@ pub(crate) use igmp::Groups;
 pub(crate) use igmp::{Member, Querier};
 pub(crate) use observe::Offered;
 pub(crate) use route::{OwnCopy, Route};
+pub(crate) use straight::Straight;
 
 use limit::Bucket;
 use output::Idents;

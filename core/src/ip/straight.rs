@@ -107,6 +107,7 @@ impl Familiar {
 pub(crate) struct Straight {
     /// Bytes of the transport's packet.
     pub(crate) len: usize,
+    ttl: u8,
     padding: Padding,
 }
 
@@ -124,6 +125,14 @@ impl Straight {
         if self.padding == Padding::Some {
             frame.truncate(HEADERS_LEN + self.len);
         }
+    }
+}
+
+impl Straight {
+    /// Length in bytes of the header of TCP in the frame, as far as the first part says.
+    pub(crate) fn tcp_header_len(self, frame: &Pbuf) -> usize {
+        let transport = frame.data().get(HEADERS_LEN..).unwrap_or_default();
+        transport_header(Protocol::TCP, transport).min(self.len)
     }
 }
 
@@ -150,6 +159,7 @@ impl Ip {
         let transport = rest.get(..len.min(rest.len()))?;
         let straight = Straight {
             len,
+            ttl: headers.ttl,
             padding: match arrived == len {
                 true => Padding::None,
                 false => Padding::Some,
@@ -234,15 +244,17 @@ impl Ip {
         count(&mut self.stats.in_delivers);
     }
 
-    /// Takes the headers off it, from a frame without padding. The transport's header is in the
-    /// first part then. `None`, and counted, if there was no buffer for that.
+    /// Takes the headers off it, from a frame without padding. The transport's header, which has
+    /// `header_len` bytes, is in the first part then. `None`, and counted, if there was no buffer
+    /// for that.
     #[inline]
-    pub(crate) fn open(&mut self, frame: Pbuf) -> Option<Received> {
-        let first = frame.data();
-        let transport = first.get(HEADERS_LEN..).unwrap_or_default();
-        let wanted = HEADERS_LEN + transport_header(self.protocol(), transport);
-        let (headers, _) = Headers::ref_from_prefix(first).ok()?;
-        let ttl = headers.ttl;
+    pub(crate) fn open(
+        &mut self,
+        straight: Straight,
+        frame: Pbuf,
+        header_len: usize,
+    ) -> Option<Received> {
+        let wanted = HEADERS_LEN + header_len;
         let Some(mut payload) = self.contiguous(frame, wanted) else {
             count(&mut self.stats.in_receives);
             count(&mut self.stats.in_discards);
@@ -261,7 +273,7 @@ impl Ip {
             dst: envelope.dst,
             to: Destination::Unicast,
             tos: envelope.tos,
-            ttl,
+            ttl: straight.ttl,
             checksum: envelope.checksum,
             header_len: ipv4::HEADER_LEN as u8,
             payload,

@@ -94,7 +94,17 @@ impl Chain {
 
     /// Appends `data`. A pbuf without bytes is freed instead. O(parts of `data`).
     pub fn push(&mut self, data: Pbuf) {
-        self.append(&mut Self::from(data));
+        let extent = data.extent();
+        if extent.len == 0 {
+            return;
+        }
+        match self.last_mut() {
+            Some(last) => last.next = Some(data),
+            None => self.head = Some(data),
+        }
+        self.last = Some(extent.last);
+        self.len = self.len.saturating_add(extent.len);
+        self.parts += extent.parts;
     }
 
     /// Puts `data` before all other bytes. O(parts of `data`).

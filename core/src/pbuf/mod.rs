@@ -117,8 +117,10 @@ impl Pbuf {
         let first = len.min(size.checked_sub(headroom).ok_or(NoBufs)?);
         let mut left = len - first;
         // Asked first, so that a hopeless request does not take the blocks of others for a while.
-        // (A block is never empty: the compiler does not know.)
-        if left.div_ceil(size.max(1)) >= pool.available() {
+        // (A block is never empty: the compiler does not know.) What was never taken is known
+        // without counting.
+        let more = left.div_ceil(size.max(1));
+        if more >= pool.min_available() && more >= pool.available() {
             return Err(NoBufs);
         }
         let mut head = Self::from_block(pool, headroom, first)?;

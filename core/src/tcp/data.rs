@@ -1,6 +1,6 @@
 //! Segment text and FIN: RFC 9293 §3.10.7.4, seventh and eighth step.
 use crate::error::Error;
-use crate::pbuf::Chain;
+use crate::pbuf::Pbuf;
 use crate::wire::tcp_options::Timestamps;
 
 use super::input::{Context, Verdict};
@@ -71,8 +71,9 @@ impl Pcb {
     pub(super) fn take_in_order(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) -> Verdict {
         let mut fin = segment.fin();
         if segment.len > 0 {
-            let mut data = segment.payload.take().map(Chain::from).unwrap_or_default();
-            self.take_next(&mut data, segment.len, segment.options.timestamps, cx);
+            if let Some(data) = segment.payload.take() {
+                self.take_next(data, segment.len, segment.options.timestamps, cx);
+            }
         }
         let had_gap = !self.rcv.runs.is_empty();
         while had_gap && !fin {
@@ -98,7 +99,7 @@ impl Pcb {
     /// Takes `len` bytes, the data of a segment that starts at RCV.NXT.
     pub(super) fn take_next(
         &mut self,
-        data: &mut Chain,
+        data: Pbuf,
         len: u32,
         timestamps: Option<Timestamps>,
         cx: &Context<'_>,
@@ -110,7 +111,7 @@ impl Pcb {
         self.rcv.unacked_bytes = self.rcv.unacked_bytes.saturating_add(len);
         self.counters.received(len, cx.now);
         self.measure_as_receiver(timestamps, cx.now);
-        self.rcv.append(data);
+        self.rcv.append_segment(data, len);
         self.pending.refused = false;
         // RFC 9293 §3.8.6.3 and RFC 5681 §4.2: every second full segment at once, the rest may wait
         // for data to ride on.

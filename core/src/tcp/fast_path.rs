@@ -2,7 +2,7 @@
 //! header prediction): an established connection, the next segment in sequence, nothing unusual in
 //! it. Steps of the RFC that then do nothing are left out; everything else is left to `input`, and
 //! the tests hold the two against each other.
-use crate::pbuf::{Chain, Pbuf};
+use crate::pbuf::Pbuf;
 use crate::wire::tcp::SeqNum;
 
 use super::State;
@@ -110,7 +110,7 @@ impl Pcb {
             let mut data = packet;
             // A part that held headers only is freed: the data may be queued for long.
             data.advance(data_at);
-            self.take_next(&mut Chain::from(data), head.len, head.timestamps, cx);
+            self.take_next(data, head.len, head.timestamps, cx);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The receiving half of a connection: the window, the in-order queue, and when to acknowledge.
 //! Data that arrives too early waits in `out_of_order`.
-use crate::pbuf::Chain;
+use crate::pbuf::{Chain, Pbuf};
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 use crate::wire::tcp_options::SackBlock;
@@ -134,6 +134,19 @@ impl Receiver {
             join(&mut self.queue, data);
         }
         len
+    }
+
+    /// As [`Receiver::append`], for the data of one segment.
+    pub(crate) fn append_segment(&mut self, data: Pbuf, len: u32) {
+        // What `join` would move at once.
+        let plain = self.queue.is_empty()
+            || data.first_len() > COMPACT_BELOW && self.queue.parts() <= FEW_PARTS;
+        if plain {
+            self.nxt += len;
+            self.queue.push(data);
+        } else {
+            self.append(&mut Chain::from(data));
+        }
     }
 
     /// Bytes that could be stored if the application reads nothing more.

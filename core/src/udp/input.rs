@@ -251,7 +251,10 @@ fn checksum_is_valid(received: &Received, len: usize) -> bool {
     // The length is that of the header: 16 bits.
     let len = u16::try_from(len).unwrap_or(u16::MAX);
     sum.pseudo_header(received.src, received.dst, Protocol::UDP, len);
-    for part in received.payload.parts() {
+    // The first by itself: nearly always there is no other.
+    let mut parts = received.payload.parts();
+    sum.add(parts.next().unwrap_or_default());
+    for part in parts {
         sum.add(part);
     }
     sum.is_valid()

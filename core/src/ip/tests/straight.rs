@@ -105,7 +105,12 @@ fn straight(ip: &mut Ip, id: NetifId, mut frame: Pbuf) -> Option<(Protocol, Rece
         return general(ip, id, frame);
     };
     straight.trim(&mut frame);
-    Some((ip.protocol(), ip.open(frame)?))
+    let protocol = ip.protocol();
+    let header_len = match protocol {
+        Protocol::TCP => straight.tcp_header_len(&frame),
+        _ => crate::wire::udp::HEADER_LEN,
+    };
+    Some((protocol, ip.open(straight, frame, header_len)?))
 }
 
 /// Nothing waits any more, neither fragments nor answers: the slots are leaked, the buffers in them
