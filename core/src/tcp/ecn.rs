@@ -46,6 +46,11 @@ impl EcnState {
 }
 
 impl EcnState {
+    /// Whether the segments sent now have no flags for its sake.
+    pub(super) fn is_silent(&self) -> bool {
+        !(self.echo || self.reduced)
+    }
+
     /// Whether a segment without ECN's flags, in a packet with `tos`, says nothing.
     pub(super) fn is_quiet(&self, tos: u8) -> bool {
         !self.agreed || (tos & TOS_MASK != CE && !self.echoed && self.recover.is_none())

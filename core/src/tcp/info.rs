@@ -110,6 +110,12 @@ impl Counters {
         }
     }
 
+    /// So many segments were sent for the first time, with so many bytes of data.
+    pub(crate) fn sent_new(&mut self, segments: u32, bytes: u32) {
+        self.segments_sent = self.segments_sent.wrapping_add(segments);
+        self.bytes_sent = self.bytes_sent.wrapping_add(u64::from(bytes));
+    }
+
     /// `len` more bytes are there for the application.
     pub(crate) fn received(&mut self, len: u32, now: Instant) {
         self.bytes_received = self.bytes_received.wrapping_add(u64::from(len));

@@ -38,6 +38,7 @@ mod output;
 #[cfg(feature = "bbr")]
 mod pacing;
 mod pcb;
+mod plain;
 mod pmtud;
 mod ports;
 #[cfg(feature = "sack")]

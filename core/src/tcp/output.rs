@@ -277,18 +277,19 @@ impl Pcb {
 
     /// PSH on the segment that holds the last byte of a write (RFC 9293 §3.9.1.2).
     pub(super) fn with_push(&self, plan: Plan) -> Plan {
-        let end = plan.seq + plan.len;
-        let pushed = self
-            .snd
-            .push
-            .is_some_and(|push| push.after(plan.seq) && !push.after(end));
-        if plan.len > 0 && pushed {
-            return Plan {
-                flags: plan.flags | Flags::PSH,
-                ..plan
-            };
+        Plan {
+            flags: plan.flags | self.push_within(plan.seq, plan.len),
+            ..plan
         }
-        plan
+    }
+
+    /// PSH if a write ends within the `len` bytes from `seq` on.
+    pub(super) fn push_within(&self, seq: SeqNum, len: u32) -> Flags {
+        let within = |push: SeqNum| push.after(seq) && !push.after(seq + len);
+        match self.snd.push.is_some_and(within) {
+            true => Flags::PSH,
+            false => Flags::NONE,
+        }
     }
 
     /// Payload bytes of a segment sent now: less while SACK blocks ride along.

@@ -58,6 +58,16 @@ impl PathMtu {
         mark: None,
         claim: None,
     };
+
+    /// Whether nothing is to be found out with the next segment.
+    pub(super) fn is_settled(&self) -> bool {
+        self.probe == Probe::No
+    }
+
+    /// Whether segments of this size have arrived.
+    pub(super) fn has_passed(&self, size: u32) -> bool {
+        size <= u32::from(self.acked)
+    }
 }
 
 /// One segment of the full size (RFC 4821 §7.3).

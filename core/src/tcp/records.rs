@@ -75,15 +75,11 @@ impl Pcb {
         if !self.selective.is_on() {
             return;
         }
-        let mss = self.effective_mss();
         #[cfg(feature = "bbr")]
-        self.pacing.sent(now, end.since(plan.seq), mss);
+        self.pacing
+            .sent(now, end.since(plan.seq), self.effective_mss());
         match plan.kind {
-            Kind::New => {
-                let flight = plan.seq.since(self.snd.una);
-                self.selective
-                    .sent_new(sends, (plan.seq, end), flight, mss, now);
-            }
+            Kind::New => self.record_new(plan.seq, end, now, sends),
             Kind::Again => {
                 let flight = self.snd.in_flight();
                 self.selective
@@ -104,7 +100,25 @@ impl Pcb {
             let deadline = self.rtt.deadline(now);
             self.timers.start_at(Timer::Retransmit, deadline);
         }
-        // RFC 8985 §7.2: after each transmission of new data.
+        self.watch_tail();
+    }
+
+    /// `start..end` was sent for the first time.
+    pub(super) fn record_new(
+        &mut self,
+        start: SeqNum,
+        end: SeqNum,
+        now: Instant,
+        sends: &mut SentStore,
+    ) {
+        let flight = start.since(self.snd.una);
+        let mss = self.effective_mss();
+        self.selective
+            .sent_new(sends, (start, end), flight, mss, now);
+    }
+
+    /// New data was sent last: RFC 8985 §7.2.
+    pub(super) fn watch_tail(&mut self) {
         self.selective.tail_moved = true;
     }
 
@@ -234,4 +248,8 @@ impl Pcb {
     pub(super) fn settle_tail_probe(&mut self, _: Instant) {}
 
     pub(super) fn record(&mut self, _: &Plan, _: SeqNum, _: Instant, _: &mut SentStore) {}
+
+    pub(super) fn record_new(&mut self, _: SeqNum, _: SeqNum, _: Instant, _: &mut SentStore) {}
+
+    pub(super) fn watch_tail(&mut self) {}
 }

@@ -20,7 +20,7 @@ use super::segment::{Emit, Service};
 #[derive(Debug)]
 pub(super) struct Series {
     /// But for the number and the flags.
-    fields: Fields,
+    pub(super) fields: Fields,
     /// As on the wire.
     options: [u8; MAX_LEN],
     options_len: usize,
@@ -32,9 +32,9 @@ pub(super) struct Series {
 
 /// Where the data of a segment is in the queue.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    offset: usize,
-    len: usize,
+pub(super) struct Place {
+    pub(super) offset: usize,
+    pub(super) len: usize,
 }
 
 impl Pcb {
@@ -88,12 +88,25 @@ impl Pcb {
         };
         // Without a head, or too long for the link, which is an error: IP's long way.
         if self.head.fits(series.header_len() + place.len) {
-            let packet = series.packet(ip, &self.head, &fields, ecn, &mut self.snd.queue, place)?;
-            ip.send_headed(&self.head, packet, series.frame_len(&self.head, place.len))?;
+            self.transmit_headed(series, ip, &fields, ecn, place)?;
         } else {
             self.transmit_alone(series, ip, cx, &fields, ecn, place)?;
         }
         Ok(ecn_flags)
+    }
+
+    /// Hands the segment with the data at `place` to IP; it fits the head.
+    #[inline]
+    pub(super) fn transmit_headed(
+        &mut self,
+        series: &Series,
+        ip: &mut Ip,
+        fields: &Fields,
+        ecn: Ecn,
+        place: Place,
+    ) -> Result<(), Error> {
+        let packet = series.packet(ip, &self.head, fields, ecn, &mut self.snd.queue, place)?;
+        ip.send_headed(&self.head, packet, series.frame_len(&self.head, place.len))
     }
 
     /// As [`Pcb::transmit_in`], of new data that the device cuts into segments of `mss` bytes.

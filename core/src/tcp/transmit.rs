@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::ip::{Head, Ip, NetifId, Route};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
-use crate::wire::tcp::{Flags, SeqNum};
+use crate::wire::tcp::{Flags, HEADER_LEN, SeqNum};
 use crate::wire::tcp_options::{Options, Timestamps};
 
 use super::State;
@@ -152,6 +152,11 @@ impl Engine {
 impl Pcb {
     /// Sends what may be sent, but no more than [`BURST`] segments.
     fn burst(&mut self, ip: &mut Ip, cx: &mut Context<'_>) -> Turn {
+        if let Some(plain) = self.plain()
+            && self.is_headed(ip, cx)
+        {
+            return self.burst_of_plain(ip, cx, plain);
+        }
         let Some(mut plan) = self.plan() else {
             return Turn::Done;
         };
@@ -238,6 +243,14 @@ impl Pcb {
         // Whatever else keeps the packet here is a loss to TCP.
         self.sent(plan, cx);
         Turn::Done
+    }
+
+    /// Whether any segment with data can go behind the head that was made.
+    fn is_headed(&self, ip: &mut Ip, cx: &Context<'_>) -> bool {
+        let longest = HEADER_LEN + usize::from(self.snd.mss);
+        self.head.is_current(ip.generation(cx.now))
+            && !self.head.is_cut_by_device()
+            && self.head.fits(longest)
     }
 
     /// The interface that segments go out of. Makes the headers for them, if they are not made and

@@ -9,8 +9,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::TcpConfig;
 use crate::pbuf::Pbuf;
+use crate::tcp::Nagle;
 use crate::tcp::input::Verdict;
 use crate::tcp::out_of_order::{RunSlot, Runs};
+use crate::tcp::plain::Plain;
+use crate::tcp::receive::AckDue;
 use crate::tcp::rtt::Rtt;
 use crate::tcp::scoreboard::{SentSlot, SentStore};
 use crate::tcp::segment::Arrived;
@@ -89,6 +92,11 @@ impl Host {
         pcb.negotiated.sack = sack;
         pcb.negotiated.timestamps = stamped.then_some(OFFSET);
         pcb.fit_segments();
+        // Half of the cases.
+        pcb.settings.nagle = match stamped {
+            true => Nagle::Disabled,
+            false => Nagle::Enabled,
+        };
         pcb.ecn.agreed = true;
         pcb.congestion = crate::tcp::congestion::Congestion::new(Default::default(), 1000);
         let sends: Vec<_> = (0..64).map(|_| SentSlot::new()).collect();
@@ -165,13 +173,19 @@ impl Host {
             }
             Step::Send(most) => {
                 pcb.before_output(cx.now, cx.sends);
+                if let (Way::Fast, Some(mut plain)) = (way, pcb.plain()) {
+                    send_plain(pcb, &mut plain, *most, &mut cx);
+                    pcb.after_output(cx.now, cx.config);
+                    return Verdict::Done;
+                }
                 let mut planned = pcb.plan();
                 let mut run = planned.map_or(0, |plan| pcb.full_segments(&plan));
                 for _ in 0..*most {
                     let Some(plan) = planned else { break };
                     let mss = pcb.effective_mss();
                     pcb.rcv.advertise(mss);
-                    pcb.sent(&plan, &mut cx);
+                    let (ecn_flags, _) = pcb.ecn_of(&plan);
+                    pcb.transmitted(&plan, ecn_flags, &mut cx);
                     planned = pcb.plan();
                     // What a run plans is what would be planned.
                     if let Some(like) = pcb.plan_like(&plan, &mut run) {
@@ -228,6 +242,22 @@ impl Drop for Host {
     fn drop(&mut self) {
         self.runs.clear(&mut self.pcb.rcv.runs);
     }
+}
+
+/// As [`Pcb::burst_of_plain`], of at most so many segments.
+fn send_plain(pcb: &mut Pcb, plain: &mut Plain, most: usize, cx: &mut Context<'_>) {
+    let mut len = pcb.next_plain(plain);
+    if len > 0 || pcb.rcv.ack == AckDue::Now {
+        pcb.rcv.advertise(pcb.effective_mss());
+        for _ in 0..most {
+            pcb.record_plain(plain, len, cx);
+            len = pcb.next_plain(plain);
+            if len == 0 {
+                break;
+            }
+        }
+    }
+    pcb.sent_plain(plain, cx);
 }
 
 /// As [`Headline::read`] has it of such a segment, but that its header is off already.
