@@ -157,7 +157,7 @@ impl Net {
         data: Pbuf,
     ) -> Result<Wake, PbufError> {
         let Some(other) = shared.other else {
-            return Err(PbufError::new(Error::Refused, data));
+            return Err(PbufError::new(Error::Refused, data)); // `destination` has looked
         };
         let mut about = About::NOTHING;
         about.at = crate::sys::now();
@@ -202,6 +202,10 @@ impl Shared {
         }
         if self.write_shut {
             return Err(Error::BrokenPipe);
+        }
+        // Before room is waited for, which nobody will make.
+        if self.is_parted() {
+            return Err(Error::Refused);
         }
         match (target, self.phase) {
             (Target::Netif(netif), _) => Ok(About {
