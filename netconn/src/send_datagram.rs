@@ -141,9 +141,16 @@ impl Netconn {
                 self.net.signal(wake);
                 Ok(())
             }
-            Verdict::Awaited => self
-                .ask(Control::SendAll, |_| Ok(()))
-                .map_err(|error| PbufError { error, data: None }),
+            Verdict::Awaited => match self.net.waiters.borrow() {
+                Ok(waiter) => self
+                    .ask_on(&waiter, Control::SendAll, |_| Ok(()))
+                    .map_err(|error| PbufError { error, data: None }),
+                // It is sent all the same; an error is told by a later call.
+                Err(_) => {
+                    let _ = self.with(|shared, _| shared.request(Requests::SEND));
+                    Ok(())
+                }
+            },
         }
     }
 }

@@ -18,6 +18,7 @@ fn scarce() {
             ("reading goes on without descriptors", streams as fn()),
             ("so does reading from a local pair", local_streams),
             ("the stack's UDP endpoints", udp_endpoints),
+            ("waiters", waiters),
             ("messages of which some fit", some_messages),
             ("a time that passes between messages", time_passes),
         ] {
@@ -98,6 +99,45 @@ fn udp_endpoints() {
     let mut buf = [0; 9];
     assert_eq!(recv(bound.0[0], &mut buf, NONE), Ok(5));
     assert_eq!(recv(bound.0[0], &mut buf, MSG_DONTWAIT), Err(Errno::EAGAIN));
+}
+
+/// A call that could not wait for its answer used to leave it behind, and the next one waited for it
+/// for ever.
+fn waiters() {
+    let event = eventfd(0, EFD_SEMAPHORE).expect("free");
+    let sleepers: Vec<_> = (0..64)
+        .map(|_| std::thread::spawn(move || eventfd_read(event)))
+        .collect();
+    wait_until("all sleep", || common::net().sleepers() == 64);
+    let fds = Fds::open(2);
+    let (fd, other) = (fds.0[0], fds.0[1]);
+    let mut buf = [0; 9];
+    assert_eq!(bind(fd, local(0)), Err(Errno::ENOBUFS));
+    assert_eq!(connect(other, local(9)), Err(Errno::ENOBUFS));
+    assert_eq!(recv(fd, &mut buf, NONE), Err(Errno::ENOBUFS));
+    assert_eq!(
+        poll(&mut [PollFd::new(fd, POLLIN)], -1),
+        Err(Errno::ENOBUFS)
+    );
+    assert_eq!(recv(fd, &mut buf, MSG_DONTWAIT), Err(Errno::EAGAIN));
+    eventfd_write(event, 64).expect("room");
+    for sleeper in sleepers {
+        assert_eq!(sleeper.join().expect("no panic"), Ok(1));
+    }
+    bind(fd, local(0)).expect("a free port");
+    let to = getsockname(fd).expect("bound");
+    // A datagram to somewhere new is sent all the same; what became of it nobody is told.
+    let sleepers: Vec<_> = (0..64)
+        .map(|_| std::thread::spawn(move || eventfd_read(event)))
+        .collect();
+    wait_until("all sleep", || common::net().sleepers() == 64);
+    assert_eq!(sendto(other, b"sent", NONE, Some(to)), Ok(4));
+    eventfd_write(event, 64).expect("room");
+    for sleeper in sleepers {
+        assert_eq!(sleeper.join().expect("no panic"), Ok(1));
+    }
+    assert_eq!(recv(fd, &mut buf, NONE), Ok(4));
+    closed([event]);
 }
 
 fn some_messages() {

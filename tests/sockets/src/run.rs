@@ -25,7 +25,7 @@ pbuf_pool! { static RX: [1536; 8] + refs 8 }
 pbuf_pool! { static TX: [512; 40] + refs 120 }
 pbuf_pool! { static HEADERS: [128; 40] + refs 16 }
 net! {
-    static NET: { connections: 12, datagrams: 6, waiters: 3, tx_pool: TX }
+    static NET: { connections: 12, datagrams: 6, waiters: 2, tx_pool: TX }
 }
 gannet_sockets::descriptors! { static FDS: 14 from 3 }
 
