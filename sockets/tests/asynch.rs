@@ -350,7 +350,7 @@ fn edge() {
         );
         let (mut read, mut write) = server.split();
         client.write_all(b"ping").await.expect("open");
-        read.readable().await.expect("open");
+        Readable::readable(&mut read).await.expect("open");
         let mut buf = [0; 4];
         read.read_exact(&mut buf).await.expect("open");
         write.write_all(&buf).await.expect("open");

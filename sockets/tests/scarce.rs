@@ -174,8 +174,16 @@ fn time_passes() {
     assert_eq!(places[0].received.len, 1);
     assert_eq!(places[1].received, ReceivedMsg::default());
     assert_eq!(one, [1]);
-    // The others still wait.
-    assert_eq!(recv(to, &mut two, NONE), Ok(1));
-    assert_eq!(two, [2]);
+    // The others still wait, for who has time or asks for no more than there are.
+    assert_eq!(send(from, &[4], NONE), Ok(1));
+    assert_eq!(recv(to, &mut [0; 1], NONE), Ok(1));
+    let (mut first, mut second): ([&mut [u8]; 1], [&mut [u8]; 1]) = ([&mut one], [&mut two]);
+    let mut places = [&mut first, &mut second].map(|iov| RecvMsg {
+        iov,
+        received: ReceivedMsg::default(),
+    });
+    let later = Some(std::time::Duration::from_secs(3600));
+    assert_eq!(recvmmsg(to, &mut places, NONE, later), Ok(2));
+    assert_eq!((one, two), ([3], [4]));
     closed([from, to]);
 }
