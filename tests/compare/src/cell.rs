@@ -230,6 +230,7 @@ pub trait Bench {
     fn frames(&self) -> [u64; 2];
 
     /// Bytes of the frames that both have sent so far, if it counts them.
+    #[cfg(feature = "tally")]
     fn octets(&self) -> u64 {
         0
     }

@@ -40,6 +40,7 @@ impl<H: Handler> Host<H> {
         stats.map_or(0, |stats| stats.out_frames.into())
     }
 
+    #[cfg(feature = "tally")]
     fn octets(&self) -> u64 {
         let stats = self.stack.netif_stats(self.netif);
         stats.map_or(0, |stats| stats.out_octets)
@@ -121,6 +122,7 @@ impl<A: Client, B: Server> Bench for Pair<A, B> {
         [self.a.frames(), self.b.frames()]
     }
 
+    #[cfg(feature = "tally")]
     fn octets(&self) -> u64 {
         self.a.octets() + self.b.octets()
     }
