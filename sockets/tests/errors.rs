@@ -11,7 +11,7 @@ use std::io::ErrorKind as Std;
 
 /// Each error with its POSIX name, what std makes of Linux's number for that name (`None`: no kind
 /// of its own), and its kind in `embedded-io`.
-const NAMES: [(Error, Errno, Option<Std>, Io); 23] = [
+const NAMES: [(Error, Errno, Option<Std>, Io); 24] = [
     (
         Error::Aborted,
         Errno::ECONNABORTED,
@@ -96,6 +96,7 @@ const NAMES: [(Error, Errno, Option<Std>, Io); 23] = [
         Some(Std::ConnectionReset),
         Io::ConnectionReset,
     ),
+    (Error::Protocol, Errno::EPROTO, None, Io::Other),
     (
         Error::TimedOut,
         Errno::ETIMEDOUT,
