@@ -110,13 +110,27 @@ fn not_sockets() {
 
 fn making() {
     table();
+    let packet = |error| match cfg!(feature = "packet") {
+        true => error,
+        false => Errno::EAFNOSUPPORT,
+    };
     let cases = [
         (AF_INET6, SOCK_STREAM, IPPROTO_IP, Errno::EAFNOSUPPORT),
         (AF_UNIX, SOCK_STREAM, IPPROTO_IP, Errno::EAFNOSUPPORT),
         (AF_INET, SOCK_RAW, IPPROTO_IP, Errno::EPROTONOSUPPORT),
         (AF_INET, SOCK_RAW, ETH_P_ALL, Errno::EPROTONOSUPPORT),
-        (AF_PACKET, SOCK_DGRAM, ETH_P_ALL, Errno::EPROTONOSUPPORT),
-        (AF_PACKET, SOCK_RAW, IPPROTO_ICMP, Errno::EPROTONOSUPPORT),
+        (
+            AF_PACKET,
+            SOCK_DGRAM,
+            ETH_P_ALL,
+            packet(Errno::EPROTONOSUPPORT),
+        ),
+        (
+            AF_PACKET,
+            SOCK_RAW,
+            IPPROTO_ICMP,
+            packet(Errno::EPROTONOSUPPORT),
+        ),
         (AF_INET, SOCK_DGRAM, IPPROTO_ICMP, Errno::EPROTONOSUPPORT),
         (AF_INET, SOCK_STREAM, IPPROTO_UDP, Errno::EPROTOTYPE),
         (AF_INET, SOCK_DGRAM, IPPROTO_TCP, Errno::EPROTOTYPE),

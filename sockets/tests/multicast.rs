@@ -161,7 +161,7 @@ fn refusals() {
         setsockopt(fd, sockopt::MulticastIf, nobodys),
         Err(Errno::EADDRNOTAVAIL)
     );
-    let not_there = Via::Netif(gannet_sockets::packet::NetifId::with_index(0));
+    let not_there = Via::Netif(gannet_core::NetifId::with_index(0));
     assert_eq!(
         setsockopt(fd, sockopt::MulticastIf, not_there),
         Err(Errno::ENODEV)
