@@ -6,7 +6,7 @@ use crate::config::Use;
 use crate::error::Error;
 use crate::handle::{TcpListener, TcpPcb};
 use crate::ip::{Destination, HEADROOM, Ip};
-use crate::pbuf::Pbuf;
+use crate::pbuf::{Pbuf, Pool};
 use crate::time::Instant;
 use crate::wire::tcp::HEADER_LEN;
 
@@ -185,16 +185,15 @@ impl Engine {
         data: Data<'d>,
         more: More,
     ) -> Result<(), WriteError<'d>> {
-        let index = match self.check_write(handle, &data) {
-            Ok(index) => index,
-            Err(error) => return Err(WriteError { error, data }),
-        };
         let pool = self.tx_pool;
-        let Some(pcb) = self.at_mut(index) else {
-            return Err(WriteError {
-                error: Error::Closed,
-                data,
-            });
+        let most_parts = usize::from(self.config.snd_queuelen);
+        let checked = self.pcb_mut(handle).and_then(|pcb| {
+            pcb.may_write(&data, pool, most_parts)?;
+            Ok(pcb)
+        });
+        let pcb = match checked {
+            Ok(pcb) => pcb,
+            Err(error) => return Err(WriteError { error, data }),
         };
         let queue = &mut pcb.snd.queue;
         match data {
@@ -234,32 +233,12 @@ impl Engine {
         if more == More::No {
             pcb.snd.push = Some(pcb.snd.queue_end());
         }
-        self.settle_output(index);
+        self.settle_output(handle.0.slot);
         Ok(())
     }
 
-    fn check_write(&self, handle: TcpPcb, data: &Data<'_>) -> Result<u16, Error> {
-        let index = self.index(handle)?;
-        let pcb = self.at(index).ok_or(Error::Closed)?;
-        pcb.can_write()?;
-        let (len, parts) = match data {
-            Data::Copy(bytes) => (
-                bytes.len(),
-                bytes.len().div_ceil(self.tx_pool.block_size().max(1)),
-            ),
-            Data::Static(bytes) => (bytes.len(), bytes.len().div_ceil(usize::from(u16::MAX))),
-            Data::Pbuf(p) => (p.tot_len(), p.clen()),
-        };
-        let room = usize::try_from(pcb.snd.room()).unwrap_or(usize::MAX);
-        let queued = pcb.snd.queue.parts() + parts;
-        if len > room || queued > usize::from(self.config.snd_queuelen) {
-            return Err(Error::NoMemory);
-        }
-        Ok(index)
-    }
-
     pub(super) fn flush(&mut self, handle: TcpPcb) -> Result<(), Error> {
-        let index = self.index(handle)?;
+        let index = handle.0.slot;
         let pcb = self.pcb_mut(handle)?;
         if pcb.force == Force::No && pcb.snd.unsent() > 0 {
             pcb.force = Force::Flush;
@@ -306,7 +285,7 @@ impl Engine {
     }
 
     pub(super) fn close(&mut self, handle: TcpPcb, now: Instant) -> Result<(), Error> {
-        let index = self.index(handle)?;
+        let index = handle.0.slot;
         let pcb = self.pcb_mut(handle)?;
         pcb.closed = true;
         match pcb.state {
@@ -338,7 +317,7 @@ impl Engine {
         handle: TcpPcb,
         now: Instant,
     ) -> Result<(), Error> {
-        let index = self.index(handle)?;
+        let index = handle.0.slot;
         let pcb = self.pcb_mut(handle)?;
         let unread = pcb.rcv.unread > 0 || !pcb.rcv.queue.is_empty() || !pcb.rcv.runs.is_empty();
         let over = pcb.life != Life::Alive;
@@ -369,7 +348,7 @@ impl Engine {
         how: Shutdown,
         now: Instant,
     ) -> Result<(), Error> {
-        let index = self.index(handle)?;
+        let index = handle.0.slot;
         let pcb = self.pcb_mut(handle)?;
         if matches!(pcb.state, State::Closed | State::SynSent) {
             return Err(Error::NotConnected);
@@ -448,6 +427,21 @@ impl Engine {
 }
 
 impl Pcb {
+    /// Whether all of `data` may be queued: in descriptors of `pool`, `most_parts` of them.
+    fn may_write(&self, data: &Data<'_>, pool: &Pool, most_parts: usize) -> Result<(), Error> {
+        self.can_write()?;
+        let (len, parts) = match data {
+            Data::Copy(bytes) => (bytes.len(), bytes.len().div_ceil(pool.block_size().max(1))),
+            Data::Static(bytes) => (bytes.len(), bytes.len().div_ceil(usize::from(u16::MAX))),
+            Data::Pbuf(p) => (p.tot_len(), p.clen()),
+        };
+        let room = usize::try_from(self.snd.room()).unwrap_or(usize::MAX);
+        match len > room || self.snd.queue.parts() + parts > most_parts {
+            true => Err(Error::NoMemory),
+            false => Ok(()),
+        }
+    }
+
     /// The application is done sending.
     fn queue_fin(&mut self) {
         if self.snd.fin != Fin::Open {

@@ -271,8 +271,10 @@ impl Engine {
     }
 
     pub(super) fn pcb_mut(&mut self, pcb: TcpPcb) -> Result<&mut Pcb, Error> {
-        let index = self.index(pcb)?;
-        self.at_mut(index).ok_or(Error::Closed)
+        match self.slots.get_mut(usize::from(pcb.0.slot)) {
+            Some(slot) if slot.used && slot.generation == pcb.0.generation => Ok(&mut slot.pcb),
+            _ => Err(Error::Closed),
+        }
     }
 
     pub(super) fn at(&self, index: u16) -> Option<&Pcb> {
@@ -406,7 +408,10 @@ impl Engine {
             });
             let owner = pcb.owner;
             if let Some(event) = take_event(pcb, handle) {
-                self.telling = Some(index);
+                // What the application does may add to it, which puts it on the list again.
+                if pcb.life != Life::Alive || pcb.has_events() {
+                    self.telling = Some(index);
+                }
                 // Taking data may have changed the window.
                 self.settle_output(index);
                 return Some((owner, event));

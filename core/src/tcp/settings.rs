@@ -149,7 +149,7 @@ impl Engine {
         interval: u8,
         now: Instant,
     ) -> Result<(), Error> {
-        let index = self.index(handle)?;
+        let index = handle.0.slot;
         let pcb = self.pcb_mut(handle)?;
         pcb.poll_interval = interval;
         if pcb.is_synchronized() {
