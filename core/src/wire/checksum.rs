@@ -9,6 +9,7 @@
 use core::net::Ipv4Addr;
 
 use super::ipv4::Protocol;
+use crate::tally;
 
 /// A running sum over consecutive bytes, which may come in parts of any length.
 ///
@@ -62,6 +63,7 @@ impl Checksum {
     #[doc(alias = "inet_chksum_pbuf")]
     #[inline]
     pub fn add(&mut self, bytes: &[u8]) {
+        tally::summed(bytes.len());
         self.append(sum(bytes), bytes.len());
     }
 
