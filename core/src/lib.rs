@@ -11,6 +11,7 @@ mod icmp_report;
 mod ip;
 #[cfg(not(all(feature = "raw", feature = "packet")))]
 mod left_out;
+mod logged;
 pub mod netif;
 #[cfg(feature = "packet")]
 pub mod packet;

@@ -1,7 +1,8 @@
 //! Closing: shutting down one direction, letting go, and waiting until data has arrived.
+use core::cell::Cell;
 use core::time::Duration;
 
-use critical_section::CriticalSection;
+use critical_section::{CriticalSection, Mutex};
 use gannet_core::tcp::Shutdown;
 
 use crate::control::Kind;
@@ -120,6 +121,33 @@ impl Netconn {
         shared.holder = Holder::Service;
         shared.generation = shared.generation.wrapping_add(1);
         shared.request(Requests::CLOSE);
+        self.net.closing.more(cs);
         [self.net.part(shared, cs), shared.take_all_waiters()]
+    }
+}
+
+/// Connections that the application has closed and the service has not seen yet.
+#[derive(Debug)]
+pub(crate) struct Closing(Mutex<Cell<u16>>);
+
+impl Closing {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(Cell::new(0)))
+    }
+
+    /// One more; at most as many as there are slots, for a name is closed once.
+    fn more(&self, cs: CriticalSection<'_>) {
+        let count = self.0.borrow(cs);
+        count.set(count.get().saturating_add(1));
+    }
+
+    /// The service takes `requests` of a connection, or frees it with them; whether connections are
+    /// left that it has not seen.
+    pub(crate) fn seen(&self, cs: CriticalSection<'_>, requests: Requests) -> bool {
+        let count = self.0.borrow(cs);
+        if requests.contains(Requests::CLOSE) {
+            count.set(count.get().saturating_sub(1));
+        }
+        count.get() > 0
     }
 }

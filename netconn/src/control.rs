@@ -2,13 +2,14 @@
 //! tcpip thread, and their callers sleep until it has answered.
 use core::net::{Ipv4Addr, SocketAddr};
 
+use critical_section::CriticalSection;
 use gannet_core::Via;
 use gannet_core::wire::ipv4::Protocol;
 
 use crate::error::Error;
 use crate::netconn::Netconn;
 use crate::shared::{Phase, Requests, Shared, Side};
-use crate::wait::Patience;
+use crate::wait::{Borrowed, Patience};
 
 /// What a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,8 +158,21 @@ impl Netconn {
         what: Control,
         check: impl Fn(&Shared) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        // First, for the answer has to be waited for: nobody else would take it, and all who ask
+        // later would wait for their turn for ever.
+        let waiter = self.net.waiters.borrow()?;
+        self.ask_on(&waiter, what, check)
+    }
+
+    /// As [`Netconn::ask`], with a waiter that the caller has.
+    pub(crate) fn ask_on(
+        &self,
+        waiter: &Borrowed<'_>,
+        what: Control,
+        check: impl Fn(&Shared) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut asked = false;
-        let outcome = self.sleep_until(Side::Read, Patience::Forever, |shared, _| {
+        let mut attempt = |shared: &mut Shared, _: CriticalSection<'_>| {
             match shared.control {
                 Control::Idle if !asked => {
                     if let Err(error) = check(shared) {
@@ -176,7 +190,13 @@ impl Netconn {
                 // Another thread's call is under way.
                 _ => None,
             }
-        });
+        };
+        // Where the tcpip thread runs above this one, the answer is there at the second look.
+        let outcome = match self.with(&mut attempt) {
+            Ok(None) => self.sleep_on(waiter, Side::Read, Patience::Forever, &mut attempt),
+            Ok(Some(result)) => Ok(result),
+            Err(error) => Err(error),
+        };
         if asked {
             // Whoever waits to ask next.
             self.net.wake_all(self.index);

@@ -5,6 +5,7 @@ use core::cell::{Cell, RefCell};
 use critical_section::{CriticalSection, Mutex};
 use gannet_core::{Handler, Owner, Pool, Stack, owner_bit};
 
+use crate::close::Closing;
 use crate::control::Kind;
 use crate::datagram::Datagrams;
 use crate::doorbell::Doorbell;
@@ -54,6 +55,7 @@ pub struct Net {
     pub(crate) snapshot: SnapshotCell,
     pub(crate) info: InfoCell,
     pub(crate) shortage: Shortage,
+    pub(crate) closing: Closing,
     pub(crate) icmp_errors: IcmpErrors,
     /// The owner under which the service's connections run in the stack.
     owner: Mutex<Cell<Owner>>,
@@ -93,6 +95,7 @@ impl Net {
             snapshot: SnapshotCell::new(),
             info: InfoCell::new(),
             shortage: Shortage::new(),
+            closing: Closing::new(),
             icmp_errors: IcmpErrors::new(),
             owner: Mutex::new(Cell::new(Owner(0))),
         }

@@ -10,7 +10,7 @@ use crate::net::Net;
 use crate::send::PbufError;
 use crate::settings::Settings;
 use crate::shared::{Holder, Phase, Ready, Requests, Shared, Side};
-use crate::wait::{Callback, Patience};
+use crate::wait::{Borrowed, Callback, Patience};
 
 /// A TCP connection, TCP listener or endpoint for datagrams (lwIP's `struct netconn *`).
 ///
@@ -131,6 +131,17 @@ impl Netconn {
             return Err(Error::WouldBlock);
         }
         let waiter = self.net.waiters.borrow()?;
+        self.sleep_on(&waiter, side, patience, attempt)
+    }
+
+    /// As [`Netconn::sleep_until`], with a waiter that the caller has, and at least one attempt.
+    pub(crate) fn sleep_on<R>(
+        &self,
+        waiter: &Borrowed<'_>,
+        side: Side,
+        patience: Patience,
+        mut attempt: impl FnMut(&mut Shared, CriticalSection<'_>) -> Option<R>,
+    ) -> Result<R, Error> {
         let outcome = loop {
             let attempted = self.with(|shared, cs| {
                 let result = attempt(shared, cs);

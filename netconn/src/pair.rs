@@ -97,3 +97,10 @@ impl Net {
         wake
     }
 }
+
+impl Shared {
+    /// Whether it is an end of a datagram pair whose other end was closed.
+    pub(crate) fn is_parted(&self) -> bool {
+        self.kind == Kind::DatagramPair && self.other.is_none()
+    }
+}

@@ -147,7 +147,7 @@ impl Netconn {
     /// Sleeps until a datagram of `len` bytes can be queued, or the endpoint has an error to tell.
     pub(crate) fn sleep_for_room(&self, len: usize, patience: Patience) -> Result<(), Error> {
         self.sleep_until(Side::Write, patience, |shared, cs| {
-            let tells = shared.error.is_some() || shared.write_shut;
+            let tells = shared.error.is_some() || shared.write_shut || shared.is_parted();
             if tells || self.net.has_room(shared, cs, len) {
                 shared.wanted = 0;
                 return Some(());

@@ -141,9 +141,16 @@ impl Netconn {
                 self.net.signal(wake);
                 Ok(())
             }
-            Verdict::Awaited => self
-                .ask(Control::SendAll, |_| Ok(()))
-                .map_err(|error| PbufError { error, data: None }),
+            Verdict::Awaited => match self.net.waiters.borrow() {
+                Ok(waiter) => self
+                    .ask_on(&waiter, Control::SendAll, |_| Ok(()))
+                    .map_err(|error| PbufError { error, data: None }),
+                // It is sent all the same; an error is told by a later call.
+                Err(_) => {
+                    let _ = self.with(|shared, _| shared.request(Requests::SEND));
+                    Ok(())
+                }
+            },
         }
     }
 }
@@ -157,7 +164,7 @@ impl Net {
         data: Pbuf,
     ) -> Result<Wake, PbufError> {
         let Some(other) = shared.other else {
-            return Err(PbufError::new(Error::Refused, data));
+            return Err(PbufError::new(Error::Refused, data)); // `destination` has looked
         };
         let mut about = About::NOTHING;
         about.at = crate::sys::now();
@@ -202,6 +209,10 @@ impl Shared {
         }
         if self.write_shut {
             return Err(Error::BrokenPipe);
+        }
+        // Before room is waited for, which nobody will make.
+        if self.is_parted() {
+            return Err(Error::Refused);
         }
         match (target, self.phase) {
             (Target::Netif(netif), _) => Ok(About {

@@ -1,7 +1,6 @@
 //! [`BufStream`]: reads a TCP stream where it was received, without copying.
 use embedded_io::{BufRead, ErrorType, Read, ReadReady, Write, WriteReady};
 use gannet_core::Pbuf;
-use gannet_netconn::Netconn;
 
 use crate::TcpStream;
 use crate::io::IoError;
@@ -90,23 +89,6 @@ impl<S> BufStream<S> {
     }
 }
 
-/// What a [`BufStream`] can be made of.
-pub(crate) trait Blocking {
-    fn conn(&self) -> Netconn;
-}
-
-impl Blocking for TcpStream {
-    fn conn(&self) -> Netconn {
-        self.netconn()
-    }
-}
-
-impl Blocking for &TcpStream {
-    fn conn(&self) -> Netconn {
-        self.netconn()
-    }
-}
-
 impl<S> ErrorType for BufStream<S> {
     type Error = IoError;
 }
@@ -118,7 +100,7 @@ macro_rules! blocking {
             /// end of the stream.
             fn fill_buf(&mut self) -> Result<&[u8], IoError> {
                 if self.current.is_none() {
-                    let conn = self.stream.conn();
+                    let conn = self.stream.netconn();
                     let patience = conn.recv_patience().map_err(IoError)?;
                     let data = conn.recv_pbuf(AT_ONCE, patience).map_err(IoError)?;
                     self.take_in(data);
@@ -152,14 +134,14 @@ macro_rules! blocking {
 
         impl ReadReady for BufStream<$stream> {
             fn read_ready(&mut self) -> Result<bool, IoError> {
-                let ready = self.stream.conn().ready().map_err(IoError)?;
+                let ready = self.stream.netconn().ready().map_err(IoError)?;
                 Ok(self.current.is_some() || ready.read)
             }
         }
 
         impl WriteReady for BufStream<$stream> {
             fn write_ready(&mut self) -> Result<bool, IoError> {
-                Ok(self.stream.conn().ready().map_err(IoError)?.write)
+                Ok(self.stream.netconn().ready().map_err(IoError)?.write)
             }
         }
     )*};

@@ -12,8 +12,8 @@ use std::thread;
 
 use common::{assert_at_rest, local, net, pattern, within_limit};
 use edge_nal::{
-    Close, MulticastV4, MulticastV6, TcpAccept, TcpBind, TcpShutdown, TcpSplit, UdpBind,
-    UdpConnect, UdpReceive, UdpSend, UdpSplitMulticast,
+    Close, MulticastV4, MulticastV6, Readable, TcpAccept, TcpBind, TcpShutdown, TcpSplit, UdpBind,
+    UdpConnect, UdpReceive, UdpSend, UdpSplit, UdpSplitMulticast,
 };
 use embedded_io_async::{BufRead, Read, Write};
 use embedded_nal_async::{ConnectedUdp, UdpStack, UnconnectedUdp};
@@ -97,7 +97,9 @@ fn asynch() {
             ("tasks share a direction", shared),
             ("closing wakes", closing),
             ("the traits of embedded-nal-async", nal_async),
+            ("streams of embedded-nal-async", nal_async_streams),
             ("the traits of edge-nal", edge),
+            ("directions of edge-nal are closed", edge_close),
             ("the UDP traits of edge-nal", edge_datagrams),
             ("bytes lent where they were received", buffered),
             ("no buffers", no_buffers),
@@ -236,7 +238,59 @@ fn nal_async() {
         let elsewhere = ([10, 0, 0, 1], to.port()).into();
         let refused = UnconnectedUdp::send(&mut server, elsewhere, from, b"x").await;
         assert_eq!(refused, Err(IoError(Error::AddressNotAvailable)));
+        // Of a socket on all addresses each datagram tells which one it came to.
+        let any = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let mut all = stack.bind_multiple(any).await.expect("a free port");
+        let port = all.local_addr().expect("bound").port();
+        UnconnectedUdp::send(&mut server, addr, local(port), b"to one of them")
+            .await
+            .expect("room");
+        let received = UnconnectedUdp::receive_into(&mut all, &mut buf).await;
+        let (n, to, from) = received.expect("it arrives");
+        assert_eq!((n, to, from), (14, local(port), addr));
+        let taken = stack.bind_single(local(port)).await;
+        assert_eq!(taken.expect_err("in use"), IoError(Error::InUse));
     });
+}
+
+fn nal_async_streams() {
+    let stack = Stack::new(net());
+    block_on(async {
+        let listener = TcpListener::bind_on(net(), local(0), 1).expect("a free port");
+        let addr = listener.local_addr().expect("bound");
+        let connect = embedded_nal_async::TcpConnect::connect(&stack, addr);
+        let (client, accepted) = both(connect, listener.accept()).await;
+        let mut client = client.expect("somebody listens");
+        let (server, peer) = accepted.expect("it comes");
+        assert_eq!(client.local_addr(), Ok(peer));
+        // One end owns its stream, the other lends it.
+        let mut server = BufStream::new(server);
+        Write::write_all(&mut client, b"question\n")
+            .await
+            .expect("open");
+        Write::flush(&mut client).await.expect("nothing to do");
+        let line = BufRead::fill_buf(&mut server).await.expect("open");
+        assert!(line.starts_with(b"q"));
+        BufRead::consume(&mut server, 1);
+        let mut rest = [0; 8];
+        server.read_exact(&mut rest).await.expect("open");
+        assert_eq!(&rest, b"uestion\n");
+        Write::write_all(&mut server, b"answer")
+            .await
+            .expect("open");
+        Write::flush(&mut server).await.expect("nothing to do");
+        let mut lent = BufStream::new(&client);
+        lent.read_exact(&mut rest[..6]).await.expect("open");
+        assert_eq!(&rest[..6], b"answer");
+        Write::write_all(&mut lent, b"bye").await.expect("open");
+        Write::flush(&mut lent).await.expect("nothing to do");
+        Write::flush(&mut &client).await.expect("nothing to do");
+        drop(client);
+        server.read_exact(&mut rest[..3]).await.expect("open");
+        assert_eq!(BufRead::fill_buf(&mut server).await, Ok(&[][..]));
+    });
+    let nobody = block_on(embedded_nal_async::TcpConnect::connect(&stack, local(9)));
+    assert_eq!(nobody.expect_err("nobody listens"), IoError(Error::Refused));
 }
 
 fn edge_datagrams() {
@@ -262,8 +316,12 @@ fn edge_datagrams() {
         v4.join_v4(group, Ipv4Addr::LOCALHOST).await.expect("room");
         let again = v4.join_v4(group, Ipv4Addr::LOCALHOST).await;
         assert_eq!(again, Err(IoError(Error::InUse)));
-        let v6 = v6.join_v6(Ipv6Addr::LOCALHOST, 0).await;
-        assert_eq!(v6, Err(IoError(Error::NotSupported)));
+        for refused in [
+            v6.join_v6(Ipv6Addr::LOCALHOST, 0).await,
+            v6.leave_v6(Ipv6Addr::LOCALHOST, 0).await,
+        ] {
+            assert_eq!(refused, Err(IoError(Error::NotSupported)));
+        }
         let on = send.netconn();
         on.set_multicast_interface(Ipv4Addr::LOCALHOST)
             .expect("it is there");
@@ -271,6 +329,11 @@ fn edge_datagrams() {
         let (len, _) = receive.receive(&mut buf).await.expect("it comes back");
         assert_eq!(&buf[..len], b"all");
         v4.leave_v4(group, Ipv4Addr::LOCALHOST).await.expect("in");
+        // The two directions without groups, and a readable one that is a part.
+        let (mut receive, mut send) = server.split();
+        send.send(to, b"self").await.expect("room");
+        Readable::readable(&mut receive).await.expect("it arrives");
+        assert_eq!(receive.receive(&mut buf).await, Ok((4, to)));
     });
 }
 
@@ -287,7 +350,7 @@ fn edge() {
         );
         let (mut read, mut write) = server.split();
         client.write_all(b"ping").await.expect("open");
-        read.readable().await.expect("open");
+        Readable::readable(&mut read).await.expect("open");
         let mut buf = [0; 4];
         read.read_exact(&mut buf).await.expect("open");
         write.write_all(&buf).await.expect("open");
@@ -306,6 +369,29 @@ fn edge() {
             }
         };
         assert_eq!(error, IoError(Error::Reset));
+    });
+}
+
+fn edge_close() {
+    block_on(async {
+        let (mut client, mut server) = pair().await;
+        let mut buf = [0; 4];
+        // Nothing more is read here, but still written.
+        TcpShutdown::close(&mut server, Close::Read)
+            .await
+            .expect("connected");
+        assert_eq!(server.read(&mut buf).await, Ok(0));
+        assert_eq!(server.write(b"last").await, Ok(4));
+        Readable::readable(&mut client).await.expect("it arrives");
+        assert_eq!(client.read(&mut buf).await, Ok(4));
+        TcpShutdown::close(&mut server, Close::Both)
+            .await
+            .expect("connected");
+        assert_eq!(server.write(b"x").await, Err(Error::BrokenPipe));
+        assert_eq!(client.read(&mut buf).await, Ok(0));
+        TcpShutdown::close(&mut client, Close::Both)
+            .await
+            .expect("connected");
     });
 }
 

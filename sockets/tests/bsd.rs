@@ -803,6 +803,22 @@ fn addresses() {
         ..Hints::default()
     };
     assert_eq!(find(Some("192.0.2.1"), None, family), Err(EaiError::Family));
+    // This host, for who asks for IPv6, and an address of the other family.
+    for (flags, ip) in [(AiFlags::NONE, "::1"), (AI_PASSIVE, "::")] {
+        let v6 = Hints { flags, ..family };
+        let found = getaddrinfo(None, Some("7"), &v6).expect("always");
+        let addr = SocketAddr::new(ip.parse().expect("an address"), 7);
+        assert!(
+            found
+                .map(|info| (info.family, info.addr))
+                .eq([(AF_INET6, addr); 2])
+        );
+    }
+    let v4_only = Hints {
+        family: Some(AF_INET),
+        ..family
+    };
+    assert_eq!(find(Some("::1"), Some("7"), v4_only), Err(EaiError::Family));
     assert_eq!(find(None, None, stream), Err(EaiError::NoName));
     assert_eq!(
         find(Some("example.org"), None, stream),

@@ -18,6 +18,7 @@ fn errors() {
             ("not a socket", not_sockets),
             ("making sockets", making),
             ("out of descriptors", out_of_descriptors),
+            ("a descriptor that a call has reserved", reserved),
             ("out of connections", out_of_connections),
             ("binding", binding),
             ("listening and accepting", listening),
@@ -109,13 +110,27 @@ fn not_sockets() {
 
 fn making() {
     table();
+    let packet = |error| match cfg!(feature = "packet") {
+        true => error,
+        false => Errno::EAFNOSUPPORT,
+    };
     let cases = [
         (AF_INET6, SOCK_STREAM, IPPROTO_IP, Errno::EAFNOSUPPORT),
         (AF_UNIX, SOCK_STREAM, IPPROTO_IP, Errno::EAFNOSUPPORT),
         (AF_INET, SOCK_RAW, IPPROTO_IP, Errno::EPROTONOSUPPORT),
         (AF_INET, SOCK_RAW, ETH_P_ALL, Errno::EPROTONOSUPPORT),
-        (AF_PACKET, SOCK_DGRAM, ETH_P_ALL, Errno::EPROTONOSUPPORT),
-        (AF_PACKET, SOCK_RAW, IPPROTO_ICMP, Errno::EPROTONOSUPPORT),
+        (
+            AF_PACKET,
+            SOCK_DGRAM,
+            ETH_P_ALL,
+            packet(Errno::EPROTONOSUPPORT),
+        ),
+        (
+            AF_PACKET,
+            SOCK_RAW,
+            IPPROTO_ICMP,
+            packet(Errno::EPROTONOSUPPORT),
+        ),
         (AF_INET, SOCK_DGRAM, IPPROTO_ICMP, Errno::EPROTONOSUPPORT),
         (AF_INET, SOCK_STREAM, IPPROTO_UDP, Errno::EPROTOTYPE),
         (AF_INET, SOCK_DGRAM, IPPROTO_TCP, Errno::EPROTOTYPE),
@@ -140,6 +155,21 @@ fn making() {
     assert_eq!(inet_pton(AF_UNIX, "::1"), Err(Errno::EAFNOSUPPORT));
     let addr = local(0).ip();
     assert_eq!(inet_ntop(addr, &mut [0; 8]), Err(Errno::ENOSPC));
+}
+
+/// `accept` has a descriptor before it has a connection, so that none is lost for want of one.
+fn reserved() {
+    let listener = listener(1);
+    let acceptor = std::thread::spawn(move || accept(listener));
+    common::wait_until("it sleeps", || common::net().sleepers() == 1);
+    let next = listener + 1;
+    assert_eq!(table().in_use(), 2);
+    assert_eq!(dup2(listener, next), Err(Errno::EMFILE));
+    assert_eq!(getsockname(next), Err(Errno::EBADF));
+    assert_eq!(close(next), Err(Errno::EBADF));
+    // The owner that was for it is not left behind.
+    closed([listener]);
+    assert_eq!(acceptor.join().expect("no panic"), Err(Errno::EBADF));
 }
 
 fn out_of_descriptors() {

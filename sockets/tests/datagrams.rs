@@ -28,6 +28,10 @@ fn datagrams() {
             ("pairs keep messages apart", pair_messages),
             ("a pair waits for its reader", pair_full),
             ("a pair that is closed", pair_closed),
+            (
+                "a pair closed while there are no buffers",
+                pair_closed_without_room,
+            ),
         ] {
             println!("{name}");
             table();
@@ -248,4 +252,18 @@ fn pair_closed() {
     let [one, two] = datagram_pair();
     assert_eq!(send(one, b"unread", NONE), Ok(6));
     closed([two, one]);
+}
+
+/// Who waited for buffers here used to be woken, and to wait again, without end.
+fn pair_closed_without_room() {
+    let [one, two] = datagram_pair();
+    let all = all_buffers();
+    let sender = thread::spawn(move || send(one, b"x", NONE));
+    wait_until("it sleeps", || net().sleepers() == 1);
+    closed([two]);
+    let outcome = sender.join().expect("no panic");
+    assert_eq!(outcome, Err(Errno::ECONNREFUSED));
+    assert_eq!(send(one, b"x", NONE), Err(Errno::ECONNREFUSED));
+    drop(all);
+    closed([one]);
 }

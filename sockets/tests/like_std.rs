@@ -1,6 +1,7 @@
 //! The calls that `std::net` and `embedded-io` have too do what they do there.
 mod common;
 
+use std::num::NonZeroU8;
 use std::thread;
 use std::time::Duration;
 
@@ -126,6 +127,13 @@ fn datagrams_have_a_peer() {
     assert_eq!(b.recv(&mut buffer), Err(Error::WouldBlock));
     b.set_nonblocking(true).expect("open");
     assert_eq!(b.recv(&mut buffer), Err(Error::WouldBlock));
+    // With no hops left it still reaches this host.
+    b.set_ttl(NonZeroU8::new(1)).expect("open");
+    assert_eq!(b.netconn().settings().expect("open").ttl, NonZeroU8::new(1));
+    b.send(b"near").expect("sent");
+    a.set_read_timeout(None).expect("open");
+    let about = a.netconn().recv_datagram(gannet_sockets::Patience::Forever);
+    assert_eq!(about.expect("open").expect("a datagram").1.ttl, 1);
     let everybody = (std::net::Ipv4Addr::BROADCAST, 9).into();
     assert_eq!(b.send_to(b"all", everybody), Err(Error::Denied));
     b.set_broadcast(true).expect("open");

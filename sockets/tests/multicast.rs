@@ -161,6 +161,11 @@ fn refusals() {
         setsockopt(fd, sockopt::MulticastIf, nobodys),
         Err(Errno::EADDRNOTAVAIL)
     );
+    let not_there = Via::Netif(gannet_core::NetifId::with_index(0));
+    assert_eq!(
+        setsockopt(fd, sockopt::MulticastIf, not_there),
+        Err(Errno::ENODEV)
+    );
     assert_eq!(getsockopt(fd, sockopt::MulticastIf), Ok(Via::Route));
     // None of TCP's business.
     let [client, server] = pair();

@@ -98,6 +98,16 @@ fn options() {
         setsockopt(udp, sockopt::HdrIncl, true),
         Err(Errno::ENOPROTOOPT)
     );
+    // What raw sockets have no part in.
+    assert_eq!(
+        getsockopt(fd, sockopt::MtuDiscover),
+        Err(Errno::ENOPROTOOPT)
+    );
+    for protocol in [IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP] {
+        let named = raw(protocol);
+        assert_eq!(getsockopt(named, sockopt::SocketProtocol), Ok(protocol));
+        closed([named]);
+    }
     closed([fd, udp]);
 }
 
@@ -259,6 +269,19 @@ fn packet_sockets() {
     assert_eq!(seen.iter().filter(|(_, p)| *p == 1).count(), 2);
     sender.set_nonblocking(true).expect("open");
     assert_eq!(sender.recv(&mut [0; 1]), Err(Error::WouldBlock));
+    // IP instead of ARP, on its way in only.
+    let nowhere = Some(NetifId::with_index(0));
+    assert_eq!(sender.watch(Filter::All, nowhere), Err(Error::Invalid));
+    let ip = Filter::EtherType(EtherType::IPV4);
+    sender
+        .watch(ip, Some(NetifId::LOOPBACK))
+        .expect("always there");
+    let udp = UdpSocket::bind(local(0)).expect("a free port");
+    udp.send_to(b"seen", udp.local_addr().expect("bound"))
+        .expect("sent");
+    sender.set_nonblocking(false).expect("open");
+    let seen = sender.recv(&mut [0; 1]).expect("a frame");
+    assert_eq!((seen.datagram_len, seen.class), (32, Class::Host));
 }
 
 fn unread_capture() {

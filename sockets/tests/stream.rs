@@ -51,6 +51,8 @@ fn streams() {
             ("wrong use", wrong_use),
             ("many connections", many),
             ("options", options),
+            ("bytes lent, and both ways ready", buffered_ready),
+            ("the connection underneath", underneath),
         ] {
             println!("{name}");
             test();
@@ -407,4 +409,60 @@ fn options() {
         .expect("open");
     assert_eq!(client.take_error(), Ok(None));
     assert_eq!(client.read_timeout(), Ok(None));
+}
+
+fn buffered_ready() {
+    use embedded_io::{Read, ReadReady, Write, WriteReady};
+    let (client, server) = pair();
+    let (mut owned, mut lent) = (BufStream::new(client), BufStream::new(&server));
+    assert_eq!(owned.read_ready(), Ok(false));
+    assert_eq!(owned.write_ready(), Ok(true));
+    assert_eq!(lent.read_ready(), Ok(false));
+    assert_eq!(lent.write_ready(), Ok(true));
+    Write::write_all(&mut lent, b"two").expect("open");
+    Write::flush(&mut lent).expect("nothing to do");
+    // Taken from the stream, of which nothing is left there: still ready.
+    assert!(owned.fill_buf().expect("open").starts_with(b"t"));
+    owned.consume(1);
+    assert_eq!(owned.read_ready(), Ok(true));
+    let mut buf = [0; 2];
+    Read::read_exact(&mut owned, &mut buf).expect("open");
+    assert_eq!((&buf, owned.read_ready()), (b"wo", Ok(false)));
+    Write::write_all(&mut owned, b"ok").expect("open");
+    Write::flush(&mut owned).expect("nothing to do");
+    Read::read_exact(&mut lent, &mut buf).expect("open");
+    assert_eq!(&buf, b"ok");
+    // The send buffer is full.
+    lent.stream().set_nonblocking(true).expect("open");
+    while lent.write(&[0; 8192]).is_ok() {}
+    assert_eq!(lent.write_ready(), Ok(false));
+    owned.stream().close();
+    let closed = gannet_sockets::io::IoError(Error::Closed);
+    assert_eq!(owned.read_ready(), Err(closed));
+    assert_eq!(owned.write_ready(), Err(closed));
+    assert_eq!(owned.fill_buf(), Err(closed));
+}
+
+fn underneath() {
+    net();
+    let listener = TcpListener::bind(local(0)).expect("a free port");
+    let client = TcpStream::connect(listener.local_addr().expect("bound"));
+    let client = client.expect("somebody listens");
+    let (server, _) = listener.accept().expect("it waits");
+    // What was given up is not closed, and can be taken again.
+    let conn = client.into_netconn();
+    server.write_all(b"still there").expect("open");
+    let client = TcpStream::from_netconn(conn);
+    let mut buf = [0; 11];
+    client.read_exact(&mut buf).expect("open");
+    assert_eq!(&buf, b"still there");
+    assert_eq!(client.netconn(), conn);
+    assert_ne!(client.netconn(), server.netconn());
+    // A buffer that is not taken comes back.
+    client.close();
+    let data = gannet_sockets::Pbuf::from_static(&common::TX, b"late").expect("a descriptor");
+    let refused = client.write_pbuf(data).expect_err("closed");
+    assert_eq!(refused.error, Error::Closed);
+    assert_eq!(refused.data.expect("not sent").tot_len(), 4);
+    assert_eq!(client.write_static(b"late"), Err(Error::Closed));
 }

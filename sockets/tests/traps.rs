@@ -53,6 +53,7 @@ fn traps() {
                 "time-wait keeps a listener from its port",
                 listen_again_at_once,
             ),
+            ("a port is not free when close returns", bind_after_close),
             ("two threads on one socket", reader_and_writer),
             ("a time-out of connect cannot be set", connect_timeout),
             (
@@ -271,6 +272,24 @@ fn listen_again_at_once() {
     drop((client, listener));
     wait_until("the listener is gone", || net().connections() == 0);
     TcpListener::bind_on(net(), addr, 1).expect("at once");
+}
+
+/// The service goes through connections by number; the one closed used to come behind the one that
+/// wants its port if that has a lower number.
+fn bind_after_close() {
+    let mut fds = [(); 2].map(|()| socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP).expect("free"));
+    bind(fds[1], local(0)).expect("a free port");
+    let addr = getsockname(fds[1]).expect("bound");
+    for round in 0..2000 {
+        close(fds[1]).expect("open");
+        assert_eq!(bind(fds[0], addr), Ok(()), "round {round}");
+        // The next one has one of the two numbers.
+        fds = [
+            socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP).expect("free"),
+            fds[0],
+        ];
+    }
+    closed(fds);
 }
 
 fn reader_and_writer() {

@@ -22,6 +22,7 @@ fn waiting() {
             ("several poll one", several),
             ("select wakes for writing", writers),
             ("nothing to wait for", nothing),
+            ("interrupt handlers wake the tcpip thread", interrupts),
             ("critical sections of poll", cost_of_poll),
             ("critical sections of select", cost_of_select),
             ("a sleeping poll", cost_of_sleeping),
@@ -201,6 +202,33 @@ fn nothing() {
 }
 
 /// Critical sections entered by `call`; the tcpip thread sleeps meanwhile.
+/// As a driver does, and an application of the raw API: both only say that there is something.
+fn interrupts() {
+    let net = common::net();
+    let woken = |tell: fn(&gannet_sockets::Net)| {
+        let before = net.wakeups();
+        // While it is awake it needs no waking.
+        wait_until("it wakes", || {
+            tell(net);
+            net.wakeups() != before
+        });
+    };
+    woken(|net| net.ring_from_isr());
+    woken(|net| net.wake_from_isr(gannet_core::Owner(0)));
+    let event = eventfd(0, EventFlags::NONE).expect("free");
+    let sleeper = thread::spawn(move || eventfd_read(event));
+    wait_until("it sleeps", || net.sleepers() == 1);
+    assert_eq!(eventfd_write_from_isr(event, 0), Ok(()));
+    assert_eq!(eventfd_write_from_isr(event, 3), Ok(()));
+    assert_eq!(sleeper.join().expect("no panic"), Ok(3));
+    // A handler does not wait for room.
+    assert_eq!(eventfd_write_from_isr(event, u64::MAX - 1), Ok(()));
+    assert_eq!(eventfd_write_from_isr(event, 1), Err(Errno::EAGAIN));
+    assert_eq!(eventfd_write_from_isr(event, u64::MAX), Err(Errno::EINVAL));
+    closed([event]);
+    assert_eq!(eventfd_write_from_isr(event, 1), Err(Errno::EBADF));
+}
+
 fn sections<R>(call: impl Fn() -> R) -> u64 {
     // Whatever the tcpip thread still does is over when three counts in a row are equal.
     let mut counts = [0, 1, 2];

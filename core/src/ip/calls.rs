@@ -2,6 +2,7 @@
 use core::net::Ipv4Addr;
 
 use crate::error::Error;
+use crate::logged::logged;
 use crate::netif::driver::Driver;
 use crate::netif::{Admin, Netif, NetifId, NetifStats, NetifStatus};
 use crate::stack::Stack;
@@ -209,10 +210,12 @@ impl Ip {
             return;
         };
         if netif.is_usable() {
+            logged!(info, "interface {}: up", id.index());
             // RFC 5227 §2.3, RFC 4436: perhaps at another port of a switch now.
             self.announce(id);
             self.igmp_start(id);
         } else {
+            logged!(info, "interface {}: down", id.index());
             // The cable may come back in another network.
             self.forget(id);
             self.igmp_stop(id);

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::ip::Ip;
 use crate::ip::stats::count;
+use crate::logged::logged;
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::arp::{HEADER_LEN, Operation, Packet};
@@ -39,7 +40,7 @@ impl Ip {
         // RFC 5227 §2.4: somebody else uses our address.
         if arp.sender_ip == own && arp.sender_hw != own_hw {
             count(&mut self.arp_stats.conflicts);
-            self.defend(now, id);
+            self.defend(now, id, own, arp.sender_hw);
             return;
         }
         // RFC 1122 §2.3.2.1, RFC 1812 §3.3.2: groups have no host behind them.
@@ -102,6 +103,8 @@ impl Ip {
                 Due::Ask(question) => self.ask(question),
                 Due::GaveUp { netif, addr } => {
                     count(&mut self.arp_stats.unresolved);
+                    let n = netif.index();
+                    logged!(debug, "interface {}: no answer from {}", n, addr);
                     while let Some(packet) = self.neighbors.take_waiting(netif, addr) {
                         self.arp_stats.drop_waiting(1);
                         self.report_host_unreachable(now, packet);
@@ -125,7 +128,7 @@ impl Ip {
         }
     }
 
-    fn defend(&mut self, now: Instant, id: NetifId) {
+    fn defend(&mut self, now: Instant, id: NetifId, own: Ipv4Addr, other: HwAddr) {
         let Some(netif) = self.netifs.at_mut(id) else {
             return;
         };
@@ -136,6 +139,8 @@ impl Ip {
             .is_some_and(|at| now.saturating_since(at) < DEFEND_INTERVAL);
         if !recently {
             netif.defended = Some(now);
+            let n = id.index();
+            logged!(warn, "interface {}: {} has our address {}", n, other, own);
             self.announce(id);
         }
     }

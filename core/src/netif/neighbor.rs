@@ -15,6 +15,7 @@
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
+use crate::logged::logged;
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 
@@ -246,7 +247,14 @@ impl Neighbors {
         };
         match (claim, &mut neighbor.state) {
             // RFC 826: who asks tells its own address, which updates what is known.
-            (Claim::Request | Claim::RequestToUs, _) => neighbor.state = fresh,
+            (Claim::Request | Claim::RequestToUs, state) => {
+                if let State::Known { hw: old, .. } = state
+                    && *old != hw
+                {
+                    logged!(info, "{} is at {} now, not at {}", addr, hw, old);
+                }
+                *state = fresh;
+            }
             (Claim::Reply, State::Resolving { requests: 1.., .. }) => neighbor.state = fresh,
             (
                 Claim::Reply,

@@ -7,6 +7,7 @@ use crate::config::TcpConfig;
 use crate::error::Error;
 use crate::handle::{Owner, RawHandle, TcpListener, TcpPcb, next_generation};
 use crate::ip::Ip;
+use crate::logged::logged;
 use crate::pbuf::Pool;
 use crate::random::{Entropy, Keyed};
 use crate::time::Instant;
@@ -369,6 +370,15 @@ impl Engine {
             .get_mut(usize::from(index))
             .filter(|slot| slot.used);
         if let Some(slot) = slot {
+            if let Life::Failed(error) = &life {
+                logged!(
+                    debug,
+                    "{} to {}: {}",
+                    slot.pcb.local,
+                    slot.pcb.remote,
+                    error
+                );
+            }
             slot.bound = Bound::No;
             slot.pcb.stop_records(&mut self.sends);
             slot.pcb.end(life, runs);

@@ -45,13 +45,6 @@ impl Service {
             (Control::MulticastInterface(via), Kind::Udp) => {
                 self.multicast_interface(stack, index, via)
             }
-            (Control::SendAll, Kind::Udp) => match self.udp_pcb(stack, index) {
-                Ok(_) => self.send_all(stack, index),
-                Err(error) => {
-                    self.drop_outbox(index);
-                    Err(error)
-                }
-            },
             (Control::SendAll, _) => self.send_all(stack, index),
             _ => Err(Error::NotSupported),
         };
@@ -73,7 +66,7 @@ impl Service {
         Ok(pcb)
     }
 
-    fn udp_pcb(&self, stack: &mut Stack, index: u16) -> Result<UdpPcb, Error> {
+    pub(super) fn udp_pcb(&self, stack: &mut Stack, index: u16) -> Result<UdpPcb, Error> {
         if let Attached::Udp(pcb) = self.attached(index) {
             return Ok(pcb);
         }

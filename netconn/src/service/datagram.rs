@@ -3,6 +3,7 @@
 use gannet_core::{Error as CoreError, HearsErrors, IcmpReport, Pbuf, Stack};
 
 use super::Service;
+use crate::control::Kind;
 use crate::datagram::{About, Datagram};
 use crate::error::Error;
 use crate::settings::Settings;
@@ -45,13 +46,23 @@ impl Service {
     }
 
     /// Sends the datagrams queued now; the outcome of the last one. What there is no buffer for
-    /// stays in the queue.
+    /// stays in the queue. An endpoint of UDP without a control block gets one.
     pub(super) fn send_all(&self, stack: &mut Stack, index: u16) -> Result<(), Error> {
-        let attached = self.attached(index);
         let queued = self
             .net
-            .with(index, |shared, _| shared.outbox.len())
-            .unwrap_or(0);
+            .with(index, |shared, _| (shared.outbox.len(), shared.kind));
+        let queued = match queued {
+            None | Some((0, _)) => return Ok(()),
+            Some((queued, Kind::Udp)) => {
+                if let Err(error) = self.udp_pcb(stack, index) {
+                    self.drop_outbox(index);
+                    return Err(error);
+                }
+                queued
+            }
+            Some((queued, _)) => queued,
+        };
+        let attached = self.attached(index);
         let mut outcome = Ok(());
         for _ in 0..queued {
             let next = self.net.with(index, |shared, cs| {
@@ -123,7 +134,7 @@ impl Service {
         }
     }
 
-    pub(super) fn drop_outbox(&self, index: u16) {
+    fn drop_outbox(&self, index: u16) {
         while let Some(Some(datagram)) = self.net.with(index, |shared, cs| {
             self.net.datagrams.pop(cs, &mut shared.outbox)
         }) {

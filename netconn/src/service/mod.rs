@@ -38,9 +38,39 @@ impl Service {
 
     /// Carries out what was asked for connection `index`.
     fn serve(&mut self, stack: &mut Stack, index: u16) {
-        let Some(asked) = self.net.with(index, |shared, _| shared.requests.take()) else {
+        let Some((asked, closing)) = self.take_requests(index) else {
             return;
         };
+        // What was closed before the call was made is free for it: a port, a place in a table.
+        if closing && asked.contains(Requests::CONTROL) {
+            self.serve_closed(stack);
+        }
+        self.carry_out(stack, index, asked);
+    }
+
+    /// Takes what was asked for connection `index`; and whether others were closed.
+    fn take_requests(&self, index: u16) -> Option<(Requests, bool)> {
+        self.net.with(index, |shared, cs| {
+            let asked = shared.requests.take();
+            (asked, self.net.closing.seen(cs, asked))
+        })
+    }
+
+    /// Lets go of all connections that the application has closed.
+    fn serve_closed(&mut self, stack: &mut Stack) {
+        for index in self.net.indices() {
+            let is_closed = self
+                .net
+                .with(index, |shared, _| shared.requests.contains(Requests::CLOSE));
+            if is_closed == Some(true)
+                && let Some((asked, _)) = self.take_requests(index)
+            {
+                self.carry_out(stack, index, asked);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, stack: &mut Stack, index: u16, asked: Requests) {
         // Before the call that was made after they were set.
         if asked.contains(Requests::SETTINGS) {
             self.apply(stack, index);
@@ -50,7 +80,7 @@ impl Service {
         }
         match self.attached(index) {
             Attached::Tcp(pcb) => self.serve_tcp(&mut stack.tcp_now(), index, pcb, asked),
-            Attached::Listener(_) | Attached::Nothing => {}
+            Attached::Listener(_) => {}
             _ => self.serve_datagrams(stack, index, asked),
         }
         if asked.contains(Requests::CLOSE) {
@@ -115,6 +145,7 @@ impl Service {
             while self.net.datagrams.pop(cs, &mut shared.inbox).is_some() {}
             while self.net.datagrams.pop(cs, &mut shared.outbox).is_some() {}
             self.net.icmp_errors.forget(cs, shared.attached);
+            self.net.closing.seen(cs, shared.requests);
             debug_assert_ne!(
                 shared.holder,
                 Holder::Application,

@@ -174,7 +174,7 @@ impl Service {
             .with(listener, |shared, _| shared.settings)
             .unwrap_or_default();
         let Ok((index, _)) = self.net.allocate(Kind::Tcp, Holder::Queue) else {
-            log::warn!("all connections are taken: a new one is reset");
+            log::warn!(target: "gannet", "all connections are taken: a new one is reset");
             return Err(CoreError::NoMemory);
         };
         // Its place in the backlog is held until a thread has accepted it.

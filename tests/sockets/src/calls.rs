@@ -1,17 +1,34 @@
 //! The calls that an input consists of. Descriptors are named by their place among those opened so
 //! far, or are none at all.
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use gannet_core::tcp::CongestionControl;
+use gannet_sockets::Via;
+use gannet_sockets::bsd::sockopt::Membership;
 use gannet_sockets::bsd::*;
+use gannet_sockets::packet::{EtherType, NetifId};
 
+use crate::forged::Forged;
+use crate::options::Setting;
 use crate::port;
 
+const NONE: MsgFlags = MsgFlags::NONE;
+
 /// Every byte that is sent, so that one received can only have been sent.
-const BYTE: u8 = 0xa5;
+pub const BYTE: u8 = 0xa5;
+/// The address of the link.
+pub const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+/// A group to join.
+const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
+/// Those that a raw socket is for, and one that nobody speaks.
+const PROTOCOLS: [Protocol; 5] = [
+    IPPROTO_ICMP,
+    IPPROTO_UDP,
+    IPPROTO_TCP,
+    Protocol::Ip(2),
+    Protocol::Ip(253),
+];
 /// The first descriptor, and how many there are.
 pub const FIRST: Fd = 3;
 /// How many descriptors there are.
@@ -36,11 +53,11 @@ pub struct Timeout(u16);
 
 impl Timeout {
     /// Who waits for nothing at all, which is allowed, would wait for ever.
-    fn finite(self) -> Option<Duration> {
+    pub(crate) fn finite(self) -> Option<Duration> {
         self.get().or(Some(Duration::from_secs(100)))
     }
 
-    fn get(self) -> Option<Duration> {
+    pub(crate) fn get(self) -> Option<Duration> {
         (self.0 < 60_000).then(|| Duration::from_millis(self.0.into()))
     }
 }
@@ -61,19 +78,46 @@ enum Host {
     Silent,
     Broadcast,
     Unreachable,
+    Group,
+    AllHosts,
 }
 
 impl Place {
-    fn addr(self) -> SocketAddr {
-        let ip = match self.host {
+    fn ip(self) -> Ipv4Addr {
+        match self.host {
             Host::Any => Ipv4Addr::UNSPECIFIED,
             Host::Loopback => Ipv4Addr::LOCALHOST,
-            Host::Own => Ipv4Addr::new(10, 0, 0, 1),
+            Host::Own => OWN,
             Host::Silent => Ipv4Addr::new(10, 0, 0, 2),
             Host::Broadcast => Ipv4Addr::BROADCAST,
             Host::Unreachable => Ipv4Addr::new(192, 0, 2, 1),
+            Host::Group => GROUP,
+            Host::AllHosts => Ipv4Addr::new(224, 0, 0, 1),
+        }
+    }
+
+    fn addr(self) -> SocketAddr {
+        (self.ip(), u16::from(self.port % 4)).into()
+    }
+
+    /// What joining a group needs: mostly one that is joined elsewhere, too.
+    pub(crate) fn membership(self) -> Membership {
+        let group = match self.port {
+            0..200 => GROUP,
+            other => Ipv4Addr::new(other, 0, 0, other),
         };
-        (ip, u16::from(self.port % 4)).into()
+        Membership {
+            group,
+            interface: self.via(),
+        }
+    }
+
+    pub(crate) fn via(self) -> Via {
+        match self.port % 4 {
+            0 => Via::Route,
+            1 => Via::Netif(netif(self.port)),
+            _ => Via::Addr(self.ip()),
+        }
     }
 }
 
@@ -90,35 +134,12 @@ impl Flags {
             MSG_MORE,
             MSG_TRUNC,
             MSG_OOB,
+            MSG_ERRQUEUE,
+            MSG_WAITFORONE,
         ];
         let chosen = all.iter().zip(0..).filter(|(_, n)| self.0 >> n & 1 != 0);
         chosen.fold(MsgFlags::NONE, |sum, (flag, _)| sum | *flag)
     }
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Opt {
-    RcvTimeo(Timeout),
-    SndTimeo(Timeout),
-    Linger(Timeout),
-    RcvBuf(NonZeroU32),
-    SndBuf(NonZeroU32),
-    RcvLowat(u32),
-    KeepAlive(bool),
-    KeepIdle(u8),
-    KeepIntvl(u8),
-    KeepCnt(u8),
-    NoDelay(bool),
-    Cork(bool),
-    QuickAck(bool),
-    MaxSeg(u16),
-    SynCnt(Option<NonZeroU8>),
-    UserTimeout(Timeout),
-    DeferAccept(Timeout),
-    NewReno,
-    ReuseAddr(bool),
-    Broadcast(bool),
-    Tos(u8),
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -147,8 +168,18 @@ pub enum Call {
     Datagram(bool),
     #[allow(missing_docs)]
     Pair(bool),
+    /// A pair of local sockets for datagrams.
+    DatagramPair(bool),
+    /// A raw socket of one of a few protocols.
+    Raw(u8, bool),
+    /// A raw socket that sends headers of its own.
+    RawWithHeader(u8),
+    /// A packet socket for one of a few filters.
+    Packet(u8, bool),
     #[allow(missing_docs)]
     Event(u8, bool),
+    /// A UDP socket that is bound, member of a group, and asks for errors.
+    Member(Place, bool),
     /// A socket that is bound and listens.
     Server(Place, u8, bool),
     /// A socket that is connected.
@@ -176,11 +207,23 @@ pub enum Call {
     #[allow(missing_docs)]
     DupFrom(Which, Which),
     #[allow(missing_docs)]
+    Dup2(Which, Which),
+    /// Which frames a packet socket sees, and of which interface.
+    BindFrames(Which, u8, Option<u8>),
+    #[allow(missing_docs)]
     Send(Which, u16, Flags),
     #[allow(missing_docs)]
     SendTo(Which, u16, Flags, Place),
     #[allow(missing_docs)]
     SendMany(Which, u8, Flags),
+    /// A message of another protocol from a raw socket, with an IP header or without.
+    SendForged(Which, Forged, Place, Option<u16>),
+    /// A packet from a packet socket, out of an interface.
+    SendFrame(Which, Forged, Place, u16, u8, Flags),
+    #[allow(missing_docs)]
+    RecvFrame(Which, u16, Flags),
+    /// Takes an ICMP error.
+    TakeError(Which),
     #[allow(missing_docs)]
     Recv(Which, u16, Flags),
     #[allow(missing_docs)]
@@ -209,10 +252,6 @@ pub enum Call {
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Direction(How);
 
-/// An option and its value.
-#[derive(Arbitrary, Clone, Copy, Debug)]
-pub struct Setting(Opt);
-
 fn kind(kind: Type, nonblocking: bool) -> SocketType {
     kind | match nonblocking {
         true => SOCK_NONBLOCK,
@@ -220,12 +259,35 @@ fn kind(kind: Type, nonblocking: bool) -> SocketType {
     }
 }
 
-/// All bytes are those that tasks send.
-fn check(data: &[u8]) {
+/// An interface: loopback, that of the link, or one that is not there.
+fn netif(n: u8) -> NetifId {
+    match n {
+        0..150 => NetifId::LOOPBACK,
+        _ => NetifId::with_index(n % 3),
+    }
+}
+
+/// What a packet socket is to see.
+fn frames(n: u8) -> Protocol {
+    [ETH_P_ALL, ETH_P_IP, ETH_P_ARP, IPPROTO_UDP][usize::from(n % 4)]
+}
+
+/// Calls `receive`, which says how many bytes of the buffer it has filled. They are those that
+/// tasks send, unless `fd` is, or meanwhile becomes, a socket that receives headers.
+fn check(
+    fd: Fd,
+    room: &mut [u8],
+    receive: impl FnOnce(&mut [u8]) -> Result<usize, Errno>,
+) -> Result<(), Errno> {
+    let has_headers = || getsockopt(fd, sockopt::SocketType) == Ok(SOCK_RAW);
+    let before = has_headers();
+    let n = receive(room)?;
+    let data = &room[..n.min(room.len())];
     assert!(
-        data.iter().all(|byte| *byte == BYTE),
+        before || has_headers() || data.iter().all(|byte| *byte == BYTE),
         "received what nobody sent: {data:?}"
     );
+    Ok(())
 }
 
 impl Call {
@@ -239,6 +301,24 @@ impl Call {
             Self::Stream(nb) => socket(AF_INET, kind(SOCK_STREAM, nb), IPPROTO_TCP).map(drop),
             Self::Datagram(nb) => socket(AF_INET, kind(SOCK_DGRAM, nb), IPPROTO_UDP).map(drop),
             Self::Pair(nb) => socketpair(AF_UNIX, kind(SOCK_STREAM, nb), IPPROTO_IP).map(drop),
+            Self::DatagramPair(nb) => {
+                socketpair(AF_UNIX, kind(SOCK_DGRAM, nb), IPPROTO_IP).map(drop)
+            }
+            Self::Raw(protocol, nb) => raw(protocol, nb).map(drop),
+            Self::RawWithHeader(protocol) => {
+                setsockopt(raw(protocol, true)?, sockopt::HdrIncl, true)
+            }
+            Self::Packet(filter, nb) => {
+                socket(AF_PACKET, kind(SOCK_RAW, nb), frames(filter)).map(drop)
+            }
+            Self::Member(place, nb) => {
+                let fd = socket(AF_INET, kind(SOCK_DGRAM, nb), IPPROTO_UDP)?;
+                setsockopt(fd, sockopt::ReuseAddr, true)?;
+                setsockopt(fd, sockopt::RecvErr, true)?;
+                setsockopt(fd, sockopt::AddMembership, place.membership())?;
+                bind(fd, (Ipv4Addr::UNSPECIFIED, place.addr().port()).into())
+            }
+            Self::BindFrames(fd, filter, on) => bind_ll(fd.fd(), frames(filter), on.map(netif)),
             Self::Event(n, nb) => {
                 let flags = match nb {
                     true => EFD_NONBLOCK | EFD_SEMAPHORE,
@@ -283,10 +363,11 @@ impl Call {
             Self::Close(fd) => close(fd.fd()),
             Self::Dup(fd) => dup(fd.fd()).map(drop),
             Self::DupFrom(fd, from) => fcntl(fd.fd(), Fcntl::DupFd(from.fd())).map(drop),
+            Self::Dup2(fd, to) => dup2(fd.fd(), to.fd()).map(drop),
             Self::EventRead(fd) => eventfd_read(fd.fd()).map(drop),
             Self::EventWrite(fd, n) => eventfd_write(fd.fd(), n.into()),
             Self::Nonblocking(fd, nb) => ioctl(fd.fd(), Ioctl::FionBio(nb)).map(drop),
-            Self::Set(fd, setting) => setting.0.set(fd.fd()),
+            Self::Set(fd, setting) => setting.set(fd.fd()),
             Self::Ask(fd) => ask(fd.fd()),
             Self::Sleep(time) => {
                 port::sleep(Duration::from_millis(time.into()));
@@ -316,26 +397,53 @@ impl Call {
                 };
                 sendmmsg(fd.fd(), &[message; 3], flags.get())?;
             }
+            Self::SendForged(fd, forged, place, fragment) => {
+                // Others would carry headers to where only data is expected.
+                if getsockopt(fd.fd(), sockopt::SocketType)? != SOCK_RAW {
+                    return Err(Errno::EOPNOTSUPP);
+                }
+                let data = match fragment {
+                    None => forged.message(place.ip()),
+                    Some(fragment) => forged.packet(place.ip(), *fragment),
+                };
+                sendto(fd.fd(), &data, NONE, Some(place.addr()))?;
+            }
+            Self::SendFrame(fd, forged, place, fragment, n, flags) => {
+                let frame = forged.packet(place.ip(), *fragment);
+                sendto_ll(fd.fd(), &frame, flags.get(), netif(*n))?;
+            }
+            Self::RecvFrame(fd, n, flags) => {
+                let room = &mut room[..usize::from(*n) % 2048];
+                let (n, of) = recvfrom_ll(fd.fd(), room, flags.get())?;
+                // Nothing on these links is anything else.
+                assert_eq!(of.ethertype, EtherType::IPV4);
+                assert!(n <= room.len() || flags.get().contains(MSG_TRUNC));
+            }
+            Self::TakeError(fd) => {
+                let error = recvmsg(fd.fd(), &mut [&mut room], MSG_ERRQUEUE)?;
+                assert_eq!((error.len, error.flags), (0, MSG_ERRQUEUE));
+                assert!(error.error.is_some() && error.from.is_some());
+            }
             Self::Recv(fd, n, flags) => {
                 let room = &mut room[..usize::from(*n) % 8192];
-                let n = recv(fd.fd(), room, flags.get())?;
-                check(&room[..n.min(room.len())]);
+                check(fd.fd(), room, |room| recv(fd.fd(), room, flags.get()))?;
             }
             Self::RecvFrom(fd, n, flags) => {
                 let room = &mut room[..usize::from(*n) % 2048];
-                let (n, _) = recvfrom(fd.fd(), room, flags.get())?;
-                check(&room[..n.min(room.len())]);
+                let receive = |room: &mut [u8]| Ok(recvfrom(fd.fd(), room, flags.get())?.0);
+                check(fd.fd(), room, receive)?;
             }
             Self::RecvMany(fd, n, flags, timeout) => {
-                let (first, second) = room.split_at_mut(usize::from(*n));
-                let mut iov = [&mut *first, second];
-                let mut messages = [RecvMsg {
-                    iov: &mut iov,
-                    received: ReceivedMsg::default(),
-                }];
-                recvmmsg(fd.fd(), &mut messages, flags.get(), timeout.get())?;
-                let n = messages[0].received.len;
-                check(&room[..n.min(room.len())]);
+                check(fd.fd(), &mut room, |room| {
+                    let (first, second) = room.split_at_mut(usize::from(*n));
+                    let mut iov = [&mut *first, second];
+                    let mut messages = [RecvMsg {
+                        iov: &mut iov,
+                        received: ReceivedMsg::default(),
+                    }];
+                    recvmmsg(fd.fd(), &mut messages, flags.get(), timeout.get())?;
+                    Ok(messages[0].received.len)
+                })?;
             }
             Self::Poll(which, timeout) => {
                 let fd = |(which, events): &(Which, u8)| {
@@ -372,33 +480,9 @@ impl Call {
     }
 }
 
-impl Opt {
-    fn set(self, fd: Fd) -> Result<(), Errno> {
-        let seconds = |n: u8| Duration::from_secs(n.into());
-        match self {
-            Self::RcvTimeo(t) => setsockopt(fd, sockopt::RcvTimeo, t.get()),
-            Self::SndTimeo(t) => setsockopt(fd, sockopt::SndTimeo, t.get()),
-            Self::Linger(t) => setsockopt(fd, sockopt::Linger, t.get()),
-            Self::RcvBuf(n) => setsockopt(fd, sockopt::RcvBuf, Some(n)),
-            Self::SndBuf(n) => setsockopt(fd, sockopt::SndBuf, Some(n)),
-            Self::RcvLowat(n) => setsockopt(fd, sockopt::RcvLowat, n),
-            Self::KeepAlive(on) => setsockopt(fd, sockopt::KeepAlive, on),
-            Self::KeepIdle(n) => setsockopt(fd, sockopt::KeepIdle, seconds(n)),
-            Self::KeepIntvl(n) => setsockopt(fd, sockopt::KeepIntvl, seconds(n)),
-            Self::KeepCnt(n) => setsockopt(fd, sockopt::KeepCnt, n),
-            Self::NoDelay(on) => setsockopt(fd, sockopt::NoDelay, on),
-            Self::Cork(on) => setsockopt(fd, sockopt::TcpCork, on),
-            Self::QuickAck(on) => setsockopt(fd, sockopt::TcpQuickAck, on),
-            Self::MaxSeg(n) => setsockopt(fd, sockopt::MaxSeg, n),
-            Self::SynCnt(n) => setsockopt(fd, sockopt::SynCnt, n),
-            Self::UserTimeout(t) => setsockopt(fd, sockopt::UserTimeout, t.get()),
-            Self::DeferAccept(t) => setsockopt(fd, sockopt::DeferAccept, t.get()),
-            Self::NewReno => setsockopt(fd, sockopt::Congestion, CongestionControl::NewReno),
-            Self::ReuseAddr(on) => setsockopt(fd, sockopt::ReuseAddr, on),
-            Self::Broadcast(on) => setsockopt(fd, sockopt::Broadcast, on),
-            Self::Tos(n) => setsockopt(fd, sockopt::Tos, n),
-        }
-    }
+fn raw(protocol: u8, nonblocking: bool) -> Result<Fd, Errno> {
+    let protocol = PROTOCOLS[usize::from(protocol) % PROTOCOLS.len()];
+    socket(AF_INET, kind(SOCK_RAW, nonblocking), protocol)
 }
 
 fn both_ends(listening: Fd, nonblocking: bool) -> Result<(), Errno> {
@@ -418,6 +502,8 @@ fn ask(fd: Fd) -> Result<(), Errno> {
     let _ = getsockopt(fd, sockopt::Error);
     let _ = getsockopt(fd, sockopt::Info);
     let _ = getsockopt(fd, sockopt::AcceptConn);
+    let _ = getsockopt(fd, sockopt::MulticastIf);
+    let _ = getsockopt(fd, sockopt::SocketProtocol);
     let _ = ioctl(fd, Ioctl::SiocOutQ);
     ioctl(fd, Ioctl::FionRead).map(drop)
 }

@@ -4,6 +4,8 @@
 //!
 //! A crate of its own, because it is a port: a program that links it is bound to it.
 pub mod calls;
+pub mod forged;
+pub mod options;
 pub mod port;
 pub mod run;
 

@@ -6,9 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
+use gannet_core::packet::Filter;
+use gannet_core::wire::ipv4::Protocol;
 use gannet_core::{
-    Capabilities, Checksums, Config, Error, Handler, IcmpReport, Medium, Owner, Pbuf, Refused,
-    Stack, Subnet, Tcp, TcpListener, TcpPcb, Udp, UdpPcb, pbuf_pool,
+    Capabilities, Checksums, Config, Error, Handler, IcmpReport, Medium, Owner, PacketPcb, Packets,
+    Pbuf, Raw, RawPcb, Refused, Stack, Subnet, Tcp, TcpListener, TcpPcb, Udp, UdpPcb, pbuf_pool,
 };
 use gannet_netconn::{Service, net};
 use gannet_sockets::bsd::{Fd, close};
@@ -23,13 +25,17 @@ pbuf_pool! { static RX: [1536; 8] + refs 8 }
 pbuf_pool! { static TX: [512; 40] + refs 120 }
 pbuf_pool! { static HEADERS: [128; 40] + refs 16 }
 net! {
-    static NET: { connections: 12, datagrams: 6, waiters: 3, tx_pool: TX }
+    static NET: { connections: 12, datagrams: 6, waiters: 2, tx_pool: TX }
 }
 gannet_sockets::descriptors! { static FDS: 14 from 3 }
 
 /// The tasks.
 const TCPIP: usize = 1;
 const APPS: std::ops::Range<usize> = 2..5;
+/// Endpoints of UDP, of raw IP and of frames.
+const UDP: usize = 4;
+const RAW: usize = 2;
+const PACKET: usize = 2;
 /// Calls of an input.
 const CALLS: usize = 200;
 /// After this time the main task closes everything.
@@ -118,6 +124,23 @@ impl Handler for Checked {
     fn udp_err(&mut self, udp: &mut Udp<'_>, pcb: UdpPcb, report: IcmpReport) {
         self.0.udp_err(udp, pcb, report);
     }
+
+    fn raw_recv(&mut self, raw: &mut Raw<'_>, pcb: RawPcb, packet: gannet_core::raw::Packet) {
+        self.0.raw_recv(raw, pcb, packet);
+    }
+
+    fn raw_err(&mut self, raw: &mut Raw<'_>, pcb: RawPcb, report: IcmpReport) {
+        self.0.raw_err(raw, pcb, report);
+    }
+
+    fn packet_recv(
+        &mut self,
+        packets: &mut Packets<'_>,
+        pcb: PacketPcb,
+        frame: gannet_core::packet::Frame,
+    ) {
+        self.0.packet_recv(packets, pcb, frame);
+    }
 }
 
 /// Runs the input that `data` is.
@@ -166,6 +189,17 @@ pub fn sockets(data: &[u8]) {
     assert!(pools.at_rest(), "buffers in use: {:?}", pools.in_use());
 }
 
+/// Opens endpoints of UDP, raw IP and frames until there are none; how many there were.
+fn free_endpoints(stack: &mut Stack) -> (usize, usize, usize) {
+    let owner = Owner(0);
+    let udp = (0..).take_while(|_| stack.udp_now().new(owner).is_ok());
+    let udp = udp.count();
+    let raw = (0..).take_while(|_| stack.raw_now().new(Protocol::ICMP, owner).is_ok());
+    let raw = raw.count();
+    let packet = (0..).take_while(|_| stack.packets_now().new(Filter::All, owner).is_ok());
+    (udp, raw, packet.count())
+}
+
 fn close_all() {
     for fd in FIRST..FIRST + COUNT as Fd {
         let _ = close(fd);
@@ -191,8 +225,11 @@ fn tcpip(setup: Setup) {
         connections: 2 + usize::from(setup.connections % 12),
         listeners: 1 + usize::from(setup.listeners % 4),
         half_open: 1 + usize::from(setup.half_open % 6),
-        udp: 4,
+        udp: UDP,
         datagrams: 6,
+        groups: 2,
+        raw: RAW,
+        packet: PACKET,
         ..Sizes::default()
     };
     let mut config = Config::default();
@@ -228,6 +265,7 @@ fn tcpip(setup: Setup) {
         0,
         "{census:?}"
     );
+    assert_eq!(free_endpoints(&mut stack), (UDP, RAW, PACKET));
     drop((stack, hoard));
     // SAFETY: the stack is dropped, and with it all that refers to the storage and the driver.
     unsafe { arena.release() };
