@@ -70,10 +70,10 @@ impl Pcb {
     /// Takes the data and the FIN of a segment that starts at RCV.NXT.
     pub(super) fn take_in_order(&mut self, segment: &mut Arrived, cx: &mut Context<'_>) -> Verdict {
         let mut fin = segment.fin();
-        if segment.len > 0 {
-            if let Some(data) = segment.payload.take() {
-                self.take_next(data, segment.len, segment.options.timestamps, cx);
-            }
+        if segment.len > 0
+            && let Some(data) = segment.payload.take()
+        {
+            self.take_next(data, segment.len, segment.options.timestamps, cx);
         }
         let had_gap = !self.rcv.runs.is_empty();
         while had_gap && !fin {

@@ -28,7 +28,7 @@ impl Headline {
     #[inline]
     pub(crate) fn read(first: &[u8], total: usize) -> Option<Self> {
         let plain = Plain::parse(first)?;
-        let header_len = plain.header_len();
+        let header_len = plain.header_len;
         let len = total.checked_sub(header_len.into())?;
         Some(Self {
             ports: plain.ports,

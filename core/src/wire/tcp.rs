@@ -144,6 +144,8 @@ pub(crate) struct Plain {
     pub(crate) window: u16,
     /// Arranged as RFC 7323, appendix A, recommends.
     pub(crate) timestamps: Option<Timestamps>,
+    /// Length of the header with its options in bytes. The data starts there.
+    pub(crate) header_len: u8,
 }
 
 impl Plain {
@@ -156,9 +158,12 @@ impl Plain {
         if Flags(header.flags).without(Flags::PSH) != Flags::ACK {
             return None;
         }
-        let timestamps = match header.offset >> 4 {
-            5 => None,
-            8 => Some(Timestamps::alone(options.first_chunk()?)?),
+        let (header_len, timestamps) = match header.offset >> 4 {
+            5 => (HEADER_LEN, None),
+            8 => (
+                HEADER_LEN + Timestamps::ALONE_LEN,
+                Some(Timestamps::alone(options.first_chunk()?)?),
+            ),
             _ => return None,
         };
         Some(Self {
@@ -167,16 +172,8 @@ impl Plain {
             ack: SeqNum(header.ack.get()),
             window: header.window.get(),
             timestamps,
+            header_len: header_len as u8,
         })
-    }
-
-    /// Length of the header with its options in bytes. The data starts there.
-    #[inline]
-    pub(crate) fn header_len(&self) -> u8 {
-        match self.timestamps {
-            None => HEADER_LEN as u8,
-            Some(_) => (HEADER_LEN + Timestamps::ALONE_LEN) as u8,
-        }
     }
 }
 

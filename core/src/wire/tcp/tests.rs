@@ -258,3 +258,55 @@ proptest! {
         prop_assert_eq!(Quoted::parse(&out[..8]), Ok(Quoted { src_port, dst_port, seq }));
     }
 }
+
+/// A header of the usual kind and what may be odd in it: the offset byte, the flags, the options.
+fn nearly_plain() -> impl Strategy<Value = Vec<u8>> {
+    (
+        prop_oneof![
+            Just(0x50u8),
+            Just(0x80),
+            Just(0x8f),
+            Just(0x60),
+            any::<u8>()
+        ],
+        prop_oneof![3 => Just(0x10u8), 2 => Just(0x18), 1 => any::<u8>()],
+        prop_oneof![
+            4 => Just([1, 1, 8, 10]),
+            1 => Just([8, 10, 1, 1]),
+            1 => any::<[u8; 4]>()
+        ],
+        any::<[u8; 12]>(),
+        prop::collection::vec(any::<u8>(), 8..40),
+    )
+        .prop_map(|(offset, flags, kinds, numbers, rest)| {
+            let mut bytes = vec![0, 1, 0, 2];
+            bytes.extend(numbers.get(..8).unwrap_or_default());
+            bytes.extend([offset, flags, 3, 4, 0, 0, 0, 0]);
+            bytes.extend(kinds);
+            bytes.extend(rest);
+            bytes
+        })
+}
+
+proptest! {
+    #[test]
+    fn what_is_plain_is_read_as_every_segment_is(bytes in nearly_plain(), cut in 0..80usize) {
+        let first = bytes.get(..cut).unwrap_or(&bytes);
+        if let Some(plain) = Plain::parse(first) {
+            let whole = Segment::parse(first, first.len()).expect("a segment");
+            let [a, b, c, d] = plain.ports;
+            prop_assert_eq!(u16::from_be_bytes([a, b]), whole.src_port());
+            prop_assert_eq!(u16::from_be_bytes([c, d]), whole.dst_port());
+            prop_assert_eq!((plain.seq, Some(plain.ack)), (whole.seq(), whole.ack()));
+            prop_assert_eq!(plain.window, whole.window());
+            prop_assert_eq!(usize::from(plain.header_len), whole.header_len());
+            prop_assert_eq!(whole.flags().without(Flags::PSH), Flags::ACK);
+            let timestamps = plain.timestamps;
+            prop_assert_eq!(whole.options(), Options { timestamps, ..Options::default() });
+        } else if let Ok(whole) = Segment::parse(first, first.len()) {
+            // Nothing is left out that costs nothing to take.
+            let usual = whole.flags().without(Flags::PSH) == Flags::ACK;
+            prop_assert!(!usual || whole.header_len() > HEADER_LEN);
+        }
+    }
+}
