@@ -19,6 +19,9 @@ use super::{DeviceCounters, Setup, count};
 const MAX_PARTS: usize = 64;
 /// Most frames have fewer; it is not worth making a list for more.
 const FEW_PARTS: usize = 5;
+/// A frame of several parts that is not longer is copied: less work than a list of its parts is for
+/// the kernel.
+const SHORT: usize = 256;
 /// Of the Ethernet II header.
 const HEADER_LEN: usize = 14;
 /// Largest IP packet there is.
@@ -273,16 +276,7 @@ impl FrameIo {
     pub(super) fn transmit(&mut self, frame: Pbuf, mss: Option<u16>) -> Result<(), Pbuf> {
         let front = (self.framing == Framing::Vnet).then(|| vnet::front_of(&frame, mss));
         loop {
-            let written = if frame.clen() <= MAX_PARTS {
-                match frame.clen() < FEW_PARTS {
-                    true => self.write::<FEW_PARTS>(front.as_ref(), frame.parts()),
-                    false => self.write::<{ MAX_PARTS + 1 }>(front.as_ref(), frame.parts()),
-                }
-            } else {
-                let len = frame.copy_to(0, &mut self.scratch);
-                self.write::<FEW_PARTS>(front.as_ref(), core::iter::once(&self.scratch[..len]))
-            };
-            match written {
+            match self.write_frame(&frame, front.as_ref()) {
                 Ok(_) => {
                     count(&self.counters.tx_frames);
                     return Ok(());
@@ -299,6 +293,22 @@ impl FrameIo {
                     count(&self.counters.tx_errors);
                     return Ok(());
                 }
+            }
+        }
+    }
+
+    fn write_frame(&mut self, frame: &Pbuf, front: Option<&vnet::Front>) -> Result<usize, Errno> {
+        match (front, frame.clen()) {
+            (None, 1) => rustix::io::write(&self.fd, frame.data()),
+            (None, _) if frame.tot_len() <= SHORT => {
+                let len = frame.copy_to(0, &mut self.scratch);
+                rustix::io::write(&self.fd, &self.scratch[..len])
+            }
+            (_, ..FEW_PARTS) => self.write::<FEW_PARTS>(front, frame.parts()),
+            (_, ..=MAX_PARTS) => self.write::<{ MAX_PARTS + 1 }>(front, frame.parts()),
+            _ => {
+                let len = frame.copy_to(0, &mut self.scratch);
+                self.write::<FEW_PARTS>(front, core::iter::once(&self.scratch[..len]))
             }
         }
     }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 
 use gannet_tests_linux::linux::{Linux, Offloads, address};
+use rustix::net::sockopt;
 
 use super::Job;
 
@@ -19,12 +20,10 @@ impl Kernel {
     pub(super) fn new(number: u8, offloads: Offloads) -> Result<(Self, OwnedFd), String> {
         // The station's own number, and the kernel's.
         let (linux, cable) = Linux::with_offloads(number + 100, offloads)?;
-        // Paced, the kernel would wait between its segments.
-        let _ = linux.sysctl("ipv4/tcp_congestion_control", "cubic");
         for (n, serve) in (0..).zip([discard as fn(TcpStream), give, echo]) {
             let at = SocketAddr::from((linux.address(), PORT + n));
             let listener = linux
-                .run(move || TcpListener::bind(at))
+                .run(move || listen(at))
                 .map_err(|error| error.to_string())?;
             std::thread::spawn(move || listener.incoming().flatten().for_each(serve));
         }
@@ -45,6 +44,15 @@ impl Kernel {
 /// The address of the stack that has this kernel as its peer.
 pub(super) fn station() -> Ipv4Addr {
     address(1)
+}
+
+/// With CUBIC, which its connections inherit: paced, as with BBR, the kernel would wait between its
+/// segments. A namespace may not make it the default, but who administers it may choose it.
+fn listen(at: SocketAddr) -> std::io::Result<TcpListener> {
+    let listener = TcpListener::bind(at)?;
+    sockopt::set_tcp_congestion(&listener, "cubic")
+        .or_else(|_| sockopt::set_tcp_congestion(&listener, "reno"))?;
+    Ok(listener)
 }
 
 fn discard(mut stream: TcpStream) {
