@@ -46,7 +46,9 @@ fn options() -> Option<Options> {
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "speed" | "tap" | "instructions" | instructions::CHILD => options.command = arg,
+            "speed" | "tap" | "instructions" | instructions::CHILD | tap::CHILD => {
+                options.command = arg;
+            }
             "--cell" => options.cells.push(args.next()?),
             "--stack" => options.stacks.push(args.next()?),
             "--turns" => options.turns = args.next()?.parse().ok()?,
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         "instructions" => instructions::run(&options),
         instructions::CHILD => instructions::child(&options),
         "tap" => tap::run(&options),
+        tap::CHILD => tap::child(&options),
         _ => speed::run(&options),
     }
 }
