@@ -1,12 +1,12 @@
 //! The kernel's side: a network namespace with three servers.
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use gannet_tests_linux::linux::{Linux, Offloads, address};
 use rustix::net::sockopt;
 
-use super::Job;
+use super::{Job, WINDOW};
 
 /// Of the first server.
 const PORT: u16 = 9_000;
@@ -55,9 +55,31 @@ fn listen(at: SocketAddr) -> std::io::Result<TcpListener> {
     Ok(listener)
 }
 
+/// Woken for every half window: a wake-up for each segment, and a switch to this thread and back or
+/// none as the scheduler pleases, would be the larger part of what is measured.
 fn discard(mut stream: TcpStream) {
+    wake_at(&stream, WINDOW as libc::c_int / 2).expect("an option of any socket");
     let mut buffer = vec![0; 256 << 10];
     while matches!(stream.read(&mut buffer), Ok(1..)) {}
+}
+
+fn wake_at(stream: &TcpStream, bytes: libc::c_int) -> std::io::Result<()> {
+    let len = size_of_val(&bytes) as libc::socklen_t;
+    let value = (&raw const bytes).cast();
+    // SAFETY: the value is an integer that lives as long as the call, and has that length.
+    let result = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            value,
+            len,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
 }
 
 fn give(mut stream: TcpStream) {
