@@ -19,9 +19,9 @@ use super::{DeviceCounters, Setup, count};
 const MAX_PARTS: usize = 64;
 /// Most frames have fewer; it is not worth making a list for more.
 const FEW_PARTS: usize = 5;
-/// A frame of several parts that is not longer is copied: less work than a list of its parts is for
-/// the kernel.
-const SHORT: usize = 256;
+/// A frame of several parts that is not longer is copied into one: for the kernel a list of parts
+/// is more work than that.
+const SHORT: usize = 2048;
 /// Of the Ethernet II header.
 const HEADER_LEN: usize = 14;
 /// Largest IP packet there is.
