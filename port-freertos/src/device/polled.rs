@@ -113,3 +113,6 @@ impl Driver for Polled {
         self.frames.transmit(frame, Some(mss))
     }
 }
+
+#[cfg(test)]
+mod tests;
