@@ -29,6 +29,8 @@ pub enum Error {
     NotConnected,
     /// The group was not joined (`ERR_VAL`).
     NotMember,
+    /// A router or the peer could not make sense of a packet's header (`EPROTO`).
+    Protocol,
     /// The peer answered that nothing listens there (`ERR_RST` while connecting, or ICMP port
     /// unreachable).
     Refused,
@@ -57,6 +59,7 @@ impl fmt::Display for Error {
             Self::NoRoute => "no route to the destination",
             Self::NotConnected => "not connected",
             Self::NotMember => "not a member of the group",
+            Self::Protocol => "protocol error",
             Self::Refused => "connection refused",
             Self::Reset => "connection reset by peer",
             Self::TimedOut => "timed out",

@@ -44,6 +44,7 @@ impl IcmpErrorKind {
             Self::PortUnreachable | Self::ProtocolUnreachable => Error::Refused,
             Self::Unreachable | Self::TimeExceeded => Error::Unreachable,
             Self::FragmentationNeeded { .. } => Error::TooLong,
+            Self::ParameterProblem => Error::Protocol,
         }
     }
 }

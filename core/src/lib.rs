@@ -24,6 +24,7 @@ pub mod resources;
 mod stack;
 #[cfg(any(feature = "raw", feature = "packet"))]
 mod table;
+mod tally;
 pub mod tcp;
 mod time;
 pub mod udp;
@@ -58,6 +59,9 @@ pub use random::Entropy;
 pub use raw::Raw;
 pub use resources::StorageCell;
 pub use stack::{Stack, Storage, TcpCensus};
+#[cfg(feature = "tally")]
+#[doc(hidden)]
+pub use tally::tally;
 pub use tcp::Tcp;
 pub use time::Instant;
 pub use udp::Udp;

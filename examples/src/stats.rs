@@ -114,6 +114,7 @@ pub fn stats() -> Result<Value, Error> {
             "in_checksum_errors": icmp.in_checksum_errors,
             "in_echos": icmp.in_echos,
             "in_group_echos": icmp.in_group_echos,
+            "in_parameter_problems": icmp.in_parameter_problems,
             "in_bad_quotes": icmp.in_bad_quotes,
             "in_ignored": icmp.in_ignored,
             "out_echo_replies": icmp.out_echo_replies,

@@ -39,6 +39,8 @@ pub enum Error {
     NotConnected,
     /// The call does not fit the kind of connection (`EOPNOTSUPP`).
     NotSupported,
+    /// A router or the peer could not make sense of a packet's header (`EPROTO`).
+    Protocol,
     /// The peer refused: nothing listens there (`ECONNREFUSED`).
     Refused,
     /// The peer reset the connection (`ECONNRESET`).
@@ -68,6 +70,7 @@ impl From<gannet_core::Error> for Error {
             Core::NoRoute => Self::NetworkUnreachable,
             Core::NotMember => Self::AddressNotAvailable,
             Core::NotConnected => Self::NotConnected,
+            Core::Protocol => Self::Protocol,
             Core::Refused => Self::Refused,
             Core::Reset => Self::Reset,
             Core::TimedOut => Self::TimedOut,
@@ -99,6 +102,7 @@ impl fmt::Display for Error {
             Self::NoInterface => "no such interface",
             Self::NotConnected => "not connected",
             Self::NotSupported => "operation not supported",
+            Self::Protocol => "protocol error",
             Self::Refused => "connection refused",
             Self::Reset => "connection reset by peer",
             Self::TimedOut => "connection timed out",

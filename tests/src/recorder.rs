@@ -1,6 +1,8 @@
 //! An application that writes down what it is told and does nothing by itself.
 use gannet_core::{Error, Handler, Pbuf, Refused, Tcp, TcpListener, TcpPcb};
 
+use crate::script::{Script, plain_config};
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Recorder {
@@ -87,4 +89,15 @@ impl Handler for Recorder {
     fn err(&mut self, _: &mut Tcp<'_>, _: TcpPcb, error: Error) {
         self.log.push(format!("err {error:?}"));
     }
+}
+
+/// A connection without options that was accepted, and its application.
+///
+/// # Panics
+/// If it is not accepted.
+pub fn accepted() -> (Script, Recorder) {
+    let mut app = Recorder::default();
+    let t = Script::accepted(plain_config(), &mut app);
+    assert_eq!(app.take(), ["accept"]);
+    (t, app)
 }

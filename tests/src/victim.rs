@@ -4,19 +4,8 @@ use std::time::Duration;
 use gannet_core::tcp::{Data, More};
 
 use crate::recorder::Recorder;
-use crate::script::{Script, plain_config};
+use crate::script::Script;
 use crate::segment::{Segment, set_options};
-
-/// An accepted connection without options, and its application.
-///
-/// # Panics
-/// If it is not accepted.
-pub fn accepted() -> (Script, Recorder) {
-    let mut app = Recorder::default();
-    let t = Script::accepted(plain_config(), &mut app);
-    assert_eq!(app.take(), ["accept"]);
-    (t, app)
-}
 
 /// The connection works: ten bytes at `seq` arrive, and ours are sent.
 ///

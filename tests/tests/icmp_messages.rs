@@ -122,7 +122,7 @@ fn malformed_and_unwanted_messages_are_counted_and_dropped() {
                 },
                 &quote,
             ),
-            ignored,
+            |s| s.in_parameter_problems,
         ),
         ("no quote", unreachable(&[]), bad),
         ("half a header", unreachable(&quote[..19]), bad),

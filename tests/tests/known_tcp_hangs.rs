@@ -6,9 +6,9 @@ use gannet_core::tcp::{Keepalive, State};
 use gannet_core::wire::icmpv4::Unreachable;
 use gannet_core::{Error, Owner};
 use gannet_tests::recorder::Recorder;
+use gannet_tests::recorder::accepted;
 use gannet_tests::script::{Script, plain_config};
 use gannet_tests::segment::pattern;
-use gannet_tests::victim::accepted;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 

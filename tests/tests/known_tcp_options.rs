@@ -3,9 +3,10 @@
 use gannet_core::Config;
 use gannet_core::config::Use;
 use gannet_tests::recorder::Recorder;
+use gannet_tests::recorder::accepted;
 use gannet_tests::script::{Script, plain_config};
 use gannet_tests::segment::{Segment, pattern, seal, set_options};
-use gannet_tests::victim::{accepted, assert_alive, packet, put_options};
+use gannet_tests::victim::{assert_alive, packet, put_options};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 

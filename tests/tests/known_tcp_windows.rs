@@ -3,8 +3,8 @@
 use gannet_core::Config;
 use gannet_core::config::Use;
 use gannet_tests::recorder::Recorder;
+use gannet_tests::recorder::accepted;
 use gannet_tests::script::{Script, plain_config};
-use gannet_tests::victim::accepted;
 use std::time::Duration;
 
 /// An accepted connection whose application leaves the window closed by what it received.

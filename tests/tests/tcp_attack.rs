@@ -1,15 +1,8 @@
 //! Segments from those who are not the peer, or a peer who is not honest: RFC 5961, RFC 5927.
 use gannet_core::Config;
-use gannet_tests::recorder::Recorder;
+use gannet_tests::recorder::{Recorder, accepted};
 use gannet_tests::script::{Script, plain_config};
 use gannet_tests::segment::Segment;
-
-fn accepted() -> (Script, Recorder) {
-    let mut app = Recorder::default();
-    let t = Script::accepted(plain_config(), &mut app);
-    assert_eq!(app.take(), ["accept"]);
-    (t, app)
-}
 
 #[test]
 fn only_the_exact_number_resets() {

@@ -1,16 +1,9 @@
 //! Closing: RFC 9293 §3.6, §3.10.4, §3.10.5; TIME-WAIT; orphans.
 use gannet_core::tcp::{Shutdown, State};
 use gannet_core::{Error, Owner};
-use gannet_tests::recorder::Recorder;
+use gannet_tests::recorder::{Recorder, accepted};
 use gannet_tests::script::{Script, plain_config};
 use std::time::Duration;
-
-fn accepted() -> (Script, Recorder) {
-    let mut app = Recorder::default();
-    let t = Script::accepted(plain_config(), &mut app);
-    assert_eq!(app.take(), ["accept"]);
-    (t, app)
-}
 
 #[test]
 fn both_sides_may_close_at_once() {

@@ -1,16 +1,9 @@
 //! Data in both directions: acknowledgements, order, Nagle, silly windows, retransmission.
 use gannet_core::tcp::{Data, More, Nagle};
 use gannet_core::{Config, Error};
-use gannet_tests::recorder::Recorder;
+use gannet_tests::recorder::{Recorder, accepted};
 use gannet_tests::script::{Script, plain_config};
 use gannet_tests::segment::pattern;
-
-fn accepted() -> (Script, Recorder) {
-    let mut app = Recorder::default();
-    let t = Script::accepted(plain_config(), &mut app);
-    assert_eq!(app.take(), ["accept"]);
-    (t, app)
-}
 
 #[test]
 fn one_segment_waits_for_its_acknowledgement_and_two_do_not() {

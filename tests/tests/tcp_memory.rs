@@ -1,15 +1,8 @@
 //! What a peer can make the stack hold: receive buffers, not only bytes, are capped.
 use gannet_core::tcp::{Data, More};
-use gannet_tests::recorder::Recorder;
+use gannet_tests::recorder::{Recorder, accepted};
 use gannet_tests::script::{Script, plain_config};
 use gannet_tests::segment::pattern;
-
-fn accepted() -> (Script, Recorder) {
-    let mut app = Recorder::default();
-    let t = Script::accepted(plain_config(), &mut app);
-    assert_eq!(app.take(), ["accept"]);
-    (t, app)
-}
 
 /// Sends one-byte segments at `seqs`; returns how many receive buffers they pin.
 fn pinned_by(

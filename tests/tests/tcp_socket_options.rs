@@ -2,16 +2,9 @@
 use gannet_core::config::Use;
 use gannet_core::tcp::{Cork, Data, Keepalive, More, Nagle, QuickAck, State};
 use gannet_core::{Config, Error, MtuDiscovery, Owner};
-use gannet_tests::recorder::Recorder;
+use gannet_tests::recorder::{Recorder, accepted};
 use gannet_tests::script::{Script, plain_config};
 use std::time::Duration;
-
-fn accepted() -> (Script, Recorder) {
-    let mut app = Recorder::default();
-    let t = Script::accepted(plain_config(), &mut app);
-    assert_eq!(app.take(), ["accept"]);
-    (t, app)
-}
 
 #[test]
 fn accepted_connections_start_from_their_listeners_settings() {

@@ -1,16 +1,8 @@
 //! The peer's window: closed, tiny, shrinking; probes, keepalive.
 use gannet_core::Error;
 use gannet_core::tcp::Keepalive;
-use gannet_tests::recorder::Recorder;
-use gannet_tests::script::{Script, plain_config};
+use gannet_tests::recorder::accepted;
 use std::time::Duration;
-
-fn accepted() -> (Script, Recorder) {
-    let mut app = Recorder::default();
-    let t = Script::accepted(plain_config(), &mut app);
-    assert_eq!(app.take(), ["accept"]);
-    (t, app)
-}
 
 #[test]
 fn a_closed_window_is_probed_with_one_byte_for_as_long_as_the_peer_answers() {

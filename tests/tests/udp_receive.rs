@@ -451,6 +451,11 @@ fn an_endpoint_that_asked_hears_of_every_error_and_all_of_it() {
         stranger,
     );
     t.receive_error(Kind::TimeExceeded(Exceeded::TimeToLive), TO, FROM);
+    let problem = Kind::ParameterProblem {
+        code: 0,
+        pointer: 8,
+    };
+    t.receive_error(problem, TO, FROM);
     // Of what nobody can have sent.
     t.receive_error(
         Kind::DestinationUnreachable(Unreachable::Port),
@@ -459,10 +464,15 @@ fn an_endpoint_that_asked_hears_of_every_error_and_all_of_it() {
     );
     t.turn(&mut app);
     let errors = std::mem::take(&mut app.told);
-    assert_eq!(errors, vec![Told::Err(pcb, Error::Unreachable); 2]);
+    let whys = [Error::Unreachable, Error::Unreachable, Error::Protocol];
+    assert_eq!(errors, whys.map(|why| Told::Err(pcb, why)));
     let told: Vec<_> = std::mem::take(&mut app.reports);
     let kinds: Vec<_> = told.iter().map(expected).collect();
-    assert_eq!(kinds, [(3, 1, stranger.into()), (11, 0, FROM.into())]);
+    let from = FROM.into();
+    assert_eq!(
+        kinds,
+        [(3, 1, stranger.into()), (11, 0, from), (12, 0, from)]
+    );
     assert!(
         told.iter()
             .all(|report| report.offender == PEER && report.mtu.is_none())

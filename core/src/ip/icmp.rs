@@ -60,6 +60,10 @@ impl Ip {
             (Kind::TimeExceeded(_), Some(quote)) => {
                 Report::Known(IcmpErrorKind::TimeExceeded, quote)
             }
+            // RFC 1122 §3.2.2.5: to be passed on, whatever it is that is wrong.
+            (Kind::ParameterProblem { .. }, Some(quote)) => {
+                Report::Known(IcmpErrorKind::ParameterProblem, quote)
+            }
             // RFC 6633 (source quench), RFC 6918 (timestamps, address masks and others).
             _ => {
                 count(&mut self.icmp_stats.in_ignored);
@@ -72,12 +76,12 @@ impl Ip {
         };
         count(match &input {
             None => &mut self.icmp_stats.in_bad_quotes,
-            Some(Input::TcpError(error) | Input::UdpError(error))
-                if error.kind == IcmpErrorKind::TimeExceeded =>
-            {
-                &mut self.icmp_stats.in_time_exceeded
-            }
-            Some(_) => &mut self.icmp_stats.in_unreachable,
+            Some(Input::TcpError(error) | Input::UdpError(error)) => match error.kind {
+                IcmpErrorKind::TimeExceeded => &mut self.icmp_stats.in_time_exceeded,
+                IcmpErrorKind::ParameterProblem => &mut self.icmp_stats.in_parameter_problems,
+                _ => &mut self.icmp_stats.in_unreachable,
+            },
+            Some(_) => &mut self.icmp_stats.in_unreachable, // none other: not reached
         });
         input
     }

@@ -159,6 +159,7 @@ pub(crate) enum IcmpErrorKind {
         mtu: u16,
     },
     TimeExceeded,
+    ParameterProblem,
 }
 
 /// An ICMP error about a packet with these addresses, which this host may have sent.

@@ -83,6 +83,8 @@ pub struct IcmpStats {
     pub in_unreachable: u32,
     /// Time exceeded, passed on to a transport (`icmpInTimeExcds`).
     pub in_time_exceeded: u32,
+    /// Parameter problem, passed on to a transport (`icmpInParmProbs`).
+    pub in_parameter_problems: u32,
     /// Errors about packets this host cannot have sent.
     pub in_bad_quotes: u32,
     /// Redirects, which are not followed (`icmpInRedirects`).

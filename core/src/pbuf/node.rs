@@ -2,6 +2,7 @@
 //! here; who owns descriptors and blocks is the business of `pool`.
 use super::Pbuf;
 use super::pool::{Pool, Storage, Viewed};
+use crate::tally;
 
 /// One descriptor. `off..off + len` is the view and lies inside `store`.
 pub(crate) struct Node {
@@ -159,6 +160,7 @@ impl Node {
             return 0; // `n` is the shorter of both: not reached
         };
         room.copy_from_slice(data);
+        tally::copied(n);
         // Inside the block, whose size is 16 bits.
         self.len += n as u16;
         n

@@ -9,6 +9,7 @@
 use core::net::Ipv4Addr;
 
 use super::ipv4::Protocol;
+use crate::tally;
 
 /// A running sum over consecutive bytes, which may come in parts of any length.
 ///
@@ -61,6 +62,7 @@ impl Checksum {
     /// Adds the bytes that follow those added so far.
     #[doc(alias = "inet_chksum_pbuf")]
     pub fn add(&mut self, bytes: &[u8]) {
+        tally::summed(bytes.len());
         self.append(sum(bytes), bytes.len());
     }
 

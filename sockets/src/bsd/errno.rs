@@ -36,6 +36,7 @@ errnos! {
     ENOSPC = 28, "no space left";
     EPIPE = 32, "broken pipe";
     EDOM = 33, "argument out of domain";
+    EPROTO = 71, "protocol error";
     ENOTSOCK = 88, "not a socket";
     EDESTADDRREQ = 89, "destination address required";
     EMSGSIZE = 90, "message too long";
@@ -86,6 +87,7 @@ impl From<Error> for Errno {
             Error::NoInterface => Self::ENODEV,
             Error::NotConnected => Self::ENOTCONN,
             Error::NotSupported => Self::EOPNOTSUPP,
+            Error::Protocol => Self::EPROTO,
             Error::Refused => Self::ECONNREFUSED,
             Error::Reset => Self::ECONNRESET,
             Error::TimedOut => Self::ETIMEDOUT,

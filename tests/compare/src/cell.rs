@@ -136,6 +136,18 @@ impl Cell {
     }
 }
 
+impl Work {
+    /// Bytes of payload of a unit, in both directions.
+    #[cfg(feature = "tally")]
+    pub fn payload(&self) -> u64 {
+        match *self {
+            Self::Bulk { .. } => MSS,
+            Self::RoundTrip { len, .. } | Self::UdpEcho { len } => 2 * len as u64,
+            Self::Connect => 0,
+        }
+    }
+}
+
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -216,6 +228,12 @@ pub trait Bench {
 
     /// Frames sent so far by the client (the source of bulk data) and by the other side.
     fn frames(&self) -> [u64; 2];
+
+    /// Bytes of the frames that both have sent so far, if it counts them.
+    #[cfg(feature = "tally")]
+    fn octets(&self) -> u64 {
+        0
+    }
 }
 
 /// A pair for a cell, or why there is none.

@@ -1,6 +1,7 @@
 //! gannet beside its rivals. See README.md.
 mod cell;
 mod clock;
+mod copies;
 mod gannet;
 mod instructions;
 mod lwip;
@@ -12,9 +13,10 @@ mod tap;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: gannet-compare [speed | instructions | tap] [options]
+usage: gannet-compare [speed | instructions | copies | tap] [options]
   speed           medians of interleaved runs, as ratios (the default)
   instructions    instructions of a unit, counted by valgrind, and the functions they are in
+  copies          how often gannet copies and sums a byte (of builds with the feature tally)
   tap             over TAP against the kernel, as ratios; takes CAP_NET_ADMIN or user namespaces
 options:
   --cell TEXT     only cells whose name contains TEXT; may be repeated
@@ -46,7 +48,7 @@ fn options() -> Option<Options> {
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "speed" | "tap" | "instructions" | instructions::CHILD | tap::CHILD => {
+            "speed" | "tap" | "copies" | "instructions" | instructions::CHILD | tap::CHILD => {
                 options.command = arg;
             }
             "--cell" => options.cells.push(args.next()?),
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
     match options.command.as_str() {
         "instructions" => instructions::run(&options),
         instructions::CHILD => instructions::child(&options),
+        "copies" => copies::run(&options),
         "tap" => tap::run(&options),
         tap::CHILD => tap::child(&options),
         _ => speed::run(&options),

@@ -39,6 +39,12 @@ impl<H: Handler> Host<H> {
         let stats = self.stack.netif_stats(self.netif);
         stats.map_or(0, |stats| stats.out_frames.into())
     }
+
+    #[cfg(feature = "tally")]
+    fn octets(&self) -> u64 {
+        let stats = self.stack.netif_stats(self.netif);
+        stats.map_or(0, |stats| stats.out_octets)
+    }
 }
 
 /// The side that has the work done.
@@ -114,6 +120,11 @@ impl<A: Client, B: Server> Bench for Pair<A, B> {
 
     fn frames(&self) -> [u64; 2] {
         [self.a.frames(), self.b.frames()]
+    }
+
+    #[cfg(feature = "tally")]
+    fn octets(&self) -> u64 {
+        self.a.octets() + self.b.octets()
     }
 }
 
