@@ -19,6 +19,9 @@ use super::{DeviceCounters, Setup, count};
 const MAX_PARTS: usize = 64;
 /// Most frames have fewer; it is not worth making a list for more.
 const FEW_PARTS: usize = 5;
+/// A frame of several parts that is not longer is copied into one: for the kernel a list of parts
+/// is more work than that.
+const SHORT: usize = 2048;
 /// Of the Ethernet II header.
 const HEADER_LEN: usize = 14;
 /// Largest IP packet there is.
@@ -65,7 +68,8 @@ pub(super) struct FrameIo {
     landing: Vec<Pbuf>,
     /// Blocks that the next frame is expected to need: after a large segment those of a large one.
     expected: usize,
-    /// Room for a frame and one byte, for what the blocks do not hold.
+    /// Room for a frame, what is in front of it and one byte: for what the blocks do not hold, and
+    /// for what is written in one part.
     scratch: Box<[u8]>,
     link: Link,
     room: Room,
@@ -85,6 +89,7 @@ impl FrameIo {
             Framing::Vnet => MAX_PACKET,
         };
         let frame_len = usize::from(largest) + HEADER_LEN;
+        let scratch_len = (frame_len + 1 + vnet::LEN).max(vnet::MAX_FRONT);
         let blocks = frame_len.div_ceil(setup.pool.block_size());
         if blocks > MAX_PARTS {
             return Err(io::Error::new(
@@ -99,7 +104,7 @@ impl FrameIo {
             frame_len,
             landing: Vec::with_capacity(blocks),
             expected: 1,
-            scratch: vec![0; frame_len + 1].into_boxed_slice(),
+            scratch: vec![0; scratch_len].into_boxed_slice(),
             link: Link::Up,
             room: Room::Free,
             counters: Arc::default(),
@@ -271,18 +276,8 @@ impl FrameIo {
     /// Writes the frame's parts; with `mss`, for the other side to cut. Without room it is given
     /// back.
     pub(super) fn transmit(&mut self, frame: Pbuf, mss: Option<u16>) -> Result<(), Pbuf> {
-        let front = (self.framing == Framing::Vnet).then(|| vnet::front_of(&frame, mss));
         loop {
-            let written = if frame.clen() <= MAX_PARTS {
-                match frame.clen() < FEW_PARTS {
-                    true => self.write::<FEW_PARTS>(front.as_ref(), frame.parts()),
-                    false => self.write::<{ MAX_PARTS + 1 }>(front.as_ref(), frame.parts()),
-                }
-            } else {
-                let len = frame.copy_to(0, &mut self.scratch);
-                self.write::<FEW_PARTS>(front.as_ref(), core::iter::once(&self.scratch[..len]))
-            };
-            match written {
+            match self.write(&frame, mss) {
                 Ok(_) => {
                     count(&self.counters.tx_frames);
                     return Ok(());
@@ -303,19 +298,45 @@ impl FrameIo {
         }
     }
 
-    /// Writes the parts of a frame, with `front` in place of its first bytes.
     // MSG_NOSIGNAL has no counterpart here: Rust ignores SIGPIPE.
-    fn write<'a, const PARTS: usize>(
+    fn write(&mut self, frame: &Pbuf, mss: Option<u16>) -> Result<usize, Errno> {
+        let (front, replaced) = match self.framing {
+            Framing::Plain if frame.clen() == 1 => {
+                return rustix::io::write(&self.fd, frame.data());
+            }
+            Framing::Plain => (0, 0),
+            Framing::Vnet => {
+                // The scratch buffer is not smaller.
+                let front = self.scratch.first_chunk_mut().expect("room for headers");
+                let replaced = vnet::write_front(frame, mss, front);
+                (vnet::LEN + replaced, replaced)
+            }
+        };
+        if frame.tot_len() <= SHORT || frame.clen() > MAX_PARTS {
+            let rest = frame.copy_to(replaced, &mut self.scratch[front..]);
+            return rustix::io::write(&self.fd, &self.scratch[..front + rest]);
+        }
+        let front = &self.scratch[..front];
+        match frame.clen() < FEW_PARTS {
+            true => self.write_parts::<FEW_PARTS>(front, replaced, frame),
+            false => self.write_parts::<{ MAX_PARTS + 1 }>(front, replaced, frame),
+        }
+    }
+
+    /// Writes the parts of a frame, with `front` in place of its first bytes: so many of its first
+    /// part.
+    fn write_parts<const PARTS: usize>(
         &self,
-        front: Option<&'a vnet::Front>,
-        mut frame: impl Iterator<Item = &'a [u8]>,
+        front: &[u8],
+        replaced: usize,
+        frame: &Pbuf,
     ) -> Result<usize, Errno> {
         let mut parts = [IoSlice::new(&[]); PARTS];
         let mut used = 0;
-        let first = front.and_then(|front| frame.next()?.get(front.replaces..));
-        let front = front.map(vnet::Front::bytes);
-        let all = front.into_iter().chain(first).chain(frame);
-        for (slot, part) in parts.iter_mut().zip(all) {
+        let mut frame = frame.parts();
+        let first = frame.next().and_then(|first| first.get(replaced..));
+        let all = [Some(front), first].into_iter().flatten().chain(frame);
+        for (slot, part) in parts.iter_mut().zip(all.filter(|part| !part.is_empty())) {
             *slot = IoSlice::new(part);
             used += 1;
         }

@@ -11,10 +11,20 @@ use super::{DeviceCounters, Setup};
 
 /// Frames dropped in one go while there is no buffer.
 const MAX_DROPS: usize = 256;
+/// Batches that are taken to be of one frame, as one was that has been looked at to its end.
+const TAKEN_TO_BE_LONE: u8 = 7;
 
 /// Ethernet frames on a file descriptor, one per read and write.
+///
+/// Its user waits in poll(2), or a relative of it that reports what there is (level-triggered),
+/// before each turn that is to take frames. So a frame that comes while few do need not be followed
+/// by a read that finds nothing: should there be another, poll(2) returns at once.
 pub struct Polled {
     frames: FrameIo,
+    /// Frames of this batch: given since it was last said that there are no more.
+    batch: usize,
+    /// So many batches yet are taken to be of one frame.
+    lone: u8,
 }
 
 impl Polled {
@@ -25,8 +35,7 @@ impl Polled {
     ///
     /// `InvalidInput`: a frame needs more than 64 blocks of the pool.
     pub fn new(fd: OwnedFd, setup: Setup) -> io::Result<Self> {
-        let frames = FrameIo::new(fd, setup, Framing::Plain)?;
-        Ok(Self { frames })
+        Self::with(fd, setup, Framing::Plain)
     }
 
     /// On a TAP device of [`Tap::attach_offloading`](super::Tap::attach_offloading).
@@ -35,8 +44,15 @@ impl Polled {
     ///
     /// `InvalidInput`: 64 KiB need more than 64 blocks of the pool.
     pub fn offloading(fd: OwnedFd, setup: Setup) -> io::Result<Self> {
-        let frames = FrameIo::new(fd, setup, Framing::Vnet)?;
-        Ok(Self { frames })
+        Self::with(fd, setup, Framing::Vnet)
+    }
+
+    fn with(fd: OwnedFd, setup: Setup, framing: Framing) -> io::Result<Self> {
+        Ok(Self {
+            frames: FrameIo::new(fd, setup, framing)?,
+            batch: 0,
+            lone: 0,
+        })
     }
 
     /// Its counters, to keep when the stack has taken over the device.
@@ -61,10 +77,24 @@ impl Driver for Polled {
     }
 
     fn receive(&mut self) -> Option<Pbuf> {
+        if self.batch == 1 && self.lone > 0 {
+            self.lone -= 1;
+            self.batch = 0;
+            return None;
+        }
         for _ in 0..MAX_DROPS {
             match self.frames.receive() {
-                Received::Frame(frame) => return Some(frame),
-                Received::Nothing => return None,
+                Received::Frame(frame) => {
+                    self.batch += 1;
+                    return Some(frame);
+                }
+                Received::Nothing => {
+                    if self.batch == 1 {
+                        self.lone = TAKEN_TO_BE_LONE;
+                    }
+                    self.batch = 0;
+                    return None;
+                }
                 Received::Dropped => {}
             }
         }
@@ -83,3 +113,6 @@ impl Driver for Polled {
         self.frames.transmit(frame, Some(mss))
     }
 }
+
+#[cfg(test)]
+mod tests;

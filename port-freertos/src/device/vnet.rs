@@ -32,30 +32,18 @@ struct Place {
 
 /// Largest headers of link, IP and TCP.
 const MAX_HEADERS: usize = 14 + 60 + 60;
+/// Room that [`write_front`] may need.
+pub(super) const MAX_FRONT: usize = LEN + MAX_HEADERS;
 
-/// What is written in front of a frame, in place of its own headers: the frame's block may be one
-/// that others view, too.
-pub(super) struct Front {
-    bytes: [u8; LEN + MAX_HEADERS],
-    /// Bytes of the frame that are in it.
-    pub(super) replaces: usize,
-}
-
-impl Front {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..LEN + self.replaces]
-    }
-}
-
-/// What to write in front of `frame`, which the kernel is to cut into segments of `mss` bytes if
-/// that is given. In the checksum field of a TCP segment is what the kernel expects there.
-pub(super) fn front_of(frame: &Pbuf, mss: Option<u16>) -> Front {
-    let mut front = Front {
-        bytes: [0; LEN + MAX_HEADERS],
-        replaces: 0,
-    };
+/// Writes to `front` what is to be in front of `frame`, which the kernel is to cut into segments of
+/// `mss` bytes if that is given. Returns how many bytes of the frame it replaces, which are behind
+/// the first [`LEN`]: the headers of a TCP segment, with what the kernel expects in the checksum
+/// field. The frame's own block may be one that others view, too.
+pub(super) fn write_front(frame: &Pbuf, mss: Option<u16>, front: &mut [u8; MAX_FRONT]) -> usize {
+    let (vnet, copy) = front.split_at_mut(LEN);
+    vnet.fill(0);
     let Some(place) = tcp_in(frame) else {
-        return front;
+        return 0;
     };
     let mut sum = Checksum::new();
     sum.pseudo_header(place.src, place.dst, Protocol::TCP, place.len);
@@ -63,7 +51,6 @@ pub(super) fn front_of(frame: &Pbuf, mss: Option<u16>) -> Front {
     let partial = !sum.finish();
     // At most `MAX_HEADERS`, and in the frame's first part: it was parsed there.
     let headers = place.at + place.header_len;
-    let (vnet, copy) = front.bytes.split_at_mut(LEN);
     vnet[0] = NEEDS_CHECKSUM;
     if let Some(mss) = mss {
         vnet[1] = LARGE_TCP;
@@ -74,8 +61,7 @@ pub(super) fn front_of(frame: &Pbuf, mss: Option<u16>) -> Front {
     vnet[8..10].copy_from_slice(&(CHECKSUM_AT as u16).to_ne_bytes());
     copy[..headers].copy_from_slice(&frame.data()[..headers]);
     copy[place.at + CHECKSUM_AT..][..2].copy_from_slice(&partial.to_be_bytes());
-    front.replaces = headers;
-    front
+    headers
 }
 
 /// Whether the kernel vouches for the data of the frame behind `header`.

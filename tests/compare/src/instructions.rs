@@ -10,6 +10,8 @@ use crate::profile::Profile;
 
 /// The command of the process under callgrind.
 pub const CHILD: &str = "--counted";
+/// The C library chooses its copying by the CPU; `rep movs` would count as one instruction.
+pub const COPYING: &str = "glibc.cpu.x86_rep_movsb_threshold=1000000000";
 /// More than recorded by so much fails a check.
 const TOLERANCE_PERCENT: u64 = 3;
 
@@ -93,11 +95,7 @@ fn count_in(options: &Options, dir: &Path) -> Result<Profiles, String> {
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(me)
         .arg(CHILD)
-        // The C library chooses its copying by the CPU; `rep movs` would count as one instruction.
-        .env(
-            "GLIBC_TUNABLES",
-            "glibc.cpu.x86_rep_movsb_threshold=1000000000",
-        )
+        .env("GLIBC_TUNABLES", COPYING)
         .stdout(Stdio::null());
     for name in &options.cells {
         command.args(["--cell", name]);

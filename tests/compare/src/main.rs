@@ -48,8 +48,8 @@ fn options() -> Option<Options> {
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "speed" | "tap" | "copies" | "instructions" | instructions::CHILD => {
-                options.command = arg
+            "speed" | "tap" | "copies" | "instructions" | instructions::CHILD | tap::CHILD => {
+                options.command = arg;
             }
             "--cell" => options.cells.push(args.next()?),
             "--stack" => options.stacks.push(args.next()?),
@@ -90,6 +90,7 @@ fn main() -> ExitCode {
         instructions::CHILD => instructions::child(&options),
         "copies" => copies::run(&options),
         "tap" => tap::run(&options),
+        tap::CHILD => tap::child(&options),
         _ => speed::run(&options),
     }
 }

@@ -139,7 +139,11 @@ impl App {
             _ => PIECE,
         };
         while self.to_write > 0 {
-            let len = self.to_write.min(piece as u64) as usize;
+            let room = tcp.sndbuf(pcb).expect("a connection");
+            let len = self.to_write.min(piece.min(room) as u64) as usize;
+            if len == 0 {
+                return;
+            }
             let data = match self.job {
                 Job::RoundTrips(..) => Data::Copy(&CONTENT[..len]),
                 _ => Data::Static(&CONTENT[..len]),

@@ -14,6 +14,8 @@ use smoltcp::wire::{EthernetAddress, IpCidr, IpEndpoint};
 use super::kernel::station;
 use super::{End, Job, WINDOW};
 
+static REQUEST: [u8; 4_096] = [0x5a; 4_096];
+
 type Frame = Box<[u8; 1536]>;
 
 /// A TAP device.
@@ -153,8 +155,7 @@ impl Smol {
                 }
             }
             Job::RoundTrips(_, len) if self.ask && self.to_write > 0 && socket.can_send() => {
-                let request = [0x5a; 4_096];
-                let sent = socket.send_slice(&request[..len]).expect("open");
+                let sent = socket.send_slice(&REQUEST[..len]).expect("open");
                 assert_eq!(sent, len, "room for a request");
                 self.to_write -= len as u64;
                 self.ask = false;

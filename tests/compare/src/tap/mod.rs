@@ -1,5 +1,9 @@
 //! Over a TAP device with the kernel as the peer: real frames, real time, the raw API in one thread
 //! that waits in poll(2). All ends in turns and back again; only the ratios mean anything.
+//!
+//! All threads are on one processor: the kernel's share of the work is the same from turn to turn
+//! then. With two, it depends on the moment which of them does it.
+mod counts;
 mod end_gannet;
 mod end_smol;
 mod kernel;
@@ -12,10 +16,13 @@ use std::time::{Duration, Instant};
 use gannet_tests_linux::linux::Offloads;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Options;
 use crate::speed::median;
 use kernel::Kernel;
+
+pub use counts::CHILD;
 
 /// What an end does over one connection to the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +36,15 @@ enum Job {
 }
 
 impl Job {
-    /// What is counted.
+    /// What system calls and instructions are counted by.
+    fn units_counted(self) -> (f64, &'static str) {
+        match self {
+            Self::Send(bytes) | Self::Receive(bytes) => (bytes as f64 / 1_460.0, "1,460 bytes"),
+            Self::RoundTrips(n, _) => (n as f64, "round trip"),
+        }
+    }
+
+    /// What rates are of.
     fn units(self) -> (f64, &'static str) {
         match self {
             Self::Send(bytes) | Self::Receive(bytes) => (bytes as f64 / 1e6, "MB/s"),
@@ -140,33 +155,69 @@ fn wait_for_frame(fd: BorrowedFd<'_>, wait: Option<Duration>) {
     }
 }
 
-/// Measures and prints the table.
+/// Measures and prints the tables.
 pub fn run(options: &Options) -> ExitCode {
+    match measure(options) {
+        Ok(()) => {}
+        Err(why) => {
+            println!("skipped: {why}");
+            return ExitCode::SUCCESS;
+        }
+    }
+    println!("\nsystem calls, and instructions outside of the kernel\n");
+    for (name, job) in jobs(options) {
+        for (end, ..) in ends(options) {
+            match counts::count(name, end) {
+                Ok(counts) => print_counts(name, end, job, &counts),
+                Err(why) => println!("{name:<12}  {end:<12} not counted: {why}"),
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// In the process that is watched: one end does one job.
+pub fn child(options: &Options) -> ExitCode {
+    stay_on_one_processor();
+    let (Some((_, job)), Some((end, offloads, make))) =
+        (jobs(options).next(), ends(options).next())
+    else {
+        return ExitCode::FAILURE;
+    };
+    let Ok(mut runner) = Runner::new(1, end, *offloads, *make) else {
+        return ExitCode::FAILURE;
+    };
+    counts::gannet_compare_tap_counted(&mut runner, job);
+    ExitCode::SUCCESS
+}
+
+fn jobs(options: &Options) -> impl Iterator<Item = (&'static str, Job)> {
+    let all = JOBS.iter().copied();
+    all.filter(|(name, _)| crate::chosen(&options.cells, name))
+}
+
+fn ends(options: &Options) -> impl Iterator<Item = &'static (&'static str, Offloads, Make)> {
+    // Not by a part of the name, which one has in common with another.
+    ENDS.iter().filter(|(end, ..)| {
+        options.stacks.is_empty() || options.stacks.iter().any(|stack| stack == end)
+    })
+}
+
+fn measure(options: &Options) -> Result<(), String> {
+    stay_on_one_processor();
     println!(
         "over TAP with the kernel as peer, windows of {WINDOW} bytes, raw API; and how many times"
     );
     println!("as fast as smoltcp, by the time that passed and by that of the processor (median of");
     println!("the turns' ratios, least and greatest)\n");
-    for (name, job) in JOBS
-        .iter()
-        .filter(|(name, _)| crate::chosen(&options.cells, name))
-    {
-        let mut runners = Vec::new();
-        let ends = ENDS.iter().filter(|(end, ..)| {
-            options.stacks.is_empty() || options.stacks.iter().any(|stack| stack == end)
-        });
-        for (number, (end, offloads, make)) in (1..).zip(ends) {
-            match Runner::new(number, end, *offloads, *make) {
-                Ok(runner) => runners.push(runner),
-                Err(why) => {
-                    println!("skipped: {why}");
-                    return ExitCode::SUCCESS;
-                }
-            }
-        }
+    for (name, job) in jobs(options) {
+        let mut runners = (1..)
+            .zip(ends(options))
+            .map(|(number, (end, offloads, make))| Runner::new(number, end, *offloads, *make))
+            .collect::<Result<Vec<_>, _>>()?;
         for turn in 0..options.turns {
             let mut one = |runner: &mut Runner| {
-                let took = runner.time(*job);
+                let took = runner.time(job);
                 runner.took.push(took);
             };
             if turn % 2 == 0 {
@@ -175,9 +226,36 @@ pub fn run(options: &Options) -> ExitCode {
                 runners.iter_mut().rev().for_each(&mut one);
             }
         }
-        print_row(name, *job, &runners);
+        print_row(name, job, &runners);
     }
-    ExitCode::SUCCESS
+    Ok(())
+}
+
+/// This thread and those that it starts.
+fn stay_on_one_processor() {
+    let Ok(allowed) = sched_getaffinity(None) else {
+        return; // more noise, else the same
+    };
+    let mut one = CpuSet::new();
+    if let Some(first) = (0..CpuSet::MAX_CPU).find(|cpu| allowed.is_set(*cpu)) {
+        one.set(first);
+        let _ = sched_setaffinity(None, &one);
+    }
+}
+
+fn print_counts(name: &str, end: &str, job: Job, counts: &counts::Counts) {
+    let (units, unit) = job.units_counted();
+    let each = |count: u64| count as f64 / units;
+    let all: u64 = counts.calls.iter().map(|(_, n)| n).sum();
+    print!("{name:<12}  {end:<12} {:.2} calls of the kernel", each(all));
+    for (n, (call, calls)) in counts.calls.iter().enumerate() {
+        let before = if n == 0 { " (" } else { ", " };
+        print!("{before}{call} {:.2}", each(*calls));
+    }
+    println!(
+        "), {:.0} instructions per {unit}",
+        each(counts.instructions)
+    );
 }
 
 fn print_row(name: &str, job: Job, runners: &[Runner]) {
