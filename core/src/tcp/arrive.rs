@@ -36,7 +36,7 @@ impl Engine {
             }
         };
         let found = self.connection_between(segment.local, segment.remote);
-        if let Some(index) = found
+        if let Ok(index) = found
             && self.takes_as_predicted(now, index, segment)
         {
             return;
@@ -46,17 +46,23 @@ impl Engine {
             return;
         }
         match found {
-            Some(index) => self.arrives_at_connection(ip, now, index, segment),
-            None => self.arrives_elsewhere(ip, now, segment),
+            Ok(index) => self.arrives_at_connection(ip, now, index, segment),
+            Err(hash) => self.arrives_elsewhere(ip, now, hash, segment),
         }
     }
 
-    fn connection_between(&mut self, local: SocketAddrV4, remote: SocketAddrV4) -> Option<u16> {
+    /// The connection between `local` and `remote`. `Err`: there is none; their hash, for the other
+    /// tables.
+    fn connection_between(
+        &mut self,
+        local: SocketAddrV4,
+        remote: SocketAddrV4,
+    ) -> Result<u16, u32> {
         if let Some(again) = self.demux.find_again(self.slots, local, remote) {
-            return Some(again);
+            return Ok(again);
         }
         let hash = self.secrets.table_hash(local, remote);
-        self.demux.find(self.slots, hash, local, remote)
+        self.demux.find(self.slots, hash, local, remote).ok_or(hash)
     }
 
     /// Processes the common case, to which no connection comes that [`is_nonsense`] is true
@@ -89,15 +95,18 @@ impl Engine {
         self.carry_out(ip, now, index, verdict);
     }
 
-    fn arrives_elsewhere(&mut self, ip: &mut Ip, now: Instant, segment: &mut Arrived) {
-        if let Some(record) = self.syns.find(segment) {
+    fn arrives_elsewhere(&mut self, ip: &mut Ip, now: Instant, hash: u32, segment: &mut Arrived) {
+        if let Some(record) = self.syns.find(hash, segment) {
             self.arrives_half_open(ip, now, record, segment);
             return;
         }
-        match self.time_waits.arrives(segment, now, self.config.time_wait) {
-            None => self.arrives_at_listener(ip, now, segment, None),
+        match self
+            .time_waits
+            .arrives(hash, segment, now, self.config.time_wait)
+        {
+            None => self.arrives_at_listener(ip, now, hash, segment, None),
             Some(Reply::Reuse { beyond }) => {
-                self.arrives_at_listener(ip, now, segment, Some(beyond));
+                self.arrives_at_listener(ip, now, hash, segment, Some(beyond));
             }
             Some(Reply::Ignore) => {}
             Some(Reply::Ack(remains)) => self.send_time_wait_ack(ip, now, &remains),
@@ -124,7 +133,7 @@ impl Engine {
     /// An ICMP error quotes a segment of ours.
     pub(crate) fn icmp_error(&mut self, error: &IcmpError) {
         let found = self.connection_between(error.local, error.remote);
-        let Some(index) = found else { return };
+        let Ok(index) = found else { return };
         let Some(pcb) = self.at(index) else { return };
         // RFC 5927 §4.1: the quoted number has to be in flight.
         let in_flight = |seq: &SeqNum| seq.in_window(pcb.snd.una, pcb.snd.in_flight());
