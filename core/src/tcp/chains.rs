@@ -12,6 +12,8 @@ pub(crate) struct Chained {
     /// The next element of the chain this element is in.
     next: u16,
     hash: u32,
+    /// How many are in the chain with this element's number.
+    len: u16,
 }
 
 impl Chained {
@@ -19,6 +21,7 @@ impl Chained {
         head: NONE,
         next: NONE,
         hash: 0,
+        len: 0,
     };
 
     /// The link of an element that is in no chain, for other use.
@@ -42,6 +45,7 @@ impl<T> Chains<T> {
         let Some(head) = all.get_mut(bucket).map(self.part_mut) else {
             return;
         };
+        head.len += 1;
         let next = core::mem::replace(&mut head.head, index);
         if let Some(own) = all.get_mut(usize::from(index)).map(self.part_mut) {
             (own.next, own.hash) = (next, hash);
@@ -60,6 +64,7 @@ impl<T> Chains<T> {
         let Some(first) = all.get_mut(bucket).map(self.part_mut) else {
             return;
         };
+        first.len = first.len.saturating_sub(1);
         if first.head == index {
             first.head = next;
             return;
@@ -72,6 +77,12 @@ impl<T> Chains<T> {
             }
             at = element.next;
         }
+    }
+
+    /// How many elements are filed under `hash` or one that shares its chain.
+    pub(crate) fn len(&self, all: &[T], hash: u32) -> usize {
+        let first = bucket(all, hash).and_then(|bucket| all.get(bucket));
+        first.map_or(0, |element| (self.part)(element).len.into())
     }
 
     /// The elements filed under `hash` or one that shares its chain, the last one filed first.
@@ -129,12 +140,14 @@ mod tests {
             PLAIN.insert(&mut all, index, hash);
         }
         assert_eq!(under(&all, 7), [2, 0]);
+        assert_eq!([2, 9, 1].map(|hash| PLAIN.len(&all, hash)), [4, 1, 0]);
         for (taken, left) in [(3, vec![2, 0]), (2, vec![0]), (0, vec![])] {
             PLAIN.remove(&mut all, taken);
             assert_eq!(under(&all, 7), left);
             assert_eq!(under(&all, 2), [4]);
             assert_eq!(under(&all, 9), [1]);
         }
+        assert_eq!(PLAIN.len(&all, 7), 1);
     }
 
     #[test]

@@ -289,7 +289,10 @@ impl SynQueue {
 
     /// Whether the host `peer`, whose address has this hash, has so many records or more.
     pub(crate) fn has_from(&self, hash: u32, peer: Ipv4Addr, count: usize) -> bool {
-        // A chain holds few of other peers; of this one no more than it may have.
+        if BY_PEER.len(self.slots, hash) < count {
+            return false;
+        }
+        // The chain holds few of other peers; of this one no more than it may have.
         let from = |(_, slot): &(u16, &SynSlot)| *slot.record.remote.ip() == peer;
         BY_PEER
             .walk(self.slots, hash)
