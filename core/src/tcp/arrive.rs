@@ -46,10 +46,10 @@ impl Engine {
     ) -> Result<(), Unforeseen> {
         let pair = Pair::of_received(envelope.src, envelope.dst, head.ports);
         let found = match self.demux.find_again(pair) {
-            Some(again) => Some(again),
+            Some(again) => Ok(again),
             None => self.search(pair),
         };
-        if let Some(index) = found {
+        if let Ok(index) = found {
             let (slots, mut cx) = self.context(now);
             if let Some(slot) = slots.get_mut(usize::from(index))
                 && let Some(foreseen) = slot.pcb.predicted(head, envelope.tos, &cx)
@@ -105,18 +105,24 @@ impl Engine {
             return;
         }
         match found {
-            Some(index) => self.arrives_at_connection(ip, now, index, segment),
-            None => self.arrives_elsewhere(ip, now, segment),
+            Ok(index) => self.arrives_at_connection(ip, now, index, segment),
+            Err(hash) => self.arrives_elsewhere(ip, now, hash, segment),
         }
     }
 
-    fn connection_between(&mut self, local: SocketAddrV4, remote: SocketAddrV4) -> Option<u16> {
+    /// The connection between `local` and `remote`. `Err`: there is none; their hash, for the other
+    /// tables.
+    fn connection_between(
+        &mut self,
+        local: SocketAddrV4,
+        remote: SocketAddrV4,
+    ) -> Result<u16, u32> {
         let hash = self.secrets.table_hash(local, remote);
-        self.demux.find(self.slots, hash, local, remote)
+        self.demux.find(self.slots, hash, local, remote).ok_or(hash)
     }
 
     #[inline(never)]
-    fn search(&mut self, pair: Pair) -> Option<u16> {
+    fn search(&mut self, pair: Pair) -> Result<u16, u32> {
         let (local, remote) = pair.endpoints();
         self.connection_between(local, remote)
     }
@@ -136,15 +142,18 @@ impl Engine {
         self.carry_out(ip, now, index, verdict);
     }
 
-    fn arrives_elsewhere(&mut self, ip: &mut Ip, now: Instant, segment: &mut Arrived) {
-        if let Some(record) = self.syns.find(segment) {
+    fn arrives_elsewhere(&mut self, ip: &mut Ip, now: Instant, hash: u32, segment: &mut Arrived) {
+        if let Some(record) = self.syns.find(hash, segment) {
             self.arrives_half_open(ip, now, record, segment);
             return;
         }
-        match self.time_waits.arrives(segment, now, self.config.time_wait) {
-            None => self.arrives_at_listener(ip, now, segment, None),
+        match self
+            .time_waits
+            .arrives(hash, segment, now, self.config.time_wait)
+        {
+            None => self.arrives_at_listener(ip, now, hash, segment, None),
             Some(Reply::Reuse { beyond }) => {
-                self.arrives_at_listener(ip, now, segment, Some(beyond));
+                self.arrives_at_listener(ip, now, hash, segment, Some(beyond));
             }
             Some(Reply::Ignore) => {}
             Some(Reply::Ack(remains)) => self.send_time_wait_ack(ip, now, &remains),
@@ -171,7 +180,7 @@ impl Engine {
     /// An ICMP error quotes a segment of ours.
     pub(crate) fn icmp_error(&mut self, error: &IcmpError) {
         let found = self.connection_between(error.local, error.remote);
-        let Some(index) = found else { return };
+        let Ok(index) = found else { return };
         let Some(pcb) = self.at(index) else { return };
         // RFC 5927 §4.1: the quoted number has to be in flight.
         let in_flight = |seq: &SeqNum| seq.in_window(pcb.snd.una, pcb.snd.in_flight());

@@ -10,7 +10,7 @@ use crate::pbuf::{Pbuf, Pool};
 use crate::time::Instant;
 use crate::wire::tcp::HEADER_LEN;
 
-use super::engine::{Bound, Engine};
+use super::engine::{BY_PORT, Bound, Engine, PcbSlot};
 use super::pcb::{Attached, Force, Life, NO_ADDR, Pcb};
 use super::receive::{AckDue, PeerFin};
 use super::send::Fin;
@@ -37,7 +37,7 @@ impl Engine {
             return Err(Error::AlreadyConnected);
         }
         let slot = self.slots.get(usize::from(index)).ok_or(Error::Closed)?;
-        if slot.bound != Bound::No || !(addr.ip().is_unspecified() || ip.is_own(*addr.ip())) {
+        if slot.bound() != Bound::No || !(addr.ip().is_unspecified() || ip.is_own(*addr.ip())) {
             return Err(Error::Argument);
         }
         let port = match addr.port() {
@@ -45,12 +45,9 @@ impl Engine {
             port if self.port_is_taken(*addr.ip(), port) => return Err(Error::InUse),
             port => port,
         };
-        let slot = self
-            .slots
-            .get_mut(usize::from(index))
-            .ok_or(Error::Closed)?;
-        slot.bound = Bound::Own;
-        slot.pcb.local = SocketAddrV4::new(*addr.ip(), port);
+        let local = SocketAddrV4::new(*addr.ip(), port);
+        self.pcb_mut(pcb)?.local = local;
+        self.own_port(index);
         Ok(())
     }
 
@@ -65,10 +62,9 @@ impl Engine {
         self.listeners
             .iter()
             .any(|slot| slot.is_listening() && clashes(&slot.local))
-            || self
-                .slots
-                .iter()
-                .any(|slot| slot.bound == Bound::Own && clashes(&slot.pcb.local))
+            || BY_PORT
+                .walk(self.slots, port.into())
+                .any(|(_, slot)| clashes(&slot.pcb.local))
     }
 
     /// A free ephemeral port for a connection from `local` to `remote`.
@@ -78,16 +74,20 @@ impl Engine {
             slots,
             listeners,
             time_waits,
+            demux,
             ..
         } = self;
-        secrets.ephemeral_port(local, remote, |port| {
-            !time_waits.contains(local, port, remote)
-                && !listeners
-                    .iter()
-                    .any(|slot| slot.is_listening() && slot.local.port() == port)
-                && !slots
-                    .iter()
-                    .any(|s| s.bound != Bound::No && s.pcb.local.port() == port)
+        secrets.ephemeral_port(local, remote, |port, hash| {
+            let from = SocketAddrV4::new(local, port);
+            !listeners
+                .iter()
+                .any(|slot| slot.is_listening() && slot.local.port() == port)
+                && !BY_PORT
+                    .walk(slots, port.into())
+                    .any(|(_, slot)| slot.pcb.local.port() == port)
+                // Accepted connections may have the port: of a listener that is gone.
+                && demux.find(slots, hash, from, remote).is_none()
+                && !time_waits.contains(hash, from, remote)
         })
     }
 
@@ -96,7 +96,7 @@ impl Engine {
         if self.pcb(pcb)?.state != State::Closed {
             return Err(Error::AlreadyConnected);
         }
-        let bound = self.slots.get(usize::from(index)).map(|slot| slot.bound);
+        let bound = self.slots.get(usize::from(index)).map(PcbSlot::bound);
         if backlog == 0 || bound != Some(Bound::Own) {
             return Err(Error::Argument);
         }
@@ -135,7 +135,7 @@ impl Engine {
         // A pair in TIME-WAIT stays there: this side opens no connection in its place.
         if local == remote
             || self.demux.find(self.slots, hash, local, remote).is_some()
-            || self.time_waits.contains(*local.ip(), port, remote)
+            || self.time_waits.contains(hash, local, remote)
         {
             return Err(Error::InUse);
         }
@@ -144,7 +144,6 @@ impl Engine {
             .then(|| self.secrets.timestamp_offset(local, remote));
         let Self { slots, config, .. } = self;
         let slot = slots.get_mut(usize::from(index)).ok_or(Error::Closed)?;
-        slot.bound = Bound::Own;
         let pcb = &mut slot.pcb;
         (pcb.local, pcb.remote) = (local, remote);
         pcb.snd.start(iss);
@@ -155,6 +154,7 @@ impl Engine {
         pcb.state = State::SynSent;
         pcb.syn_due = true;
         self.stats.active_opens += 1;
+        self.own_port(index);
         self.demux.insert(self.slots, index, hash);
         self.settle(index);
         Ok(())
@@ -338,6 +338,7 @@ impl Engine {
                 pcb.attached = Attached::Orphan;
                 pcb.timers.stop(Timer::Poll);
             }
+            self.note_orphan(index);
         }
         Ok(())
     }
@@ -381,13 +382,14 @@ impl Engine {
         now: Instant,
     ) -> Result<(), Error> {
         self.listener_mut(listener).ok_or(Error::Closed)?;
-        while let Some(record) = self.syns.of_listener(listener) {
+        for record in self.syns.numbers() {
             let half_open = self.syns.at(record).map(|slot| *slot);
+            let Some(slot) = half_open.filter(|slot| slot.listener == Some(listener)) else {
+                continue;
+            };
             self.drop_half_open(record);
-            if let Some(slot) = half_open {
-                let seq = slot.iss + 1;
-                self.send_reset(ip, now, slot.local, slot.remote, seq, Some(slot.irs + 1));
-            }
+            let seq = slot.iss + 1;
+            self.send_reset(ip, now, slot.local, slot.remote, seq, Some(slot.irs + 1));
         }
         for index in 0..self.slots.len() {
             let Ok(index) = u16::try_from(index) else {

@@ -45,8 +45,10 @@ impl Engine {
             ts_recent: pcb.negotiated.timestamps.map(|_| pcb.rcv.ts_recent),
             ts_offset: pcb.negotiated.timestamps.unwrap_or(0),
         };
+        let hash = self.secrets.table_hash(remains.local, remains.remote);
         self.end(index, Life::Ended);
-        self.time_waits.insert(remains, now + self.config.time_wait);
+        self.time_waits
+            .insert(hash, remains, now + self.config.time_wait);
         if ack_due {
             self.send_time_wait_ack(ip, now, &remains);
         }

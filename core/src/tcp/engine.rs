@@ -12,11 +12,12 @@ use crate::pbuf::Pool;
 use crate::random::{Entropy, Keyed};
 use crate::time::Instant;
 
+use super::chains::{Chained, Chains};
 use super::demux::{Bucket, Demux};
 use super::due::{DueHeap, Place, Timed};
 use super::input::Context;
 use super::limit::Limiter;
-use super::list::{IndexQueue, Link, NONE};
+use super::list::{FreeList, IndexQueue, Link, NONE};
 use super::listen::ListenSlot;
 use super::out_of_order::{RunSlot, Runs};
 use super::pcb::{Attached, Life, Pcb};
@@ -34,11 +35,16 @@ use super::{Event, State};
 pub struct PcbSlot {
     generation: NonZeroU16,
     used: bool,
-    pub(crate) bound: Bound,
+    bound: Bound,
     pub(crate) filed: Option<u32>,
+    /// Among the connections whose addresses share a chain; while the slot is free, the list of
+    /// free ones.
     pub(crate) hash_next: u16,
+    /// Among those that own their port.
+    port: Chained,
     output: Link,
     events: Link,
+    orphans: Link,
     due: Place,
     pub(crate) pcb: Pcb,
 }
@@ -52,6 +58,12 @@ impl Timed for PcbSlot {
         &mut self.due
     }
 }
+
+/// Those that own their port, by its number.
+pub(super) const BY_PORT: Chains<PcbSlot> = Chains {
+    part: |slot| &slot.port,
+    part_mut: |slot| &mut slot.port,
+};
 
 /// How a control block came to its local address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +84,27 @@ impl PcbSlot {
             bound: Bound::No,
             filed: None,
             hash_next: NONE,
+            port: Chained::UNUSED,
             output: Link::UNLINKED,
             events: Link::UNLINKED,
+            orphans: Link::UNLINKED,
             due: Place::UNUSED,
             pcb: Pcb::UNUSED,
         }
+    }
+
+    pub(super) fn bound(&self) -> Bound {
+        self.bound
+    }
+
+    /// Whether an orphan only waits for its peer to close.
+    fn may_give_way(&self) -> bool {
+        self.used
+            && self.pcb.attached == Attached::Orphan
+            && matches!(
+                self.pcb.state,
+                State::FinWait2 | State::LastAck | State::Closing
+            )
     }
 }
 
@@ -117,8 +145,12 @@ pub(crate) struct Engine {
     pub(super) time_waits: TimeWaits,
     pub(super) runs: Runs,
     pub(super) sends: SentStore,
+    free: FreeList,
     output: IndexQueue,
     events: IndexQueue,
+    /// Those that give way when blocks run out, the one that waits longest first. One that has
+    /// ceased to is skipped.
+    orphans: IndexQueue,
     /// The connection whose application is being told what there is, one after the other.
     telling: Option<u16>,
     pub(super) secrets: Secrets,
@@ -163,8 +195,10 @@ impl Engine {
             time_waits: TimeWaits::new(storage.time_waits),
             runs: Runs::new(storage.runs),
             sends,
+            free: FreeList::ALL,
             output: IndexQueue::EMPTY,
             events: IndexQueue::EMPTY,
+            orphans: IndexQueue::EMPTY,
             telling: None,
             secrets: Secrets::new(entropy),
             cookies: SynCookies::new(Keyed::new(entropy)),
@@ -180,9 +214,12 @@ impl Engine {
 
     /// Takes a free control block, as `owner`'s.
     pub(super) fn allocate(&mut self, owner: Owner) -> Result<u16, Error> {
-        let free = match self.slots.iter().position(|slot| !slot.used) {
-            Some(free) => u16::try_from(free).map_err(|_| Error::NoMemory)?,
-            None => self.reclaim().ok_or(Error::NoMemory)?,
+        let free = match self.take_free() {
+            Some(free) => free,
+            None => {
+                self.reclaim();
+                self.take_free().ok_or(Error::NoMemory)?
+            }
         };
         let slot = self
             .slots
@@ -199,40 +236,76 @@ impl Engine {
         Ok(free)
     }
 
-    /// Frees an orphan that only waits for its peer to close, the one closest to its limit.
-    fn reclaim(&mut self) -> Option<u16> {
-        let waiting = |slot: &PcbSlot| {
-            slot.pcb.attached == Attached::Orphan
-                && matches!(
-                    slot.pcb.state,
-                    State::FinWait2 | State::LastAck | State::Closing
-                )
+    fn take_free(&mut self) -> Option<u16> {
+        self.free.take(self.slots, |slot| &mut slot.hash_next)
+    }
+
+    /// Frees the orphan that has waited longest for its peer to close.
+    fn reclaim(&mut self) {
+        while let Some(index) = self.orphans.pop(self.slots, |slot| &mut slot.orphans) {
+            let slot = self.slots.get(usize::from(index));
+            if slot.is_some_and(PcbSlot::may_give_way) {
+                self.free(index);
+                return;
+            }
+        }
+    }
+
+    /// Remembers the block, if it may give way when blocks run out.
+    pub(super) fn note_orphan(&mut self, index: u16) {
+        let slot = self.slots.get(usize::from(index));
+        if slot.is_some_and(PcbSlot::may_give_way) {
+            self.orphans
+                .push(self.slots, index, |slot| &mut slot.orphans);
+        }
+    }
+
+    /// Block `index` has its local port to itself.
+    pub(super) fn own_port(&mut self, index: u16) {
+        let slot = self.slots.get_mut(usize::from(index));
+        if let Some(slot) = slot.filter(|slot| slot.bound != Bound::Own) {
+            slot.bound = Bound::Own;
+            let port = slot.pcb.local.port();
+            BY_PORT.insert(self.slots, index, port.into());
+        }
+    }
+
+    /// Block `index` was accepted: its local port is its listener's.
+    pub(super) fn inherit_port(&mut self, index: u16) {
+        if let Some(slot) = self.slots.get_mut(usize::from(index)) {
+            slot.bound = Bound::Inherited;
+        }
+    }
+
+    fn release_port(&mut self, index: u16) {
+        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
+            return;
         };
-        let index = (0..self.slots.len())
-            .filter(|&i| self.slots.get(i).is_some_and(waiting))
-            .min_by_key(|&i| self.slots.get(i).map(|slot| slot.pcb.last_heard))?;
-        let index = u16::try_from(index).ok()?;
-        self.free(index);
-        Some(index)
+        if core::mem::replace(&mut slot.bound, Bound::No) == Bound::Own {
+            BY_PORT.remove(self.slots, index);
+        }
     }
 
     /// Returns a control block; its handles are stale.
     pub(super) fn free(&mut self, index: u16) {
         self.release_backlog(index);
         self.demux.remove(self.slots, index);
-        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
+        self.release_port(index);
+        let slot = self.slots.get_mut(usize::from(index));
+        let Some(slot) = slot.filter(|slot| slot.used) else {
             return;
         };
         self.runs.clear(&mut slot.pcb.rcv.runs);
         slot.pcb.stop_records(&mut self.sends);
         slot.generation = next_generation(slot.generation);
         slot.used = false;
-        slot.bound = Bound::No;
         // The rest stays until the block is taken again, the links beyond that: the lists skip what
         // is not used any more.
         slot.pcb.snd.queue.clear();
         slot.pcb.rcv.queue.clear();
         self.due.set(self.slots, index, Instant::MAX);
+        self.free
+            .give(self.slots, index, |slot| &mut slot.hash_next);
     }
 
     /// Makes the handles of a block stale, but keeps it.
@@ -319,8 +392,12 @@ impl Engine {
             // Also when nothing is to be sent: the timers are set after output.
             self.output.push(self.slots, index, |slot| &mut slot.output);
         }
-        if !alive && orphan {
-            self.free(index);
+        if orphan {
+            if alive {
+                self.note_orphan(index);
+            } else {
+                self.free(index);
+            }
         }
     }
 
@@ -364,6 +441,7 @@ impl Engine {
     /// The connection in `index` is over.
     pub(super) fn end(&mut self, index: u16, life: Life) {
         self.demux.remove(self.slots, index);
+        self.release_port(index);
         let attempt = self.at(index).is_some_and(|pcb| !pcb.is_synchronized());
         self.stats.attempt_fails += u32::from(attempt && matches!(life, Life::Failed(_)));
         let runs = &mut self.runs;
@@ -381,7 +459,6 @@ impl Engine {
                     error
                 );
             }
-            slot.bound = Bound::No;
             slot.pcb.stop_records(&mut self.sends);
             slot.pcb.end(life, runs);
         }

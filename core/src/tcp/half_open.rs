@@ -6,12 +6,12 @@ use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::Options;
 
 use super::State;
-use super::engine::{Bound, Engine};
+use super::engine::Engine;
 use super::pcb::Negotiated;
 use super::segment::{Arrived, Emit};
 use super::settings::Settings;
 use super::syn_cookie::Extras;
-use super::syn_queue::{Due, SynSlot};
+use super::syn_queue::{Due, HalfOpen};
 
 impl Engine {
     /// A segment for the half-open connection `record`.
@@ -19,7 +19,7 @@ impl Engine {
         &mut self,
         ip: &mut Ip,
         now: Instant,
-        record: usize,
+        record: u16,
         segment: &mut Arrived,
     ) {
         let Some(slot) = self.syns.at(record).map(|slot| *slot) else {
@@ -66,7 +66,10 @@ impl Engine {
         }
         if self.complete(ip, now, &slot, segment) {
             // The record's place in the backlog goes over to the connection.
-            self.syns.remove(record);
+            let listener = self.syns.remove(record);
+            if let Some(slot) = listener.and_then(|listener| self.listener_mut(listener)) {
+                slot.half_open = slot.half_open.saturating_sub(1);
+            }
         }
     }
 
@@ -76,7 +79,7 @@ impl Engine {
         &mut self,
         ip: &mut Ip,
         now: Instant,
-        record: &SynSlot,
+        record: &HalfOpen,
         segment: &mut Arrived,
     ) -> bool {
         let Some(index) = self.promote(ip, now, record) else {
@@ -96,7 +99,7 @@ impl Engine {
     }
 
     /// Makes the control block of a connection whose handshake is complete.
-    fn promote(&mut self, ip: &Ip, now: Instant, record: &SynSlot) -> Option<u16> {
+    fn promote(&mut self, ip: &Ip, now: Instant, record: &HalfOpen) -> Option<u16> {
         let listener = record.listener?;
         let route = ip
             .route(*record.remote.ip(), Some(*record.local.ip()))
@@ -108,7 +111,6 @@ impl Engine {
         let index = self.allocate(owner).ok()?;
         let Self { slots, config, .. } = self;
         let slot = slots.get_mut(usize::from(index))?;
-        slot.bound = Bound::Inherited;
         let pcb = &mut slot.pcb;
         (pcb.arg, pcb.settings) = (arg, settings);
         (pcb.local, pcb.remote) = (record.local, record.remote);
@@ -143,12 +145,13 @@ impl Engine {
         }
         pcb.pending.accept = Some(listener);
         pcb.backlog = Some(listener);
+        self.inherit_port(index);
         self.file(index);
         Some(index)
     }
 
     /// Sends the SYN,ACK of a record on its schedule.
-    pub(super) fn send_syn_ack(&mut self, ip: &mut Ip, now: Instant, record: usize) {
+    pub(super) fn send_syn_ack(&mut self, ip: &mut Ip, now: Instant, record: u16) {
         let Some(slot) = self.syns.at(record).map(|slot| *slot) else {
             return;
         };
@@ -162,7 +165,7 @@ impl Engine {
         &mut self,
         ip: &mut Ip,
         now: Instant,
-        slot: &SynSlot,
+        slot: &HalfOpen,
         extras: Option<Extras>,
     ) {
         let Ok(route) = ip.route(*slot.remote.ip(), Some(*slot.local.ip())) else {
@@ -189,7 +192,7 @@ impl Engine {
         }
     }
 
-    fn may_answer(&mut self, record: usize, now: Instant) -> bool {
+    fn may_answer(&mut self, record: u16, now: Instant) -> bool {
         let config = &self.config;
         self.syns
             .at(record)
@@ -197,7 +200,7 @@ impl Engine {
     }
 
     /// RFC 5961: asks a peer whose segment does not fit.
-    fn challenge_half_open(&mut self, ip: &mut Ip, now: Instant, record: usize, slot: &SynSlot) {
+    fn challenge_half_open(&mut self, ip: &mut Ip, now: Instant, record: u16, slot: &HalfOpen) {
         if !self.may_answer(record, now) {
             return;
         }
@@ -225,7 +228,7 @@ impl Engine {
     }
 
     /// What the listener of `record` gives its connections.
-    fn settings_of(&mut self, record: &SynSlot) -> Settings {
+    fn settings_of(&mut self, record: &HalfOpen) -> Settings {
         record
             .listener
             .and_then(|listener| self.listener_mut(listener))
@@ -245,10 +248,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn drop_half_open(&mut self, record: usize) {
+    pub(super) fn drop_half_open(&mut self, record: u16) {
         let listener = self.syns.remove(record);
         if let Some(slot) = listener.and_then(|listener| self.listener_mut(listener)) {
             slot.waiting = slot.waiting.saturating_sub(1);
+            slot.half_open = slot.half_open.saturating_sub(1);
         }
     }
 }

@@ -70,8 +70,8 @@ impl Headline {
 pub(crate) enum Lookup {
     /// Nobody has looked.
     Open,
-    /// It is the one in this slot; `None`: there is none.
-    Done(Option<u16>),
+    /// It is the one in this slot. `Err`: there is none; the hash, for the other tables.
+    Done(Result<u16, u32>),
 }
 
 /// A segment that was not taken as predicted.

@@ -77,9 +77,58 @@ impl IndexQueue {
     }
 }
 
+/// The elements of a table that are free: those given back, the last one first, and behind them
+/// those that were never taken.
+#[derive(Debug)]
+pub(crate) struct FreeList {
+    given_back: u16,
+    /// The first that was never taken.
+    fresh: u16,
+}
+
+impl FreeList {
+    /// Of a table of which nothing is taken.
+    pub(crate) const ALL: Self = Self {
+        given_back: NONE,
+        fresh: 0,
+    };
+
+    /// Takes an element; `next` finds the link that a free one lends.
+    pub(crate) fn take<T>(&mut self, all: &mut [T], next: fn(&mut T) -> &mut u16) -> Option<u16> {
+        if let Some(element) = all.get_mut(usize::from(self.given_back)) {
+            let after = core::mem::replace(next(element), NONE);
+            return Some(core::mem::replace(&mut self.given_back, after));
+        }
+        let index = self.fresh;
+        if index == NONE || usize::from(index) >= all.len() {
+            return None;
+        }
+        self.fresh += 1;
+        Some(index)
+    }
+
+    /// Gives back an element that was taken.
+    pub(crate) fn give<T>(&mut self, all: &mut [T], index: u16, next: fn(&mut T) -> &mut u16) {
+        if let Some(element) = all.get_mut(usize::from(index)) {
+            *next(element) = core::mem::replace(&mut self.given_back, index);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_free_element_is_taken_once() {
+        let mut links = [NONE; 3];
+        let mut free = FreeList::ALL;
+        let mut take = |free: &mut FreeList| free.take(&mut links, |link| link);
+        assert_eq!([take(&mut free), take(&mut free)], [Some(0), Some(1)]);
+        free.give(&mut links, 0, |link| link);
+        let out: Vec<_> = core::iter::from_fn(|| free.take(&mut links, |link| link)).collect();
+        assert_eq!(out, [0, 2]);
+    }
 
     fn same(l: &mut Link) -> &mut Link {
         l

@@ -16,7 +16,7 @@ use super::pcb::NO_ADDR;
 use super::segment::Arrived;
 use super::settings::Settings;
 use super::syn_cookie::{Extras, LIFETIME};
-use super::syn_queue::SynSlot;
+use super::syn_queue::{HalfOpen, Hashes};
 
 /// How long a peer's second segment may come after its first: until the first has been sent again
 /// twice, at the initial timeout of a second (RFC 6298 §2).
@@ -33,6 +33,8 @@ pub struct ListenSlot {
     backlog: u16,
     /// Connections that count against the backlog, half-open ones included.
     pub(super) waiting: u16,
+    /// The half-open ones among them.
+    pub(super) half_open: u16,
     /// What accepted connections start from.
     pub(super) settings: Settings,
     /// Until when a cookie may come back.
@@ -52,6 +54,7 @@ impl ListenSlot {
             local: NO_ADDR,
             backlog: 0,
             waiting: 0,
+            half_open: 0,
             settings: Settings::NONE,
             cookies_until: Instant::ZERO,
             deferred_until: Instant::ZERO,
@@ -139,12 +142,14 @@ impl Engine {
         }))
     }
 
-    /// A segment that belongs to no connection: perhaps to a listener. `beyond` bounds the initial
-    /// sequence number when the connection replaces one in TIME-WAIT.
+    /// A segment that belongs to no connection: perhaps to a listener. `hash` is that of its
+    /// addresses; `beyond` bounds the initial sequence number when the connection replaces one in
+    /// TIME-WAIT.
     pub(super) fn arrives_at_listener(
         &mut self,
         ip: &mut Ip,
         now: Instant,
+        hash: u32,
         segment: &mut Arrived,
         beyond: Option<SeqNum>,
     ) {
@@ -156,7 +161,7 @@ impl Engine {
         match (self.listener_for(segment.local), segment.ack) {
             // Third, SYN.
             (Some(listener), None) if segment.syn() => {
-                self.syn_arrives(ip, now, listener, segment, beyond);
+                self.syn_arrives(ip, now, hash, listener, segment, beyond);
             }
             // Second, ACK: from LISTEN nothing was sent but cookies.
             (Some(listener), Some(ack)) if self.may_be_cookie(listener, segment, now) => {
@@ -173,6 +178,7 @@ impl Engine {
         &mut self,
         ip: &mut Ip,
         now: Instant,
+        hash: u32,
         listener: TcpListener,
         syn: &Arrived,
         beyond: Option<SeqNum>,
@@ -188,8 +194,8 @@ impl Engine {
             Some(beyond) if !iss.after(beyond) => beyond + 64_000,
             _ => iss,
         };
-        let record = SynSlot::of(listener, syn, iss, &self.secrets, &self.config);
-        if let Some(index) = self.file_half_open(listener, record) {
+        let record = HalfOpen::of(listener, syn, iss, &self.secrets, &self.config);
+        if let Some(index) = self.file_half_open(hash, listener, record) {
             self.send_syn_ack(ip, now, index);
         } else if self.uses_cookies() && beyond.is_none() {
             self.send_cookie(ip, now, listener, syn, record);
@@ -200,17 +206,25 @@ impl Engine {
 
     /// Whether connections that have completed their handshake leave room in the backlog.
     fn has_backlog(&mut self, listener: TcpListener) -> bool {
-        let half_open = self.syns.count_of(listener);
-        self.listener_mut(listener).is_some_and(|slot| {
-            usize::from(slot.waiting).saturating_sub(half_open) < usize::from(slot.backlog)
-        })
+        self.listener_mut(listener)
+            .is_some_and(|slot| slot.waiting.saturating_sub(slot.half_open) < slot.backlog)
     }
 
     /// Files a record if the caps of listener and peer and the table leave room, or room can be
     /// made.
-    fn file_half_open(&mut self, listener: TcpListener, record: SynSlot) -> Option<usize> {
-        let from_peer = self.syns.count_from(*record.remote.ip());
-        if from_peer >= usize::from(self.config.max_half_open_per_peer) {
+    fn file_half_open(
+        &mut self,
+        hash: u32,
+        listener: TcpListener,
+        record: HalfOpen,
+    ) -> Option<u16> {
+        let peer = *record.remote.ip();
+        let hashes = Hashes {
+            pair: hash,
+            peer: self.secrets.peer_hash(peer),
+        };
+        let cap = usize::from(self.config.max_half_open_per_peer);
+        if self.syns.has_from(hashes.peer, peer, cap) {
             return None;
         }
         let fits = |engine: &mut Self| {
@@ -221,13 +235,14 @@ impl Engine {
         if !fits(self) && !self.evict_half_open(Some(listener)) {
             return None;
         }
-        let index = match self.syns.insert(record) {
+        let index = match self.syns.insert(hashes, record) {
             Some(index) => index,
-            None if self.evict_half_open(None) => self.syns.insert(record)?,
+            None if self.evict_half_open(None) => self.syns.insert(hashes, record)?,
             None => return None,
         };
         if let Some(slot) = self.listener_mut(listener) {
             slot.waiting = slot.waiting.saturating_add(1);
+            slot.half_open = slot.half_open.saturating_add(1);
         }
         Some(index)
     }
@@ -256,12 +271,12 @@ impl Engine {
         now: Instant,
         listener: TcpListener,
         syn: &Arrived,
-        record: SynSlot,
+        record: HalfOpen,
     ) {
         let mss = record.mss.unwrap_or(super::DEFAULT_MSS);
         // Without timestamps there is no room for the other options.
         let stamped = record.timestamps.is_some();
-        let record = SynSlot {
+        let record = HalfOpen {
             iss: self.cookies.number(syn, mss, now),
             window_scale: record.window_scale.filter(|_| stamped),
             sack_permitted: record.sack_permitted && stamped,
@@ -347,7 +362,7 @@ impl Engine {
         segment: &Arrived,
         ack: SeqNum,
         now: Instant,
-    ) -> Option<SynSlot> {
+    ) -> Option<HalfOpen> {
         let mss = self.cookies.verify(segment, ack, now)?;
         let offset = self.secrets.timestamp_offset(segment.local, segment.remote);
         let stamps = segment
@@ -362,7 +377,7 @@ impl Engine {
             }
         };
         let uses = |of: Use| of == Use::On;
-        Some(SynSlot {
+        Some(HalfOpen {
             listener: Some(listener),
             local: segment.local,
             remote: segment.remote,
@@ -376,7 +391,7 @@ impl Engine {
             timestamps: stamps.map(|stamps| (stamps.value, offset)),
             ecn: extras.is_some_and(|extras| extras.ecn) && super::ecn::is_used(&self.config),
             window: segment.window,
-            ..SynSlot::new()
+            ..HalfOpen::NONE
         })
     }
 }

@@ -8,6 +8,7 @@ mod autotune;
 mod calls;
 #[cfg(feature = "sack")]
 mod calm;
+mod chains;
 mod conclude;
 mod congestion;
 mod data;

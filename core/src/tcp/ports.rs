@@ -51,20 +51,27 @@ impl Secrets {
             .hash([local.ip().to_bits(), remote.ip().to_bits(), ports])
     }
 
-    /// The first ephemeral port from a secret offset on that `free` accepts (RFC 6056 §3.3.3,
+    /// As [`Secrets::table_hash`], of a peer with all its connections.
+    pub(crate) fn peer_hash(&self, peer: Ipv4Addr) -> u32 {
+        self.table.hash([0, peer.to_bits(), 0])
+    }
+
+    /// The first ephemeral port from a secret offset on that `free` accepts, which is also told
+    /// what a connection from there has for a hash in look-up tables (RFC 6056 §3.3.3,
     /// algorithm 3). `None`: all are taken.
     pub(crate) fn ephemeral_port(
         &mut self,
         local: Ipv4Addr,
         remote: SocketAddrV4,
-        mut free: impl FnMut(u16) -> bool,
+        mut free: impl FnMut(u16, u32) -> bool,
     ) -> Option<u16> {
         let range = EPHEMERAL.end() - EPHEMERAL.start() + 1;
         let offset = self.port_offset(local, remote);
         for _ in 0..range {
             let port = EPHEMERAL.start() + offset.wrapping_add(self.next_port) % range;
             self.next_port = self.next_port.wrapping_add(1);
-            if free(port) {
+            let hash = self.table_hash(SocketAddrV4::new(local, port), remote);
+            if free(port, hash) {
                 return Some(port);
             }
         }

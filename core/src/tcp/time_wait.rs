@@ -1,25 +1,25 @@
-//! TIME-WAIT: a closed connection in 40 bytes, so that its old segments find an answer
-//! (RFC 9293 §3.6.1) without holding a control block.
-use core::net::{Ipv4Addr, SocketAddrV4};
+//! TIME-WAIT: a closed connection in 80 bytes, so that its old segments find an answer
+//! (RFC 9293 §3.6.1) without holding a control block. Records are found by the hash connections
+//! are filed under, and end in the order of a heap: ten thousand cost hardly more than one.
+use core::net::SocketAddrV4;
 
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
+use super::chains::{Chained, Chains};
+use super::due::{DueHeap, Place, Timed};
 use super::limit::Limiter;
+use super::list::FreeList;
 use super::pcb::NO_ADDR;
 use super::segment::Arrived;
 
 /// Storage for one connection in TIME-WAIT.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeWaitSlot {
-    local: SocketAddrV4,
-    remote: SocketAddrV4,
-    snd_nxt: SeqNum,
-    rcv_nxt: SeqNum,
-    window: u16,
-    ts_recent: Option<u32>,
-    ts_offset: u32,
-    until: Instant,
+    /// By the addresses; while the slot is free, the list of free ones.
+    chain: Chained,
+    due: Place,
+    remains: Remains,
     challenges: Limiter,
 }
 
@@ -27,22 +27,28 @@ impl TimeWaitSlot {
     /// An unused slot.
     pub const fn new() -> Self {
         Self {
-            local: NO_ADDR,
-            remote: NO_ADDR,
-            snd_nxt: SeqNum(0),
-            rcv_nxt: SeqNum(0),
-            window: 0,
-            ts_recent: None,
-            ts_offset: 0,
-            until: Instant::MAX,
+            chain: Chained::UNUSED,
+            due: Place::UNUSED,
+            remains: Remains::NONE,
             challenges: Limiter::FULL,
         }
     }
+}
 
-    fn is_used(&self) -> bool {
-        self.remote.port() != 0
+impl Timed for TimeWaitSlot {
+    fn place(&self) -> &Place {
+        &self.due
+    }
+
+    fn place_mut(&mut self) -> &mut Place {
+        &mut self.due
     }
 }
+
+const BY_PAIR: Chains<TimeWaitSlot> = Chains {
+    part: |slot| &slot.chain,
+    part_mut: |slot| &mut slot.chain,
+};
 
 impl Default for TimeWaitSlot {
     fn default() -> Self {
@@ -64,6 +70,18 @@ pub(crate) struct Remains {
     pub(crate) ts_offset: u32,
 }
 
+impl Remains {
+    const NONE: Self = Self {
+        local: NO_ADDR,
+        remote: NO_ADDR,
+        snd_nxt: SeqNum(0),
+        rcv_nxt: SeqNum(0),
+        window: 0,
+        ts_recent: None,
+        ts_offset: 0,
+    };
+}
+
 /// What to do with a segment for a connection in TIME-WAIT.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reply {
@@ -78,58 +96,83 @@ pub(crate) enum Reply {
 #[derive(Debug)]
 pub(crate) struct TimeWaits {
     slots: &'static mut [TimeWaitSlot],
-    /// No wait ends before this; may be too early, so that an idle turn walks no table.
-    earliest: Instant,
+    free: FreeList,
+    due: DueHeap,
+    len: u16,
 }
 
 impl TimeWaits {
     pub(crate) fn new(slots: &'static mut [TimeWaitSlot]) -> Self {
         Self {
             slots,
-            earliest: Instant::MAX,
+            free: FreeList::ALL,
+            due: DueHeap::EMPTY,
+            len: 0,
         }
     }
 
-    /// Files a connection; when all slots are taken, the oldest gives way.
-    pub(crate) fn insert(&mut self, remains: Remains, until: Instant) {
-        let slot = match self.slots.iter().position(|slot| !slot.is_used()) {
-            Some(free) => self.slots.get_mut(free),
-            None => self.slots.iter_mut().min_by_key(|slot| slot.until),
+    /// Files a connection under the hash of its addresses; when all slots are taken, the one that
+    /// ends first gives way.
+    pub(crate) fn insert(&mut self, hash: u32, remains: Remains, until: Instant) {
+        let index = match self.take() {
+            Some(index) => index,
+            None => {
+                self.remove(self.due.first(self.slots).1);
+                let Some(index) = self.take() else { return };
+                index
+            }
         };
-        if let Some(slot) = slot {
-            *slot = TimeWaitSlot {
-                local: remains.local,
-                remote: remains.remote,
-                snd_nxt: remains.snd_nxt,
-                rcv_nxt: remains.rcv_nxt,
-                window: remains.window,
-                ts_recent: remains.ts_recent,
-                ts_offset: remains.ts_offset,
-                until,
-                challenges: Limiter::FULL,
-            };
-            self.earliest = self.earliest.min(until);
-        }
+        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
+            return;
+        };
+        slot.remains = remains;
+        slot.challenges = Limiter::FULL;
+        BY_PAIR.insert(self.slots, index, hash);
+        self.due.set(self.slots, index, until);
+        self.len += 1;
     }
 
-    /// A segment arrived. `None`: its connection is not in TIME-WAIT.
+    fn take(&mut self) -> Option<u16> {
+        self.free.take(self.slots, |slot| slot.chain.link_mut())
+    }
+
+    fn remove(&mut self, index: u16) {
+        if self.slots.get(usize::from(index)).is_none() {
+            return;
+        }
+        BY_PAIR.remove(self.slots, index);
+        self.due.set(self.slots, index, Instant::MAX);
+        self.free
+            .give(self.slots, index, |slot| slot.chain.link_mut());
+        self.len -= 1;
+    }
+
+    fn find(&self, hash: u32, local: SocketAddrV4, remote: SocketAddrV4) -> Option<u16> {
+        let mut chain = BY_PAIR.walk(self.slots, hash);
+        let found =
+            chain.find(|(_, slot)| slot.remains.local == local && slot.remains.remote == remote)?;
+        Some(found.0)
+    }
+
+    /// A segment arrived, whose addresses have this hash. `None`: its connection is not in
+    /// TIME-WAIT.
     pub(crate) fn arrives(
         &mut self,
+        hash: u32,
         segment: &Arrived,
         now: Instant,
         restart: core::time::Duration,
     ) -> Option<Reply> {
-        let slot = self
-            .slots
-            .iter_mut()
-            .find(|slot| slot.local == segment.local && slot.remote == segment.remote)?;
+        let index = self.find(hash, segment.local, segment.remote)?;
+        let slot = self.slots.get_mut(usize::from(index))?;
+        let remains = slot.remains;
         // RFC 1337: a reset does not end TIME-WAIT.
         if segment.rst() {
             return Some(Reply::Ignore);
         }
         // RFC 6191 §2 and RFC 9293 §3.6.1 (MAY-2): a SYN that is provably not an old duplicate.
-        let beyond = segment.seq.after(slot.rcv_nxt);
-        let fresh = match (slot.ts_recent, segment.options.timestamps) {
+        let beyond = segment.seq.after(remains.rcv_nxt);
+        let fresh = match (remains.ts_recent, segment.options.timestamps) {
             (Some(last), Some(new)) => {
                 let (last, new) = (SeqNum(last), SeqNum(new.value));
                 new.after(last) || (new == last && beyond)
@@ -139,57 +182,50 @@ impl TimeWaits {
             (_, None) => beyond,
         };
         if segment.syn() && segment.ack.is_none() && fresh {
-            let beyond = slot.snd_nxt;
-            *slot = TimeWaitSlot::new();
-            return Some(Reply::Reuse { beyond });
+            self.remove(index);
+            return Some(Reply::Reuse {
+                beyond: remains.snd_nxt,
+            });
         }
         // RFC 9293 §3.10.7.4: only the peer's FIN can arrive; it is acknowledged, and the wait
         // starts again.
-        if segment.fin() && segment.seq + segment.len + 1 == slot.rcv_nxt {
-            slot.until = now + restart;
-        } else if segment.seg_len() == 0 && segment.seq == slot.rcv_nxt {
+        let fin = segment.fin() && segment.seq + segment.len + 1 == remains.rcv_nxt;
+        if !fin && segment.seg_len() == 0 && segment.seq == remains.rcv_nxt {
             return Some(Reply::Ignore);
         }
-        if !slot.challenges.allow(now, 10) {
-            return Some(Reply::Ignore);
+        let answer = slot.challenges.allow(now, 10);
+        if fin {
+            self.due.set(self.slots, index, now + restart);
         }
-        Some(Reply::Ack(Remains {
-            local: slot.local,
-            remote: slot.remote,
-            snd_nxt: slot.snd_nxt,
-            rcv_nxt: slot.rcv_nxt,
-            window: slot.window,
-            ts_recent: slot.ts_recent,
-            ts_offset: slot.ts_offset,
-        }))
+        Some(if answer {
+            Reply::Ack(remains)
+        } else {
+            Reply::Ignore
+        })
     }
 
-    /// Whether the pair is in TIME-WAIT.
-    pub(crate) fn contains(&self, local: Ipv4Addr, port: u16, remote: SocketAddrV4) -> bool {
-        let local = SocketAddrV4::new(local, port);
-        self.slots
-            .iter()
-            .any(|slot| slot.local == local && slot.remote == remote)
+    /// Whether the pair, which has this hash, is in TIME-WAIT.
+    pub(crate) fn contains(&self, hash: u32, local: SocketAddrV4, remote: SocketAddrV4) -> bool {
+        self.find(hash, local, remote).is_some()
     }
 
     /// Frees what has waited long enough.
     pub(crate) fn expire(&mut self, now: Instant) {
-        if self.earliest > now {
-            return;
+        while self.len > 0 {
+            let (until, index) = self.due.first(self.slots);
+            if until > now {
+                return;
+            }
+            self.remove(index);
         }
-        for slot in self.slots.iter_mut().filter(|slot| slot.until <= now) {
-            *slot = TimeWaitSlot::new();
-        }
-        let ends = self.slots.iter().map(|slot| slot.until);
-        self.earliest = ends.fold(Instant::MAX, Ord::min);
     }
 
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.earliest
+        self.due.first(self.slots).0
     }
 
     /// Connections in TIME-WAIT.
     pub(crate) fn len(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.is_used()).count()
+        self.len.into()
     }
 }

@@ -40,6 +40,17 @@ pub enum Api {
     Copying,
 }
 
+/// What connections do beside those that are made and closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Nothing, established.
+    Established,
+    /// Waiting in TIME-WAIT at the client.
+    TimeWait,
+    /// Half open at the server.
+    HalfOpen,
+}
+
 /// One kind of work, done unit by unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -62,7 +73,12 @@ pub enum Work {
         idle: usize,
     },
     /// A unit is a connection made and closed by both.
-    Connect,
+    Connect {
+        /// How many others there are.
+        others: usize,
+        /// What they are doing.
+        beside: Beside,
+    },
     /// A unit is a datagram sent and sent back.
     UdpEcho {
         /// Bytes of payload.
@@ -122,7 +138,9 @@ impl Cell {
         match self.work {
             Work::Bulk { .. } => 2_000,
             Work::RoundTrip { connections, .. } => 200.max(2 * connections as u64),
-            Work::Connect | Work::UdpEcho { .. } => 200,
+            // The table of TIME-WAIT is as large as there are others: it has to be full.
+            Work::Connect { others, .. } => 200.max(2 * others as u64),
+            Work::UdpEcho { .. } => 200,
         }
     }
 
@@ -131,7 +149,7 @@ impl Cell {
         match self.work {
             Work::Bulk { .. } => 4_000,
             Work::RoundTrip { connections, .. } => 1_000.max(2 * connections as u64),
-            Work::Connect | Work::UdpEcho { .. } => 1_000,
+            Work::Connect { .. } | Work::UdpEcho { .. } => 1_000,
         }
     }
 }
@@ -143,7 +161,7 @@ impl Work {
         match *self {
             Self::Bulk { .. } => MSS,
             Self::RoundTrip { len, .. } | Self::UdpEcho { len } => 2 * len as u64,
-            Self::Connect => 0,
+            Self::Connect { .. } => 0,
         }
     }
 }
@@ -153,7 +171,7 @@ impl fmt::Display for Work {
         match self {
             Self::Bulk { .. } => f.write_str("segment"),
             Self::RoundTrip { .. } => f.write_str("round trip"),
-            Self::Connect => f.write_str("connection"),
+            Self::Connect { .. } => f.write_str("connection"),
             Self::UdpEcho { .. } => f.write_str("echo"),
         }
     }
@@ -176,6 +194,10 @@ const fn round_trip(len: usize, connections: usize) -> Work {
         connections,
         idle: 0,
     }
+}
+
+const fn connect(others: usize, beside: Beside) -> Work {
+    Work::Connect { others, beside }
 }
 
 const PAIRS: Work = bulk(K64, Arrival::InPairs, Api::ZeroCopy);
@@ -214,7 +236,19 @@ pub const CELLS: &[Cell] = &[
             idle: 10_000,
         },
     ),
-    Cell::new("connect", Work::Connect).bar(10_500),
+    Cell::new("connect", connect(0, Beside::Established)).bar(10_500),
+    Cell::new("connect-idle-1", connect(1, Beside::Established)),
+    Cell::new("connect-idle-10", connect(10, Beside::Established)),
+    Cell::new("connect-idle-100", connect(100, Beside::Established)),
+    Cell::new("connect-idle-1000", connect(1_000, Beside::Established)),
+    Cell::new("connect-time-wait-1", connect(1, Beside::TimeWait)),
+    Cell::new("connect-time-wait-10", connect(10, Beside::TimeWait)),
+    Cell::new("connect-time-wait-100", connect(100, Beside::TimeWait)),
+    Cell::new("connect-time-wait-1000", connect(1_000, Beside::TimeWait)),
+    Cell::new("connect-half-open-1", connect(1, Beside::HalfOpen)),
+    Cell::new("connect-half-open-10", connect(10, Beside::HalfOpen)),
+    Cell::new("connect-half-open-100", connect(100, Beside::HalfOpen)),
+    Cell::new("connect-half-open-1000", connect(1_000, Beside::HalfOpen)),
     Cell::new("udp-64", Work::UdpEcho { len: 64 }).bar(2_700),
     Cell::new("udp-64-nosum", Work::UdpEcho { len: 64 }).no_checksums(),
     Cell::new("udp-1472", Work::UdpEcho { len: 1_472 }).bar(4_300),
@@ -241,6 +275,10 @@ pub type Made = Result<Box<dyn Bench>, &'static str>;
 
 /// Why a stack with linear searches is left out of the cell with 10,000 idle connections.
 pub const TOO_MANY: &str = "10,000 connections make the run take hours";
+
+/// Why the rivals are left out of the cells with other connections beside those that are made.
+pub const OWN_TABLES: &str =
+    "shows how this stack's tables grow; its rivals search lists and arrays";
 
 /// A stack that takes part.
 #[derive(Clone, Copy)]

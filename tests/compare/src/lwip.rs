@@ -56,7 +56,8 @@ mod installed {
             Work::RoundTrip {
                 len, connections, ..
             } => (1, len, connections, Api::Copying),
-            Work::Connect => (2, 0, 1, Api::ZeroCopy),
+            Work::Connect { others: 1.., .. } => return Err(crate::cell::OWN_TABLES),
+            Work::Connect { .. } => (2, 0, 1, Api::ZeroCopy),
             Work::UdpEcho { len } => (3, len, 1, Api::ZeroCopy),
         };
         assert!(!IN_USE.replace(true), "two pairs of lwIP at a time");

@@ -200,6 +200,9 @@ pub fn make(cell: &Cell) -> Made {
     };
     let mut a = Host::new(1, port(to_b, from_b));
     let mut b = Host::new(2, port(to_a, from_a));
+    if matches!(cell.work, Work::Connect { others: 1.., .. }) {
+        return Err(crate::cell::OWN_TABLES);
+    }
     if matches!(cell.work, Work::RoundTrip { idle: 1.., .. }) {
         return Err(TOO_MANY);
     }
@@ -214,7 +217,7 @@ pub fn make(cell: &Cell) -> Made {
                 b.add_tcp(cell, 4096, false);
             }
         }
-        Work::Connect => {
+        Work::Connect { .. } => {
             a.add_tcp(cell, 4096, false);
             b.add_tcp(cell, 4096, false);
         }
@@ -392,7 +395,7 @@ impl Bench for Pair {
                 self.bulk(units, window, limit, api);
             }
             Work::RoundTrip { len, .. } => self.round_trips(units, len),
-            Work::Connect => self.connections(units),
+            Work::Connect { .. } => self.connections(units),
             Work::UdpEcho { len } => self.echoes(units, len),
         }
     }

@@ -128,7 +128,10 @@ fn timestamp_offsets_are_random_and_the_same_for_one_pair() {
 fn ports_to_different_peers_are_random_and_those_to_one_peer_do_not_repeat() {
     let mut s = secrets(3);
     let draws: Vec<_> = (0..DRAWS)
-        .map(|n| s.ephemeral_port(HERE, peer(n), |_| true).expect("a port"))
+        .map(|n| {
+            s.ephemeral_port(HERE, peer(n), |_, _| true)
+                .expect("a port")
+        })
         .collect();
     let (first, last) = EPHEMERAL.into_inner();
     assert!(draws.iter().all(|port| (first..=last).contains(port)));
@@ -143,7 +146,7 @@ fn ports_to_different_peers_are_random_and_those_to_one_peer_do_not_repeat() {
     let mut seen = std::collections::HashSet::new();
     let range = u32::from(last - first) + 1;
     let fresh = (0..range)
-        .filter_map(|_| s.ephemeral_port(HERE, peer(9), |_| true))
+        .filter_map(|_| s.ephemeral_port(HERE, peer(9), |_, _| true))
         .filter(|port| seen.insert(*port));
     assert_eq!(fresh.count(), range as usize);
 }
@@ -158,7 +161,10 @@ fn c063_x063_streams_say_nothing_about_each_other() {
         .collect();
     let table: Vec<_> = (0..DRAWS).map(|n| s.table_hash(local, peer(n))).collect();
     let ports: Vec<_> = (0..DRAWS)
-        .map(|n| s.ephemeral_port(HERE, peer(n), |_| true).expect("a port"))
+        .map(|n| {
+            s.ephemeral_port(HERE, peer(n), |_, _| true)
+                .expect("a port")
+        })
         .map(u32::from)
         .collect();
     assert_independent("numbers and timestamps", &isns, &stamps);
@@ -172,9 +178,9 @@ fn c063_x063_streams_say_nothing_about_each_other() {
 #[test]
 fn a_port_that_is_taken_is_skipped_and_none_is_an_answer() {
     let mut s = secrets(5);
-    let only = s.ephemeral_port(HERE, peer(1), |port| port == 50_000);
+    let only = s.ephemeral_port(HERE, peer(1), |port, _| port == 50_000);
     assert_eq!(only, Some(50_000));
-    assert_eq!(s.ephemeral_port(HERE, peer(1), |_| false), None);
+    assert_eq!(s.ephemeral_port(HERE, peer(1), |_, _| false), None);
 }
 
 /// What is promised of the table's hash: over the keys, two connections meet in a chain no more

@@ -11,7 +11,7 @@ use gannet_core::config::Use;
 use gannet_core::{Config, Handler, HwAddr, Instant, NetifId, Stack, Subnet};
 use gannet_tests::storage::{Pools, Sizes, leak_pool, leak_storage};
 
-use crate::cell::{Arrival, Bench, Cell, Made, Timestamps, Work};
+use crate::cell::{Arrival, Bench, Beside, Cell, Made, Timestamps, Work};
 use crate::clock::TICK_US;
 
 const ADDRS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
@@ -157,7 +157,19 @@ fn host<H: Handler>(
             sizes.half_open = sizes.half_open.max(connections);
             sizes.sends = sizes.sends.max(connections);
         }
-        Work::Connect | Work::UdpEcho { .. } => {}
+        Work::Connect { others, beside } => {
+            // The client has all that are established or half open at the server.
+            let beside_at = |place: Beside| if beside == place { others } else { 0 };
+            let established = others - beside_at(Beside::TimeWait);
+            sizes.connections += established;
+            sizes.sends += established;
+            sizes.half_open += beside_at(Beside::HalfOpen);
+            if beside == Beside::TimeWait {
+                sizes.time_wait = others;
+            }
+            config.tcp.max_half_open_per_peer = u16::MAX;
+        }
+        Work::UdpEcho { .. } => {}
     }
     let mut seed = 17u8.wrapping_add(number as u8);
     let mut entropy = |bytes: &mut [u8]| {
@@ -207,7 +219,10 @@ pub fn make(cell: &Cell) -> Made {
             let (client, server) = round_trip::apps(len, connections, idle);
             Pair::boxed(cell, client, server)
         }
-        Work::Connect => Pair::boxed(cell, connect::Caller::default(), connect::Callee),
+        Work::Connect { others, beside } => {
+            let (caller, callee) = connect::apps(others, beside);
+            Pair::boxed(cell, caller, callee)
+        }
         Work::UdpEcho { len } => {
             let (client, server) = udp::apps(len);
             Pair::boxed(cell, client, server)
