@@ -37,19 +37,26 @@ pub(crate) trait Timed {
 #[derive(Debug)]
 pub(crate) struct DueHeap {
     len: u16,
+    /// When the first is due: asked for twice a turn.
+    earliest: Instant,
 }
 
 impl DueHeap {
-    pub(crate) const EMPTY: Self = Self { len: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        len: 0,
+        earliest: Instant::MAX,
+    };
+
+    /// When the first is due. [`Instant::MAX`]: nobody waits.
+    pub(crate) fn earliest(&self) -> Instant {
+        self.earliest
+    }
 
     /// When the first is due, and who that is. [`Instant::MAX`]: nobody waits.
     pub(crate) fn first<T: Timed>(&self, all: &[T]) -> (Instant, u16) {
         match self.len {
             0 => (Instant::MAX, NONE),
-            _ => {
-                let first = holder(all, 0);
-                (due(all, first), first)
-            }
+            _ => (self.earliest, holder(all, 0)),
         }
     }
 
@@ -62,6 +69,10 @@ impl DueHeap {
         if at == Instant::MAX {
             if place.position != NONE {
                 self.remove(all, index);
+                self.earliest = match self.len {
+                    0 => Instant::MAX,
+                    _ => due(all, holder(all, 0)),
+                };
             }
             return;
         }
@@ -78,6 +89,7 @@ impl DueHeap {
             let position = place.position;
             self.sink(all, position);
         }
+        self.earliest = due(all, holder(all, 0));
     }
 
     /// Element `index` is due at `at`, if that is earlier than what it waits for.

@@ -520,7 +520,7 @@ impl Engine {
     pub(crate) fn expire(&mut self, ip: &mut Ip, now: Instant) {
         self.time_waits.expire(now);
         self.expire_half_open(ip, now);
-        if self.due.first(self.slots).0 <= now {
+        if self.due.earliest() <= now {
             self.expire_connections(ip, now);
         }
     }
@@ -550,8 +550,8 @@ impl Engine {
 
     /// The earliest moment something is to be done.
     pub(crate) fn next_deadline(&self) -> Instant {
-        let (connections, _) = self.due.first(self.slots);
-        connections
+        self.due
+            .earliest()
             .min(self.syns.next_deadline())
             .min(self.time_waits.next_deadline())
             .min(self.retry)

@@ -318,14 +318,17 @@ impl SynQueue {
 
     /// The next record whose deadline passed, and whether it has tries left.
     pub(crate) fn due(&self, now: Instant, config: &TcpConfig) -> Option<(u16, Due)> {
-        let (at, index) = self.due.first(self.slots);
-        let slot = self.slots.get(usize::from(index)).filter(|_| at <= now)?;
+        if self.due.earliest() > now {
+            return None;
+        }
+        let (_, index) = self.due.first(self.slots);
+        let slot = self.slots.get(usize::from(index))?;
         let spent = slot.record.sent > config.max_syn_retransmits;
         Some((index, if spent { Due::GiveUp } else { Due::Resend }))
     }
 
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.due.first(self.slots).0
+        self.due.earliest()
     }
 
     /// Half-open connections.

@@ -211,17 +211,13 @@ impl TimeWaits {
 
     /// Frees what has waited long enough.
     pub(crate) fn expire(&mut self, now: Instant) {
-        while self.len > 0 {
-            let (until, index) = self.due.first(self.slots);
-            if until > now {
-                return;
-            }
-            self.remove(index);
+        while self.len > 0 && self.due.earliest() <= now {
+            self.remove(self.due.first(self.slots).1);
         }
     }
 
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.due.first(self.slots).0
+        self.due.earliest()
     }
 
     /// Connections in TIME-WAIT.
