@@ -213,7 +213,9 @@ impl Engine {
                         });
                     };
                     fresh.copy_from(rest);
-                    queue.append_copy(first);
+                    if !first.is_empty() {
+                        queue.append_copy(first);
+                    }
                     queue.push(fresh);
                 } else {
                     queue.append_copy(first);
