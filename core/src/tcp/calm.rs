@@ -6,7 +6,7 @@ use super::headline::Headline;
 use super::input::Context;
 use super::pcb::Pcb;
 use super::rack::TICK;
-use super::scoreboard::SentStore;
+use super::sent_store::SentStore;
 use super::timers::Timer;
 
 impl Pcb {

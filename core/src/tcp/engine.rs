@@ -1,5 +1,6 @@
 //! All of TCP's state: control blocks, listeners, queues, timers, and how they are taken and
-//! freed. What happens to a segment is in `arrive`, sending in `transmit`, the calls of the raw
+//! freed. What happens to a segment is in `arrive`, sending in `transmit`, what applications are told
+//! in `events`, the calls of the raw
 //! API in `calls`.
 use core::num::NonZeroU16;
 
@@ -12,6 +13,7 @@ use crate::pbuf::Pool;
 use crate::random::{Entropy, Keyed};
 use crate::time::Instant;
 
+use super::State;
 use super::chains::{Chained, Chains};
 use super::demux::{Bucket, Demux};
 use super::due::{DueHeap, Place, Timed};
@@ -23,18 +25,17 @@ use super::out_of_order::{RunSlot, Runs};
 use super::pcb::{Attached, Life, Pcb};
 use super::ports::Secrets;
 use super::rtt::Rtt;
-use super::scoreboard::{SentSlot, SentStore};
+use super::sent_store::{SentSlot, SentStore};
 use super::stats::TcpStats;
 use super::syn_cookie::SynCookies;
 use super::syn_queue::{SynQueue, SynSlot};
 use super::time_wait::{TimeWaitSlot, TimeWaits};
-use super::{Event, State};
 
 /// Storage of one connection.
 #[derive(Debug)]
 pub struct PcbSlot {
-    generation: NonZeroU16,
-    used: bool,
+    pub(super) generation: NonZeroU16,
+    pub(super) used: bool,
     bound: Bound,
     pub(crate) filed: Option<u32>,
     /// Among the connections whose addresses share a chain; while the slot is free, the list of
@@ -43,7 +44,7 @@ pub struct PcbSlot {
     /// Among those that own their port.
     port: Chained,
     output: Link,
-    events: Link,
+    pub(super) events: Link,
     orphans: Link,
     due: Place,
     pub(crate) pcb: Pcb,
@@ -147,12 +148,12 @@ pub(crate) struct Engine {
     pub(super) sends: SentStore,
     free: FreeList,
     output: IndexQueue,
-    events: IndexQueue,
+    pub(super) events: IndexQueue,
     /// Those that give way when blocks run out, the one that waits longest first. One that has
     /// ceased to is skipped.
     orphans: IndexQueue,
     /// The connection whose application is being told what there is, one after the other.
-    telling: Option<u16>,
+    pub(super) telling: Option<u16>,
     pub(super) secrets: Secrets,
     pub(super) cookies: SynCookies,
     pub(super) config: TcpConfig,
@@ -464,53 +465,6 @@ impl Engine {
         }
     }
 
-    /// The next thing to tell an application: all there is about one connection, then the next.
-    pub(crate) fn next_event(&mut self) -> Option<(Owner, Event)> {
-        loop {
-            let index = match self.telling {
-                Some(index) => index,
-                None => self.events.pop(self.slots, |slot| &mut slot.events)?,
-            };
-            self.telling = None;
-            let Some(slot) = self.slots.get_mut(usize::from(index)) else {
-                continue;
-            };
-            let pcb = &mut slot.pcb;
-            if !slot.used || pcb.attached == Attached::Orphan {
-                continue;
-            }
-            let handle = TcpPcb(RawHandle {
-                slot: index,
-                generation: slot.generation,
-            });
-            let owner = pcb.owner;
-            if let Some(event) = take_event(pcb, handle) {
-                // What the application does may add to it, which puts it on the list again.
-                if pcb.life != Life::Alive || pcb.has_events() {
-                    self.telling = Some(index);
-                }
-                // Taking data may have changed the window.
-                self.settle_output(index);
-                return Some((owner, event));
-            }
-            // Nothing left to tell: an ended connection's block is free now.
-            match pcb.life {
-                Life::Alive => {}
-                Life::Ended => {
-                    if !pcb.has_stream_news() {
-                        self.free(index);
-                    }
-                }
-                // Data that came before the error and was refused is offered first.
-                Life::Failed(_) if !pcb.rcv.queue.is_empty() => {}
-                Life::Failed(error) => {
-                    self.free(index);
-                    return Some((owner, Event::Err { pcb: handle, error }));
-                }
-            }
-        }
-    }
-
     /// Says what time it is for the calls that follow.
     pub(crate) fn set_now(&mut self, now: Instant) {
         self.now = now;
@@ -587,47 +541,6 @@ impl Engine {
             slot.waiting = slot.waiting.saturating_sub(1);
         }
     }
-}
-
-/// Order of the raw API: accepted or connected, data, sent, end of stream, poll.
-fn take_event(pcb: &mut Pcb, handle: TcpPcb) -> Option<Event> {
-    use super::receive::PeerFin;
-    let pending = &mut pcb.pending;
-    if let Some(listener) = pending.accept.take() {
-        return Some(Event::Accept {
-            listener,
-            pcb: handle,
-        });
-    }
-    if core::mem::take(&mut pending.connected) {
-        return Some(Event::Connected { pcb: handle });
-    }
-    if !pending.refused
-        && let Some(data) = pcb.rcv.queue.take_all()
-    {
-        // Counted as unread until `recved`; bounded by the window.
-        let len = u32::try_from(data.tot_len()).unwrap_or(u32::MAX);
-        pcb.rcv.unread = pcb.rcv.unread.saturating_add(len);
-        return Some(Event::Recv {
-            pcb: handle,
-            data: Some(data),
-        });
-    }
-    if pending.acked > 0 {
-        let len = core::mem::take(&mut pending.acked);
-        return Some(Event::Sent { pcb: handle, len });
-    }
-    if pcb.rcv.queue.is_empty() && pcb.rcv.fin == PeerFin::Arrived {
-        pcb.rcv.fin = PeerFin::Told;
-        return Some(Event::Recv {
-            pcb: handle,
-            data: None,
-        });
-    }
-    if core::mem::take(&mut pending.poll) && pcb.life == Life::Alive {
-        return Some(Event::Poll { pcb: handle });
-    }
-    None
 }
 
 impl Engine {

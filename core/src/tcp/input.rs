@@ -10,9 +10,9 @@ use super::State;
 use super::out_of_order::Runs;
 use super::pcb::{Life, Pcb};
 use super::receive::AckDue;
-use super::scoreboard::SentStore;
 use super::segment::Arrived;
 use super::send::Fin;
+use super::sent_store::SentStore;
 use super::stats::TcpStats;
 use super::timers::Timer;
 

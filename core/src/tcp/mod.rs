@@ -18,6 +18,7 @@ mod demux;
 mod due;
 mod ecn;
 mod engine;
+mod events;
 mod expire;
 mod fast_path;
 #[cfg(feature = "sack")]
@@ -52,13 +53,15 @@ mod retransmit;
 mod rtt;
 #[cfg(feature = "sack")]
 mod scoreboard;
-#[cfg(not(feature = "sack"))]
-#[path = "scoreboard_none.rs"]
-mod scoreboard;
 mod segment;
 #[cfg(feature = "sack")]
 mod selective;
 mod send;
+#[cfg(feature = "sack")]
+mod sent_store;
+#[cfg(not(feature = "sack"))]
+#[path = "sent_store_none.rs"]
+mod sent_store;
 mod series;
 mod settings;
 mod socket_options;
@@ -90,7 +93,7 @@ pub(crate) use headline::{Headline, Unforeseen};
 pub use info::TcpInfo;
 pub use listen::ListenSlot;
 pub use out_of_order::RunSlot;
-pub use scoreboard::SentSlot;
+pub use sent_store::SentSlot;
 pub use stats::TcpStats;
 pub use syn_queue::SynSlot;
 pub use time_wait::TimeWaitSlot;

@@ -7,8 +7,8 @@ use crate::wire::tcp::{Flags, SeqNum};
 use super::input::Context;
 use super::pcb::{Force, Pcb};
 use super::receive::AckDue;
-use super::scoreboard::SentStore;
 use super::send::Fin;
+use super::sent_store::SentStore;
 use super::timers::Timer;
 use super::{Cork, Nagle, State};
 

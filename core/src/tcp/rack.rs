@@ -4,7 +4,8 @@ use crate::time::{Instant, Span};
 use crate::wire::tcp::SeqNum;
 
 use super::min_rtt::MinRtt;
-use super::scoreboard::{Front, Record, Scoreboard, Sent, SentStore};
+use super::scoreboard::{Front, Record, Scoreboard, Sent};
+use super::sent_store::SentStore;
 use super::stamp::Stamp;
 
 /// RFC 8985 §4 "DupThresh".

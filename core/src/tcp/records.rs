@@ -9,7 +9,7 @@ use super::input::Context;
 use super::output::Kind;
 use super::output::Plan;
 use super::pcb::Pcb;
-use super::scoreboard::SentStore;
+use super::sent_store::SentStore;
 #[cfg(feature = "sack")]
 use super::timers::Timer;
 

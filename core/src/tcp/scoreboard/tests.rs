@@ -2,6 +2,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::tcp::sent_store::SentSlot;
 
 fn store(slots: usize, connections: usize) -> SentStore {
     let slots: Vec<_> = (0..slots).map(|_| SentSlot::new()).collect();

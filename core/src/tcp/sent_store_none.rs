@@ -1,4 +1,4 @@
-//! In place of `scoreboard` when the sender's half of SACK is left out: nothing is recorded.
+//! In place of `sent_store` when the sender's half of SACK is left out: nothing is recorded.
 
 /// Storage for the record of one segment in flight: empty without the feature `sack`.
 #[derive(Debug, Default)]
