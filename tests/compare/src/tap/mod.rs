@@ -93,6 +93,9 @@ struct Took {
     busy: f64,
 }
 
+/// Which of the two.
+type Seconds = fn(&Took) -> f64;
+
 type Make = fn(std::os::fd::OwnedFd) -> Box<dyn End>;
 
 /// Name, cable, and how it is made.
@@ -277,7 +280,7 @@ fn print_row(name: &str, job: Job, runners: &[Runner]) {
     for runner in own {
         let rate = units / median(&passed(runner));
         print!("{:12}  {} {rate:.0} {unit}", "", runner.name);
-        let kinds: [(&str, fn(&Took) -> f64); 2] = [
+        let kinds: [(&str, Seconds); 2] = [
             ("time", |took| took.passed),
             ("processor", |took| took.busy),
         ];
