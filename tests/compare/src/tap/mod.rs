@@ -93,9 +93,15 @@ struct Took {
     busy: f64,
 }
 
+/// Which of the two.
+type Seconds = fn(&Took) -> f64;
+
 type Make = fn(std::os::fd::OwnedFd) -> Box<dyn End>;
 
-const ENDS: &[(&str, Offloads, Make)] = &[
+/// Name, cable, and how it is made.
+type Kind = (&'static str, Offloads, Make);
+
+const ENDS: &[Kind] = &[
     ("gannet", Offloads::None, end_gannet::plain),
     ("gannet-vnet", Offloads::All, end_gannet::offloading),
     ("smoltcp", Offloads::None, end_smol::plain),
@@ -157,12 +163,9 @@ fn wait_for_frame(fd: BorrowedFd<'_>, wait: Option<Duration>) {
 
 /// Measures and prints the tables.
 pub fn run(options: &Options) -> ExitCode {
-    match measure(options) {
-        Ok(()) => {}
-        Err(why) => {
-            println!("skipped: {why}");
-            return ExitCode::SUCCESS;
-        }
+    if let Err(why) = measure(options) {
+        println!("skipped: {why}");
+        return ExitCode::SUCCESS;
     }
     println!("\nsystem calls, and instructions outside of the kernel\n");
     for (name, job) in jobs(options) {
@@ -196,7 +199,7 @@ fn jobs(options: &Options) -> impl Iterator<Item = (&'static str, Job)> {
     all.filter(|(name, _)| crate::chosen(&options.cells, name))
 }
 
-fn ends(options: &Options) -> impl Iterator<Item = &'static (&'static str, Offloads, Make)> {
+fn ends(options: &Options) -> impl Iterator<Item = &'static Kind> {
     // Not by a part of the name, which one has in common with another.
     ENDS.iter().filter(|(end, ..)| {
         options.stacks.is_empty() || options.stacks.iter().any(|stack| stack == end)
@@ -277,7 +280,7 @@ fn print_row(name: &str, job: Job, runners: &[Runner]) {
     for runner in own {
         let rate = units / median(&passed(runner));
         print!("{:12}  {} {rate:.0} {unit}", "", runner.name);
-        let kinds: [(&str, fn(&Took) -> f64); 2] = [
+        let kinds: [(&str, Seconds); 2] = [
             ("time", |took| took.passed),
             ("processor", |took| took.busy),
         ];
