@@ -11,10 +11,11 @@ use crate::packet::PacketStorage;
 use crate::pbuf::{Pbuf, Pool};
 use crate::random::Entropy;
 use crate::raw::RawStorage;
-use crate::tcp::{self, Headline, Tcp, TcpStats, TcpStorage, Unforeseen};
+use crate::tcp::{self, Tcp, TcpStats, TcpStorage, Unforeseen};
 use crate::time::{Instant, earliest};
 use crate::udp::{self, Udp, UdpStats, UdpStorage};
 use crate::wire::ipv4::Protocol;
+use crate::wire::tcp::Headline;
 use crate::wire::udp::HEADER_LEN as UDP_HEADER_LEN;
 
 /// Received frames one turn takes from the devices at most, each of which has an equal share, and
@@ -149,7 +150,7 @@ impl Stack {
             }
             return;
         }
-        let head = Headline::read(transport, straight.len);
+        let head = Headline::parse(transport, straight.len);
         straight.trim(&mut frame);
         let left = match &head {
             Some(head) => {

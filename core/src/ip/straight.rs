@@ -126,9 +126,7 @@ impl Straight {
             frame.truncate(HEADERS_LEN + self.len);
         }
     }
-}
 
-impl Straight {
     /// Length in bytes of the header of TCP in the frame, as far as the first part says.
     pub(crate) fn tcp_header_len(self, frame: &Pbuf) -> usize {
         let transport = frame.data().get(HEADERS_LEN..).unwrap_or_default();

@@ -6,12 +6,12 @@ use crate::error::Error;
 use crate::ip::{Destination, Envelope, IcmpError, IcmpErrorKind, Ip, Received};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
-use crate::wire::tcp::{Flags, SeqNum};
+use crate::wire::tcp::{Flags, Headline, SeqNum};
 
 use super::State;
 use super::demux::Pair;
 use super::engine::Engine;
-use super::headline::{Headline, Lookup, Unforeseen};
+use super::headline::{Lookup, Unforeseen};
 use super::pcb::Life;
 use super::segment::{Arrived, Unfit};
 use super::time_wait::Reply;
@@ -23,7 +23,7 @@ impl Engine {
         // RFC 9293 §3.9.2.3 (MUST-57): broadcast and multicast are not for TCP.
         let (first, total) = (received.payload.data(), received.payload.tot_len());
         if received.to == Destination::Unicast
-            && let Some(head) = Headline::read(first, total)
+            && let Some(head) = Headline::parse(first, total)
         {
             let envelope = received.envelope();
             match self.take_predicted(now, &envelope, &head, received.payload) {

@@ -1,8 +1,9 @@
 //! An acknowledgement while nothing is amiss: it covers what was sent once and in order, nothing is
 //! lost, kept selectively, sent again or probed for. Then of all that `selective` does a few sums
 //! are left. Only `fast_path` comes here, whose tests hold the two against each other.
+use crate::wire::tcp::Headline;
+
 use super::congestion::Acked;
-use super::headline::Headline;
 use super::input::Context;
 use super::pcb::Pcb;
 use super::rack::TICK;

@@ -94,6 +94,10 @@ impl PcbSlot {
         }
     }
 
+    fn is(&self, generation: NonZeroU16) -> bool {
+        self.used && self.generation == generation
+    }
+
     pub(super) fn bound(&self) -> Bound {
         self.bound
     }
@@ -326,27 +330,20 @@ impl Engine {
 
     /// The slot number of a handle that is not stale.
     pub(super) fn index(&self, pcb: TcpPcb) -> Result<u16, Error> {
-        let slot = self
-            .slots
-            .get(usize::from(pcb.0.slot))
-            .ok_or(Error::Closed)?;
-        if !slot.used || slot.generation != pcb.0.generation {
-            return Err(Error::Closed);
-        }
+        self.pcb(pcb)?;
         Ok(pcb.0.slot)
     }
 
     pub(super) fn pcb(&self, pcb: TcpPcb) -> Result<&Pcb, Error> {
-        let index = self.index(pcb)?;
-        self.slots
-            .get(usize::from(index))
-            .map(|slot| &slot.pcb)
-            .ok_or(Error::Closed)
+        match self.slots.get(usize::from(pcb.0.slot)) {
+            Some(slot) if slot.is(pcb.0.generation) => Ok(&slot.pcb),
+            _ => Err(Error::Closed),
+        }
     }
 
     pub(super) fn pcb_mut(&mut self, pcb: TcpPcb) -> Result<&mut Pcb, Error> {
         match self.slots.get_mut(usize::from(pcb.0.slot)) {
-            Some(slot) if slot.used && slot.generation == pcb.0.generation => Ok(&mut slot.pcb),
+            Some(slot) if slot.is(pcb.0.generation) => Ok(&mut slot.pcb),
             _ => Err(Error::Closed),
         }
     }

@@ -3,10 +3,9 @@
 //! it. Steps of the RFC that then do nothing are left out; everything else is left to `input`, and
 //! the tests hold the two against each other.
 use crate::pbuf::Pbuf;
-use crate::wire::tcp::SeqNum;
+use crate::wire::tcp::{Headline, SeqNum};
 
 use super::State;
-use super::headline::Headline;
 use super::input::Context;
 use super::pcb::{Attached, Pcb};
 use super::receive::PeerFin;
@@ -23,8 +22,7 @@ pub(super) enum Foreseen {
 
 impl Pcb {
     /// What the acknowledgement of the segment says, if [`Pcb::take_predicted`] may process it:
-    /// one with neither SYN, FIN, RST, URG nor congestion marks, see
-    /// [`Plain`](crate::wire::tcp::Plain).
+    /// one with neither SYN, FIN, RST, URG nor congestion marks, see [`Headline`].
     #[inline]
     pub(super) fn predicted(&self, head: &Headline, tos: u8, cx: &Context<'_>) -> Option<Foreseen> {
         // In ESTABLISHED our FIN is not sent, so no acknowledgement can change the state.

@@ -7,6 +7,7 @@ use crate::wire::tcp_options::Options;
 
 use super::State;
 use super::engine::Engine;
+use super::listen::ListenSlot;
 use super::pcb::Negotiated;
 use super::segment::{Arrived, Emit};
 use super::settings::Settings;
@@ -66,10 +67,7 @@ impl Engine {
         }
         if self.complete(ip, now, &slot, segment) {
             // The record's place in the backlog goes over to the connection.
-            let listener = self.syns.remove(record);
-            if let Some(slot) = listener.and_then(|listener| self.listener_mut(listener)) {
-                slot.half_open = slot.half_open.saturating_sub(1);
-            }
+            self.remove_half_open(record);
         }
     }
 
@@ -249,10 +247,16 @@ impl Engine {
     }
 
     pub(super) fn drop_half_open(&mut self, record: u16) {
-        let listener = self.syns.remove(record);
-        if let Some(slot) = listener.and_then(|listener| self.listener_mut(listener)) {
-            slot.waiting = slot.waiting.saturating_sub(1);
-            slot.half_open = slot.half_open.saturating_sub(1);
+        if let Some(listener) = self.remove_half_open(record) {
+            listener.waiting = listener.waiting.saturating_sub(1);
         }
+    }
+
+    /// Frees the record; its listener, where it no longer counts as half open.
+    fn remove_half_open(&mut self, record: u16) -> Option<&mut ListenSlot> {
+        let listener = self.syns.remove(record)?;
+        let listener = self.listener_mut(listener)?;
+        listener.half_open = listener.half_open.saturating_sub(1);
+        Some(listener)
     }
 }

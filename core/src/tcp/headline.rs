@@ -1,47 +1,12 @@
-//! The usual segment, read from its fixed header: all that the prediction needs (`fast_path`), at a
-//! fraction of what a whole [`Arrived`](super::segment::Arrived) costs.
+//! The usual segment on its way to the prediction (`fast_path`), which needs no more than its fixed
+//! header: a fraction of what a whole [`Arrived`](super::segment::Arrived) costs.
 use crate::ip::{ChecksumState, Envelope};
 use crate::pbuf::Pbuf;
 use crate::wire::checksum::Checksum;
 use crate::wire::ipv4::Protocol;
-use crate::wire::tcp::{Plain, SeqNum};
-use crate::wire::tcp_options::Timestamps;
-
-/// What the usual segment says, see [`Plain`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Headline {
-    /// Source and destination, as on the wire.
-    pub(super) ports: [u8; 4],
-    pub(super) seq: SeqNum,
-    pub(super) ack: SeqNum,
-    /// Bytes of data.
-    pub(super) len: u32,
-    pub(super) timestamps: Option<Timestamps>,
-    /// As on the wire, not scaled.
-    pub(super) window: u16,
-    pub(super) header_len: u8,
-}
+use crate::wire::tcp::Headline;
 
 impl Headline {
-    /// Reads the header at the front of `first`, of a segment of `total` bytes. `None` if it is
-    /// not a usual one. Its checksum is not verified yet.
-    #[inline]
-    pub(crate) fn read(first: &[u8], total: usize) -> Option<Self> {
-        let plain = Plain::parse(first)?;
-        let header_len = plain.header_len;
-        let len = total.checked_sub(header_len.into())?;
-        Some(Self {
-            ports: plain.ports,
-            seq: plain.seq,
-            ack: plain.ack,
-            // An IPv4 payload always fits 16 bits.
-            len: len as u32,
-            timestamps: plain.timestamps,
-            window: plain.window,
-            header_len,
-        })
-    }
-
     /// Whether the segment, in the packet its header was read from, is as it was sent.
     #[inline]
     pub(super) fn is_intact(&self, envelope: &Envelope, packet: &Pbuf) -> bool {

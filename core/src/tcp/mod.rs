@@ -89,7 +89,7 @@ pub use congestion::CongestionControl;
 pub use demux::Bucket;
 pub(crate) use engine::Engine;
 pub use engine::{PcbSlot, TcpStorage};
-pub(crate) use headline::{Headline, Unforeseen};
+pub(crate) use headline::Unforeseen;
 pub use info::TcpInfo;
 pub use listen::ListenSlot;
 pub use out_of_order::RunSlot;

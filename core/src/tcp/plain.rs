@@ -4,7 +4,6 @@
 //! is left to `output`; the tests hold the two against each other.
 use crate::error::Error;
 use crate::ip::Ip;
-use crate::wire::ipv4::Ecn;
 use crate::wire::tcp::{Fields, Flags, SeqNum};
 
 use super::input::Context;
@@ -76,7 +75,7 @@ impl Pcb {
             if !ip.can_transmit(netif) {
                 break Turn::Held;
             }
-            if let Err(error) = self.transmit_plain(&series, ip, plain.nxt, len) {
+            if let Err(error) = self.transmit_plain(&series, ip, &plain, len) {
                 refused = Some(error);
                 break Turn::Done;
             }
@@ -120,18 +119,17 @@ impl Pcb {
         &mut self,
         series: &Series,
         ip: &mut Ip,
-        seq: SeqNum,
+        plain: &Plain,
         len: u32,
     ) -> Result<(), Error> {
+        let seq = plain.nxt;
         let fields = Fields {
             seq,
             flags: self.push_within(seq, len),
             ..series.fields
         };
-        let ecn = match len > 0 && self.ecn.agreed {
-            true => Ecn::Ect0,
-            false => Ecn::NotEct,
-        };
+        // Of its flags there is none.
+        let (_, ecn) = self.ecn_of(&plain.plan(len));
         let place = Place {
             // The handshake is over: the queue begins with SND.UNA.
             offset: seq.since(self.snd.una) as usize,

@@ -135,11 +135,13 @@ impl<'a> Segment<'a> {
 /// options. Nothing else is looked at, so that it costs little; everything else is what [`Segment`]
 /// says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Plain {
+pub(crate) struct Headline {
     /// Source and destination, as on the wire. May be zero, which no connection's are.
     pub(crate) ports: [u8; 4],
     pub(crate) seq: SeqNum,
     pub(crate) ack: SeqNum,
+    /// Bytes of data.
+    pub(crate) len: u32,
     /// Not scaled.
     pub(crate) window: u16,
     /// Arranged as RFC 7323, appendix A, recommends.
@@ -148,10 +150,11 @@ pub(crate) struct Plain {
     pub(crate) header_len: u8,
 }
 
-impl Plain {
-    /// Reads the header at the front of `first`. `None` for every one that is not plain.
+impl Headline {
+    /// Reads the header at the front of `first`, of a segment of `total` bytes. `None` for every one
+    /// that is not usual. Its checksum is not verified.
     #[inline]
-    pub(crate) fn parse(first: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(first: &[u8], total: usize) -> Option<Self> {
         let (header, options) = first.split_first_chunk::<HEADER_LEN>()?;
         let &[a, b, c, d, ..] = header;
         let header: &Header = zerocopy::transmute_ref!(header);
@@ -170,6 +173,8 @@ impl Plain {
             ports: [a, b, c, d],
             seq: SeqNum(header.seq.get()),
             ack: SeqNum(header.ack.get()),
+            // An IPv4 payload always fits 16 bits.
+            len: total.checked_sub(header_len)? as u32,
             window: header.window.get(),
             timestamps,
             header_len: header_len as u8,

@@ -260,7 +260,7 @@ fn send_plain(pcb: &mut Pcb, plain: &mut Plain, most: usize, cx: &mut Context<'_
     pcb.sent_plain(plain, cx);
 }
 
-/// As [`Headline::read`] has it of such a segment, but that its header is off already.
+/// As [`Headline::parse`] has it of such a segment, but that its header is off already.
 fn headline(segment: &Arrived) -> Option<Headline> {
     let Options {
         timestamps, sack, ..
