@@ -1,5 +1,7 @@
 //! The doorbell of the tcpip thread: which connections and which raw applications want attention.
 //! Ringing is a few bits and, only if the thread sleeps, one signal: a burst costs one wake-up.
+//! After bulk data the thread naps first: what can wait for the end of a nap does not signal, so
+//! that a writer is not interrupted for each segment.
 use core::cell::Cell;
 use core::time::Duration;
 
@@ -7,6 +9,33 @@ use critical_section::{CriticalSection, Mutex};
 use gannet_core::Instant;
 
 use crate::sys::{self, EventId};
+
+/// How long the thread naps after it took bulk data from a thread; operating systems make it the
+/// end of their tick.
+const NAP: Duration = Duration::from_micros(500);
+
+/// How much the thread is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ring {
+    /// Not at all.
+    #[default]
+    No,
+    /// At the end of its nap, if it naps; else now.
+    Soon,
+    /// Now.
+    Now,
+}
+
+/// What the thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sleep {
+    /// It will look before it sleeps.
+    Awake,
+    /// It sleeps for a moment, or is about to: [`Ring::Now`] has to signal.
+    Napping,
+    /// It sleeps, or is about to: whoever rings has to signal.
+    Asleep,
+}
 
 /// 32 connections: a set bit wants attention.
 #[derive(Debug)]
@@ -23,8 +52,11 @@ impl DirtyWord {
 #[derive(Clone, Copy, Debug)]
 struct State {
     event: Option<EventId>,
-    /// The thread sleeps, or is about to: whoever rings has to signal.
-    asleep: bool,
+    sleep: Sleep,
+    /// Bulk data was taken since the thread last slept.
+    bulk: bool,
+    /// While it is earlier, the thread naps.
+    nap_until: Instant,
     /// Rung since the thread last looked.
     rung: bool,
     /// Raw applications to wake (see `Handler::wake`), a bit each.
@@ -52,7 +84,9 @@ impl Doorbell {
         Self {
             state: Mutex::new(Cell::new(State {
                 event: None,
-                asleep: false,
+                sleep: Sleep::Awake,
+                bulk: false,
+                nap_until: Instant::ZERO,
                 rung: false,
                 owners: 0,
                 stop: false,
@@ -62,10 +96,17 @@ impl Doorbell {
         }
     }
 
-    /// Marks connection `index` and says whether the thread has to be signalled.
-    pub(crate) fn mark(&self, cs: CriticalSection<'_>, index: u16) -> Signal {
+    /// Marks connection `index` and wakes the raw applications whose bit is set in `owners`; says
+    /// whether the thread has to be signalled.
+    pub(crate) fn mark(
+        &self,
+        cs: CriticalSection<'_>,
+        index: u16,
+        owners: u32,
+        ring: Ring,
+    ) -> Signal {
         self.set_dirty(cs, index);
-        self.ring(cs)
+        self.change(cs, ring, |state| state.owners |= owners)
     }
 
     /// Marks connection `index` for a thread that is about to look.
@@ -78,24 +119,44 @@ impl Doorbell {
 
     /// Wakes the raw applications whose bit is set in `owners`.
     pub(crate) fn wake_owners(&self, cs: CriticalSection<'_>, owners: u32) -> Signal {
-        self.change(cs, |state| state.owners |= owners)
+        self.change(cs, Ring::Now, |state| state.owners |= owners)
     }
 
     pub(crate) fn stop(&self, cs: CriticalSection<'_>) -> Signal {
-        self.change(cs, |state| state.stop = true)
+        self.change(cs, Ring::Now, |state| state.stop = true)
     }
 
     /// A device has frames, or room.
     pub(crate) fn ring(&self, cs: CriticalSection<'_>) -> Signal {
-        self.change(cs, |_| {})
+        self.change(cs, Ring::Now, |_| {})
     }
 
-    fn change(&self, cs: CriticalSection<'_>, change: impl FnOnce(&mut State)) -> Signal {
+    /// Bulk data was taken from a thread, which may go on writing.
+    pub(crate) fn nap(&self, cs: CriticalSection<'_>) {
+        let cell = self.state.borrow(cs);
+        let mut state = cell.get();
+        state.bulk = true;
+        cell.set(state);
+    }
+
+    fn change(
+        &self,
+        cs: CriticalSection<'_>,
+        ring: Ring,
+        change: impl FnOnce(&mut State),
+    ) -> Signal {
         let cell = self.state.borrow(cs);
         let mut state = cell.get();
         change(&mut state);
         state.rung = true;
-        let wake = core::mem::replace(&mut state.asleep, false);
+        let wake = match state.sleep {
+            Sleep::Awake => false,
+            Sleep::Napping => ring == Ring::Now,
+            Sleep::Asleep => true,
+        };
+        if wake {
+            state.sleep = Sleep::Awake;
+        }
         state.wakeups = state.wakeups.wrapping_add(u32::from(wake));
         cell.set(state);
         Signal(state.event.filter(|_| wake))
@@ -153,35 +214,44 @@ impl Doorbell {
         let Some(event) = event else { return };
         loop {
             let left = end.saturating_since(sys::now());
-            // `asleep` is not set, so that nobody signals; but for one who was about to.
+            // It counts as awake, so that nobody signals; but for one who was about to.
             if left.is_zero() || !sys::event_wait(event, Some(left)) {
                 return;
             }
         }
     }
 
-    /// Sleeps from `now` until rung or `deadline`.
+    /// Sleeps from `now` until rung or `deadline`; a nap ends by itself.
     pub(crate) fn sleep(&self, now: Instant, deadline: Option<Instant>) {
-        let timeout = match deadline.map(|deadline| deadline.saturating_since(now)) {
-            Some(Duration::ZERO) => return,
-            timeout => timeout,
-        };
-        let event = critical_section::with(|cs| {
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return;
+        }
+        let slept = critical_section::with(|cs| {
             let cell = self.state.borrow(cs);
-            let state = cell.get();
-            cell.set(State {
-                asleep: !state.rung,
-                ..state
-            });
-            state.event.filter(|_| !state.rung)
+            let mut state = cell.get();
+            if core::mem::take(&mut state.bulk) {
+                state.nap_until = now + NAP;
+            }
+            let nap = (now < state.nap_until).then_some(state.nap_until);
+            let event = state.event.filter(|_| !state.rung);
+            if event.is_some() {
+                state.sleep = match nap {
+                    Some(_) => Sleep::Napping,
+                    None => Sleep::Asleep,
+                };
+            }
+            cell.set(state);
+            event.map(|event| (event, nap))
         });
-        let Some(event) = event else { return };
+        let Some((event, nap)) = slept else { return };
+        let end = nap.into_iter().chain(deadline).min();
+        let timeout = end.map(|end| end.saturating_since(now));
         // Woken or timed out: the thread looks either way.
         let _ = sys::event_wait(event, timeout);
         critical_section::with(|cs| {
             let cell = self.state.borrow(cs);
             cell.set(State {
-                asleep: false,
+                sleep: Sleep::Awake,
                 ..cell.get()
             });
         });
@@ -199,11 +269,6 @@ impl Doorbell {
 pub(crate) struct Signal(Option<EventId>);
 
 impl Signal {
-    /// `self`, or `other` if there is nothing to signal.
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self(self.0.or(other.0))
-    }
-
     /// From a thread.
     pub(crate) fn give(self) {
         if let Some(event) = self.0 {

@@ -8,7 +8,7 @@ use gannet_core::{Handler, Owner, Pool, Stack, owner_bit};
 use crate::close::Closing;
 use crate::control::Kind;
 use crate::datagram::Datagrams;
-use crate::doorbell::Doorbell;
+use crate::doorbell::{Doorbell, Ring};
 use crate::error::Error;
 use crate::guarded::lock;
 use crate::icmp_errors::IcmpErrors;
@@ -277,11 +277,11 @@ impl Net {
         let signal = critical_section::with(|cs| {
             let mut shared = lock(slot.0.borrow(cs))?;
             f(&mut shared, cs);
-            core::mem::take(&mut shared.ring).then(|| {
+            let ring = core::mem::take(&mut shared.ring);
+            (ring > Ring::No).then(|| {
                 // The service is an application on the raw API like others.
-                let owner = self.owner.borrow(cs).get();
-                let first = self.doorbell.mark(cs, index);
-                first.or(self.doorbell.wake_owners(cs, owner_bit(owner)))
+                let owners = owner_bit(self.owner.borrow(cs).get());
+                self.doorbell.mark(cs, index, owners, ring)
             })
         });
         if let Some(signal) = signal {

@@ -4,6 +4,7 @@
 //! little more than one at a single connection, and no critical section grows with their number.
 use critical_section::CriticalSection;
 
+use crate::doorbell::Ring;
 use crate::error::Error;
 use crate::net::Net;
 use crate::netconn::Netconn;
@@ -75,12 +76,12 @@ impl Net {
     /// Looks at all of `set`; how many are ready. Leaves `waiter` with those that are not.
     fn look(&'static self, set: &mut dyn Watch, waiter: Option<u8>) -> usize {
         let mut count = 0;
-        let mut shortage = false;
+        let mut rings = false;
         self.each(set, |net, watched, set, cs| {
             let mut look = |shared: &mut Shared| {
                 let ready = shared.look(net, cs, watched.interest, waiter);
                 // A ring of this section is given by nobody.
-                shortage |= core::mem::take(&mut shared.ring);
+                rings |= core::mem::take(&mut shared.ring) > Ring::No;
                 ready
             };
             let ready = watched
@@ -90,7 +91,7 @@ impl Net {
             count += usize::from(ready.is_none_or(Ready::any));
             set.found(watched.at, ready);
         });
-        if shortage {
+        if rings {
             self.ring();
         }
         count
@@ -127,6 +128,9 @@ impl Shared {
         waiter: Option<u8>,
     ) -> Ready {
         let ready = self.ready(net, cs).of(interest);
+        if !ready.any() {
+            self.flush();
+        }
         if let Some(waiter) = waiter.filter(|_| !ready.any()) {
             if interest.write {
                 self.writers.insert(waiter);

@@ -201,6 +201,7 @@ impl Shared {
             Phase::Connected | Phase::Dead if ended => Some(Ok(())),
             Phase::Connected | Phase::Dead => {
                 self.eager |= content < self.low_water();
+                self.flush();
                 None
             }
         })
@@ -258,7 +259,13 @@ impl Net {
         // At the end of the stream there is no window to open.
         let open = !shared.eof && shared.phase == Phase::Connected;
         if n > 0 && shared.consumed >= shared.window_step && open {
-            shared.request(Requests::RECVED);
+            // Less than half of the window: the peer can still send, and what it sends takes the
+            // news along.
+            if shared.consumed / 2 < shared.window_step {
+                shared.request_soon(Requests::RECVED);
+            } else {
+                shared.request(Requests::RECVED);
+            }
         }
         Wake::NONE
     }

@@ -12,6 +12,7 @@ use core::time::Duration;
 use critical_section::CriticalSection;
 use gannet_core::{Instant, owner_bit};
 
+use crate::doorbell::Ring;
 use crate::error::Error;
 use crate::net::Net;
 use crate::netconn::Netconn;
@@ -139,7 +140,9 @@ impl Net {
 impl Shared {
     /// The thread that looked found no room and will wait.
     pub(crate) fn wait_for_room(&mut self, net: &Net) {
-        self.ring |= net.shortage.begins();
+        if net.shortage.begins() {
+            self.ring = Ring::Now;
+        }
     }
 }
 

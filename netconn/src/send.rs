@@ -7,6 +7,7 @@ use critical_section::CriticalSection;
 use gannet_core::{Chain, Pbuf};
 
 use crate::control::Kind;
+use crate::doorbell::Ring;
 use crate::error::Error;
 use crate::gather::Gather;
 use crate::net::Net;
@@ -121,7 +122,11 @@ impl Netconn {
                 {
                     return Some(Ok(Step::Appended(wake)));
                 }
-                shared.reserve(data.len()).map(|n| Ok(Step::Reserved(n)))
+                let reserved = shared.reserve(data.len());
+                if reserved.is_none() {
+                    shared.flush();
+                }
+                reserved.map(|n| Ok(Step::Reserved(n)))
             })
             .map_err(|error| (error, Told::No))??;
         match step {
@@ -197,6 +202,7 @@ impl Netconn {
             return Err((Error::WouldBlock, Told::No));
         }
         let outcome = self.sleep_until(Side::Write, patience.at_most(POOL_RETRY), |shared, _| {
+            shared.flush();
             shared.may_write().err()
         });
         match outcome {
@@ -221,10 +227,12 @@ impl Netconn {
             if len > shared.send_buffer() {
                 return Some(Err(Error::TooLong));
             }
-            (shared.room() >= len).then(|| {
-                shared.queued = shared.queued.saturating_add(len);
-                Ok(())
-            })
+            if shared.room() < len {
+                shared.flush();
+                return None;
+            }
+            shared.queued = shared.queued.saturating_add(len);
+            Some(Ok(()))
         });
         if let Err(error) = reserved.and_then(|reserved| reserved) {
             return Err(PbufError::new(error, data));
@@ -260,7 +268,10 @@ impl Netconn {
     /// As [`Netconn::send`].
     pub fn wait_acknowledged(&self, patience: Patience) -> Result<(), Error> {
         self.sleep_until(Side::Write, patience, |shared, _| match shared.kind {
-            Kind::Tcp if shared.phase == Phase::Connected && shared.queued > 0 => None,
+            Kind::Tcp if shared.phase == Phase::Connected && shared.queued > 0 => {
+                shared.flush();
+                None
+            }
             Kind::Tcp if shared.error.is_some() => shared.error.take().map(Err),
             Kind::Tcp => Some(Ok(())),
             _ => Some(Err(Error::NotSupported)),
@@ -312,7 +323,16 @@ impl Shared {
     fn written(&mut self, flow: Flow) {
         self.more = flow == Flow::GoesOn;
         self.requests.insert(Requests::SEND);
-        self.ring |= self.tx.len() as u64 >= u64::from(self.ring_at);
+        let len = self.tx.len() as u64;
+        if len < u64::from(self.ring_at) {
+            return;
+        }
+        if len >= u64::from(self.hold_to) {
+            self.ring = Ring::Now;
+        } else if !self.held {
+            self.held = true;
+            self.ring = self.ring.max(Ring::Soon);
+        }
     }
 }
 

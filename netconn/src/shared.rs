@@ -9,6 +9,7 @@ use gannet_core::{Chain, TcpListener, TcpPcb, UdpPcb};
 
 use crate::control::{Control, Kind};
 use crate::datagram::Queue;
+use crate::doorbell::Ring;
 use crate::error::Error;
 use crate::net::Net;
 use crate::settings::Settings;
@@ -172,7 +173,7 @@ pub(crate) struct Shared {
     pub(crate) phase: Phase,
     pub(crate) requests: Requests,
     /// The doorbell has to be rung for `requests` when the critical section ends.
-    pub(crate) ring: bool,
+    pub(crate) ring: Ring,
     pub(crate) control: Control,
     pub(crate) settings: Settings,
     pub(crate) local: SocketAddr,
@@ -213,6 +214,12 @@ pub(crate) struct Shared {
     /// TCP: bytes in `tx` from which on the engine could transmit; below it has something in
     /// flight whose acknowledgement will fetch them anyway.
     pub(crate) ring_at: u32,
+    /// TCP: what was last fetched of `tx` was bulk data, so more is expected.
+    pub(crate) bulk: bool,
+    /// TCP: bytes in `tx` from which on the tcpip thread's nap is disturbed.
+    pub(crate) hold_to: u32,
+    /// TCP: bytes in `tx` wait for the end of a nap.
+    pub(crate) held: bool,
     /// The last write said that more follows.
     pub(crate) more: bool,
     pub(crate) write_shut: bool,
@@ -256,7 +263,7 @@ impl Shared {
             attached: Attached::Nothing,
             phase: Phase::Idle,
             requests: Requests::NONE,
-            ring: false,
+            ring: Ring::No,
             control: Control::Idle,
             settings: Settings::DEFAULT,
             local: NO_ADDR,
@@ -278,6 +285,9 @@ impl Shared {
             queued: 0,
             snd_buf: 0,
             ring_at: 1,
+            bulk: false,
+            hold_to: 0,
+            held: false,
             more: false,
             write_shut: false,
             accept_first: None,
@@ -305,7 +315,20 @@ impl Shared {
     /// Asks the service for something.
     pub(crate) fn request(&mut self, what: Requests) {
         self.requests.insert(what);
-        self.ring = true;
+        self.ring = Ring::Now;
+    }
+
+    /// As [`Shared::request`]; it may wait for the end of a nap.
+    pub(crate) fn request_soon(&mut self, what: Requests) {
+        self.requests.insert(what);
+        self.ring = self.ring.max(Ring::Soon);
+    }
+
+    /// A thread that will not go on writing is here: what is held back for more leaves now.
+    pub(crate) fn flush(&mut self) {
+        if self.held {
+            self.ring = Ring::Now;
+        }
     }
 
     /// Bytes that may be written now.

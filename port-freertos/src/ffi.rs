@@ -145,6 +145,7 @@ mod simulator {
         pub(crate) fn vPortSimInstallIrq(line: c_uint, isr: Option<extern "C" fn(c_uint)>);
         pub(crate) fn vPortSimRaiseIrq(line: c_uint);
         pub(crate) fn vPortSimYieldFromIsr(woken: c_int);
+        pub(crate) safe fn vPortSimLeaveCpu();
         pub(crate) safe fn xPortSimOnTask() -> c_int;
         pub(crate) safe fn xPortSimInIsr() -> c_int;
         #[cfg(not(feature = "stock-port"))]

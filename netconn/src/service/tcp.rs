@@ -19,6 +19,15 @@ enum Moved {
     Some,
 }
 
+/// What writers are told of the engine; in bytes of their queue.
+#[derive(Clone, Copy, Debug)]
+struct Worth {
+    /// From so many on something would leave.
+    ring_at: u32,
+    /// From so many on nothing more would, so there is nothing to hold back for; 0: never.
+    hold_to: u32,
+}
+
 impl Service {
     /// Does what threads asked for the connection, closing apart.
     pub(super) fn serve_tcp(&self, tcp: &mut Tcp<'_>, index: u16, pcb: TcpPcb, asked: Requests) {
@@ -84,8 +93,16 @@ impl Service {
 
     /// Moves what was written to the engine, then the FIN if one was asked for.
     fn fetch(&self, tcp: &mut Tcp<'_>, index: u16, pcb: TcpPcb) -> Moved {
-        let Some((queue, more, shut)) = self.net.with(index, |shared, _| {
+        let segment = usize::from(tcp.mss(pcb).unwrap_or(u16::MAX));
+        let Some((queue, more, shut)) = self.net.with(index, |shared, cs| {
             let more = if shared.more { More::Yes } else { More::No };
+            shared.held = false;
+            if !shared.tx.is_empty() {
+                shared.bulk = shared.tx.len() >= segment;
+                if shared.bulk {
+                    self.net.doorbell.nap(cs);
+                }
+            }
             (core::mem::take(&mut shared.tx), more, shared.write_shut)
         }) else {
             return Moved::All;
@@ -108,34 +125,40 @@ impl Service {
 
     /// Tells writers from how many bytes on ringing is worth while.
     fn publish(&self, tcp: &mut Tcp<'_>, index: u16, pcb: TcpPcb, moved: Moved) {
-        let threshold = self.ring_at(tcp, pcb).unwrap_or(1);
+        let worth = self.worth(tcp, pcb).unwrap_or(Worth {
+            ring_at: 1,
+            hold_to: 0,
+        });
         self.net.with(index, |shared, _| {
-            shared.ring_at = threshold;
+            shared.ring_at = worth.ring_at;
+            shared.hold_to = match shared.bulk {
+                true => worth.hold_to.min(shared.send_buffer() / 4),
+                false => 0,
+            };
             // Written since the queue was fetched, when ringing did not seem worth while. If the
             // engine is full, though, only an acknowledgement helps.
-            let waits = shared.tx.len() as u64 >= u64::from(threshold) && !shared.tx.is_empty();
+            let waits = shared.tx.len() as u64 >= u64::from(worth.ring_at) && !shared.tx.is_empty();
             if moved == Moved::All && waits {
                 shared.request(Requests::SEND);
             }
         });
     }
 
-    fn ring_at(&self, tcp: &Tcp<'_>, pcb: TcpPcb) -> Result<u32, CoreError> {
+    fn worth(&self, tcp: &Tcp<'_>, pcb: TcpPcb) -> Result<Worth, CoreError> {
+        let sendable = u32::try_from(tcp.sendable(pcb)?).unwrap_or(u32::MAX);
+        // RFC 9293 §3.7.4: less than a segment waits for the acknowledgement.
+        let (full, hold_to) = match tcp.nagle_disabled(pcb)? {
+            true => (1, 0),
+            false => (u32::from(tcp.mss(pcb)?), sendable),
+        };
         // With nothing under way no acknowledgement will come to fetch what is queued; and a
         // closed window has to be probed, which the engine does if it has something to send.
-        if tcp.sndqueuelen(pcb)? == 0 {
-            return Ok(1);
-        }
-        if tcp.sendable(pcb)? == 0 {
-            return Ok(u32::MAX);
-        }
-        // RFC 9293 §3.7.4: less than a segment waits for the acknowledgement.
-        let full = if tcp.nagle_disabled(pcb)? {
-            1
-        } else {
-            u32::from(tcp.mss(pcb)?)
+        let ring_at = match (tcp.sndqueuelen(pcb)?, sendable) {
+            (0, _) => 1,
+            (_, 0) => u32::MAX,
+            _ => full,
         };
-        Ok(full)
+        Ok(Worth { ring_at, hold_to })
     }
 
     /// The handshake of a connection made with `connect` is complete.

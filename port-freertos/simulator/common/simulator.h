@@ -20,6 +20,8 @@ extern void vPortSimInstallIrq(unsigned int line, GannetSimIsr_t isr);
 extern void vPortSimRaiseIrq(unsigned int line);
 /* In a handler: says that a FromISR function has woken a task (pdTRUE). */
 extern void vPortSimYieldFromIsr(int woken);
+/* A thread of the host program, perhaps started by a task: may run on any CPU. */
+extern void vPortSimLeaveCpu(void);
 /* Whether the calling thread is a FreeRTOS task's (or an interrupt on it). */
 extern int xPortSimOnTask(void);
 /* Whether the calling thread is inside an interrupt handler. */

@@ -6,6 +6,11 @@
  * threads hand over "the CPU", and with it everything below marked (CPU): only its holder touches
  * those variables, and the futex words order the accesses.
  *
+ * It is one CPU of the host, too: tasks are pinned to the one on which the scheduler was first started.
+ * Two threads that hand over to one another are otherwise kept on two by the Linux kernel, and
+ * waking an idle CPU costs ten times what the switch does. Threads of the host program that a task
+ * has started inherit that; vPortSimLeaveCpu gives them all CPUs back.
+ *
  * Interrupts are signals sent to the process. Only the current task's thread has them unblocked,
  * so the Linux kernel delivers to it, or keeps the signal pending: no interrupt is ever lost
  * between two tasks, which is what happens if one picks a thread and sends to that one.
@@ -33,6 +38,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -92,6 +98,9 @@ static _Atomic uint64_t start_ns; /* this start */
 static uint64_t ticks_done;       /* (CPU) */
 static atomic_bool running;
 static atomic_int ended; /* futex */
+static pthread_once_t cpu_once = PTHREAD_ONCE_INIT;
+static cpu_set_t all_cpus; /* of the thread that first started the scheduler */
+static cpu_set_t the_cpu;  /* the one that tasks run on; empty: not known */
 
 /* ---- helpers ---- */
 
@@ -126,6 +135,18 @@ static void hard_unmask(void) {
 static Thread *thread_of(TaskHandle_t task) {
     StackType_t *top = *(StackType_t **)task; /* pxTopOfStack is the first member of the TCB */
     return *(Thread **)(top + 1);
+}
+
+/* Failing costs speed only. */
+static void choose_cpu(void) {
+    CPU_ZERO(&the_cpu);
+    int cpu = sched_getcpu();
+    if (cpu >= 0 && cpu < CPU_SETSIZE && sched_getaffinity(0, sizeof all_cpus, &all_cpus) == 0)
+        CPU_SET(cpu, &the_cpu);
+}
+
+static void use_cpus(const cpu_set_t *cpus) {
+    if (CPU_COUNT(&the_cpu) != 0) sched_setaffinity(0, sizeof *cpus, cpus);
 }
 
 /* ---- switching; signals are hard masked ---- */
@@ -304,6 +325,7 @@ static void *thread_main(void *arg) {
     self = t;
     if (setjmp(t->base) == 0) {
         sleep_until_resumed(t);
+        use_cpus(&the_cpu);
         critical_nesting = 0;
         pthread_setname_np(pthread_self(), pcTaskGetName(NULL));
         service(0);
@@ -366,6 +388,7 @@ BaseType_t xPortStartScheduler(void) {
     sigset_t old_mask;
     pthread_sigmask(SIG_BLOCK, &sim_signals, &old_mask);
     critical_nesting = 0;
+    pthread_once(&cpu_once, choose_cpu);
     atomic_store(&running, true);
     /* Lines raised before that made no signal; the first task serves them. */
     atomic_store(&deferred, atomic_load(&lines_pending) != 0 ? LINES : 0);
@@ -430,6 +453,10 @@ void vPortSimRaiseIrq(unsigned int line) {
 
 void vPortSimYieldFromIsr(int woken) {
     portYIELD_FROM_ISR(woken);
+}
+
+void vPortSimLeaveCpu(void) {
+    if (self == NULL && atomic_load(&running)) use_cpus(&all_cpus);
 }
 
 int xPortSimOnTask(void) {

@@ -96,6 +96,10 @@ void vPortSimInstallIrq(unsigned int line, GannetSimIsr_t isr) {
     atomic_store(&isr_table[line], isr);
 }
 
+/* Nothing is pinned here. */
+void vPortSimLeaveCpu(void) {
+}
+
 void vPortSimRaiseIrq(unsigned int line) {
     configASSERT(line < GANNET_SIM_LINES);
     pthread_once(&handlers_once, install_handlers);

@@ -14,6 +14,7 @@ mod panic;
 use std::sync::Once;
 
 pub use self::alloc::HostAllocator;
+use crate::ffi;
 
 /// Declares the allocator that is safe in tasks; once in each program or test that uses the
 /// simulator, outside of functions.
@@ -52,8 +53,10 @@ pub fn masked<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Blocks all signals on the calling thread. Do this first on a thread of the host program beside
-/// the tasks, or interrupts land there first and are passed on.
+/// the tasks, or interrupts land there first and are passed on. One that a task has started also
+/// leaves the tasks' CPU: as they do, it would run on that alone.
 pub fn block_signals() {
+    ffi::vPortSimLeaveCpu();
     // SAFETY: fills a set and makes it the calling thread's mask.
     unsafe {
         let mut all = core::mem::zeroed();
