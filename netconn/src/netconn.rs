@@ -10,7 +10,7 @@ use crate::net::Net;
 use crate::send::PbufError;
 use crate::settings::Settings;
 use crate::shared::{Holder, Phase, Ready, Requests, Shared, Side};
-use crate::wait::{Borrowed, Callback, Patience};
+use crate::wait::{Borrowed, Callback, Limit, Patience};
 
 /// A TCP connection, TCP listener or endpoint for datagrams (lwIP's `struct netconn *`).
 ///
@@ -121,12 +121,26 @@ impl Netconn {
         &self,
         side: Side,
         patience: Patience,
+        attempt: impl FnMut(&mut Shared, CriticalSection<'_>) -> Option<R>,
+    ) -> Result<R, Error> {
+        self.sleep_within(side, &mut Limit::Is(patience), attempt)
+    }
+
+    /// As [`Netconn::sleep_until`].
+    pub(crate) fn sleep_within<R>(
+        &self,
+        side: Side,
+        limit: &mut Limit,
         mut attempt: impl FnMut(&mut Shared, CriticalSection<'_>) -> Option<R>,
     ) -> Result<R, Error> {
-        // Most calls find what they want, and need no waiter.
+        // Most calls find what they want, and need neither patience nor waiter.
         if let Some(result) = self.with(&mut attempt)? {
             return Ok(result);
         }
+        let patience = limit.patience(|| match side {
+            Side::Read => self.recv_patience(),
+            Side::Write => self.send_patience(),
+        })?;
         if patience == Patience::Never {
             return Err(Error::WouldBlock);
         }

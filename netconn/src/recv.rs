@@ -10,7 +10,7 @@ use crate::gather::scatter;
 use crate::net::Net;
 use crate::netconn::Netconn;
 use crate::shared::{Phase, Requests, Shared, Side};
-use crate::wait::{Patience, Wake};
+use crate::wait::{Limit, Patience, Wake};
 
 /// Whether bytes stay in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,7 @@ impl Netconn {
     /// [`Error::TimedOut`] and others: how the connection ended.
     #[doc(alias = "netconn_recv")]
     pub fn recv(&self, buf: &mut [u8]) -> Result<usize, Error> {
-        let patience = self.recv_patience()?;
-        self.recv_within(buf, Peek::Take, patience)
+        self.recv_scattered(&mut [buf], Peek::Take, Fill::Some, Limit::AsSet)
     }
 
     /// As [`Netconn::recv`], with a patience of its own; `peek` leaves the bytes in the queue.
@@ -83,13 +82,23 @@ impl Netconn {
         fill: Fill,
         patience: Patience,
     ) -> Result<usize, Error> {
+        self.recv_scattered(bufs, peek, fill, Limit::Is(patience))
+    }
+
+    fn recv_scattered(
+        &self,
+        bufs: &mut [&mut [u8]],
+        peek: Peek,
+        fill: Fill,
+        mut limit: Limit,
+    ) -> Result<usize, Error> {
         let len: usize = bufs.iter().map(|buf| buf.len()).sum();
         if len == 0 {
             return Ok(0);
         }
         let mut done = 0;
         loop {
-            match self.recv_step(bufs, done, len - done, peek, patience) {
+            match self.recv_step(bufs, done, len - done, peek, &mut limit) {
                 // The error is kept for the next call.
                 Err(_) | Ok(0) if done > 0 => return Ok(done),
                 Err(error) => return Err(error),
@@ -109,10 +118,10 @@ impl Netconn {
         done: usize,
         max: usize,
         peek: Peek,
-        patience: Patience,
+        limit: &mut Limit,
     ) -> Result<usize, Error> {
         let mut wake = Wake::NONE;
-        let taken = self.sleep_until(Side::Read, patience, |shared, cs| {
+        let taken = self.sleep_within(Side::Read, limit, |shared, cs| {
             if let Some(outcome) = shared.nothing_to_read(max, done > 0) {
                 return outcome.map(|end| end.map(|()| Taken::End));
             }

@@ -13,7 +13,7 @@ use crate::gather::Gather;
 use crate::net::Net;
 use crate::netconn::Netconn;
 use crate::shared::{Phase, Requests, Shared, Side};
-use crate::wait::{Patience, Wake};
+use crate::wait::{Limit, Patience, Wake};
 
 /// Writes of at most so many bytes are appended to the last buffer queued, inside the critical
 /// section, if it has room: a thousand small writes must not pin a thousand buffers.
@@ -65,8 +65,7 @@ impl Netconn {
     #[doc(alias = "netconn_write")]
     #[doc(alias = "netconn_write_partly")]
     pub fn send(&self, data: &[u8]) -> Result<usize, Error> {
-        let patience = self.send_patience()?;
-        self.send_within(data, Flow::Ends, patience)
+        self.send_gathered(&[data], Flow::Ends, Limit::AsSet)
     }
 
     /// As [`Netconn::send`], with a patience of its own.
@@ -84,10 +83,14 @@ impl Netconn {
         flow: Flow,
         patience: Patience,
     ) -> Result<usize, Error> {
+        self.send_gathered(bufs, flow, Limit::Is(patience))
+    }
+
+    fn send_gathered(&self, bufs: &[&[u8]], flow: Flow, mut limit: Limit) -> Result<usize, Error> {
         let mut data = Gather::new(bufs);
         let len = data.len();
         loop {
-            match self.send_step(&mut data, flow, patience) {
+            match self.send_step(&mut data, flow, &mut limit) {
                 Ok(()) if data.len() == 0 => return Ok(len),
                 Ok(()) => {}
                 Err((error, told)) => {
@@ -109,10 +112,10 @@ impl Netconn {
         &self,
         data: &mut Gather<'_>,
         flow: Flow,
-        patience: Patience,
+        limit: &mut Limit,
     ) -> Result<(), (Error, Told)> {
         let step = self
-            .sleep_until(Side::Write, patience, |shared, cs| {
+            .sleep_within(Side::Write, limit, |shared, cs| {
                 if let Err(error) = shared.may_write() {
                     return Some(Err(error));
                 }
@@ -134,7 +137,7 @@ impl Netconn {
                 self.net.signal(wake);
                 Ok(())
             }
-            Step::Reserved(n) => self.fill(data, n, flow, patience),
+            Step::Reserved(n) => self.fill(data, n, flow, limit),
         }
     }
 
@@ -144,7 +147,7 @@ impl Netconn {
         data: &mut Gather<'_>,
         n: usize,
         flow: Flow,
-        patience: Patience,
+        limit: &mut Limit,
     ) -> Result<(), (Error, Told)> {
         let mut n = n;
         loop {
@@ -162,7 +165,11 @@ impl Netconn {
                 n = block;
                 continue;
             }
-            if let Err(refused) = self.sleep_for_pool(patience) {
+            let patience = limit.patience(|| self.send_patience());
+            let slept = patience
+                .map_err(|error| (error, Told::No))
+                .and_then(|patience| self.sleep_for_pool(patience));
+            if let Err(refused) = slept {
                 self.unreserve(n);
                 return Err(refused);
             }

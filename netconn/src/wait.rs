@@ -64,6 +64,32 @@ impl Patience {
     }
 }
 
+/// The patience of a call, looked up when it first has to sleep: most never do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// This one.
+    Is(Patience),
+    /// As the connection's settings say, from the first time on that it sleeps.
+    AsSet,
+}
+
+impl Limit {
+    /// The patience; `as_set` looks it up.
+    pub(crate) fn patience(
+        &mut self,
+        as_set: impl FnOnce() -> Result<Patience, Error>,
+    ) -> Result<Patience, Error> {
+        match *self {
+            Self::Is(patience) => Ok(patience),
+            Self::AsSet => {
+                let patience = as_set()?;
+                *self = Self::Is(patience);
+                Ok(patience)
+            }
+        }
+    }
+}
+
 const WORDS: usize = 4;
 
 /// The most threads that can sleep in one net at a time.
