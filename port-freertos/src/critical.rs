@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use critical_section::RawRestoreState;
 
+use crate::counters;
 use crate::host::mask;
 
 struct HostSection;
@@ -36,6 +37,7 @@ unsafe impl critical_section::Impl for HostSection {
             }
         }
         OWNER.store(me, Ordering::Relaxed);
+        counters::count_section();
         false
     }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::Parser;
-use gannet_examples::board::STACK_WORDS;
+use gannet_examples::board::{NET, STACK_WORDS};
 use gannet_examples::{pattern, run_alone};
 use gannet_port_freertos::host::masked;
 use gannet_port_freertos::{Priority, counters, now, spawn};
@@ -28,66 +28,164 @@ struct Options {
     #[arg(long, value_name = "NUMBER")]
     round_trips: Option<u32>,
 
+    /// Instead: writes of several sizes and round trips, as rows of a table.
+    #[arg(long, conflicts_with_all = ["write", "round_trips"])]
+    table: bool,
+
     /// The stack's secrets are drawn from this number, so that a run can be repeated.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 }
 
-/// What to do; for the main task, which is given nothing.
+/// One measurement.
 #[derive(Clone, Copy)]
-struct Work {
-    bytes: u64,
-    write: usize,
-    round_trips: Option<u32>,
+enum Work {
+    Bulk { bytes: u64, write: usize },
+    RoundTrips { count: u32, len: usize },
 }
 
-static WORK: OnceLock<Work> = OnceLock::new();
+/// What to do; for the main task, which is given nothing.
+#[derive(Clone, Copy)]
+enum Task {
+    One(Work),
+    Table { bytes: u64 },
+}
+
+static TASK: OnceLock<Task> = OnceLock::new();
 const PORT: u16 = 5001;
+/// Of the table.
+const ROUND_TRIPS: u32 = 50_000;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    WORK.get_or_init(|| Work {
-        bytes: options.megabytes.saturating_mul(1_000_000),
-        write: options.write.into(),
-        round_trips: options.round_trips,
+    let bytes = options.megabytes.saturating_mul(1_000_000);
+    let len = usize::from(options.write);
+    TASK.get_or_init(|| match options.round_trips {
+        _ if options.table => Task::Table { bytes },
+        Some(count) => Task::One(Work::RoundTrips { count, len }),
+        None => Task::One(Work::Bulk { bytes, write: len }),
     });
     run_alone(options.seed, measure)
 }
 
 fn measure() -> Result<(), String> {
-    let work = *WORK.get().ok_or("nothing to do")?;
-    let start = (now(), counters::context_switches());
-    match work.round_trips {
-        Some(count) => ask(count, work.write),
-        None => transfer(work),
+    match *TASK.get().ok_or("nothing to do")? {
+        Task::One(work) => tell(work, Cost::of(work)?),
+        Task::Table { bytes } => {
+            let bulk = [64, 1460, 8192].map(|write| Work::Bulk { bytes, write });
+            masked(|| println!("{HEAD}"));
+            for work in bulk {
+                row(work, Cost::of(work)?);
+            }
+            let work = Work::RoundTrips {
+                count: ROUND_TRIPS,
+                len: 64,
+            };
+            row(work, Cost::of(work)?);
+        }
     }
-    .map_err(|error| error.to_string())?;
-    let elapsed = now().saturating_since(start.0).as_secs_f64();
-    let switches = f64::from(counters::context_switches().wrapping_sub(start.1));
-    masked(|| match work.round_trips {
-        Some(count) => {
-            let count = f64::from(count);
+    Ok(())
+}
+
+/// What the board counted.
+#[derive(Clone, Copy)]
+struct Cost {
+    seconds: f64,
+    switches: f64,
+    wakeups: f64,
+    sections: f64,
+}
+
+impl Cost {
+    fn of(work: Work) -> Result<Self, String> {
+        let counts = || {
+            let wakeups = NET.wakeups();
+            [
+                counters::context_switches(),
+                wakeups,
+                counters::critical_sections(),
+            ]
+        };
+        let (start, before) = (now(), counts());
+        match work {
+            Work::Bulk { bytes, write } => transfer(bytes, write),
+            Work::RoundTrips { count, len } => ask(count, len),
+        }
+        .map_err(|error| error.to_string())?;
+        let seconds = now().saturating_since(start).as_secs_f64();
+        let after = counts();
+        let since = |at: usize| f64::from(after[at].wrapping_sub(before[at]));
+        Ok(Self {
+            seconds,
+            switches: since(0),
+            wakeups: since(1),
+            sections: since(2),
+        })
+    }
+}
+
+fn tell(work: Work, cost: Cost) {
+    masked(|| match work {
+        Work::RoundTrips { count, len } => {
+            let trips = f64::from(count);
             println!(
-                "{count} round trips of {} bytes in {elapsed:.3} s",
-                work.write
+                "{count} round trips of {len} bytes in {:.3} s",
+                cost.seconds
             );
             println!(
-                "{:.0} a second, {:.2} context switches each",
-                count / elapsed,
-                switches / count
+                "{:.0} a second, {:.2} context switches each, {:.2} wake-ups of the tcpip task, {:.1} critical sections",
+                trips / cost.seconds,
+                cost.switches / trips,
+                cost.wakeups / trips,
+                cost.sections / trips
             );
         }
-        None => {
-            let megabytes = work.bytes as f64 / 1e6;
-            let rate = megabytes / elapsed;
-            println!("{} bytes in {elapsed:.3} s: {rate:.1} MB/s", work.bytes);
+        Work::Bulk { bytes, write } => {
+            let megabytes = bytes as f64 / 1e6;
+            let thousands = bytes as f64 / write as f64 / 1e3;
+            let rate = megabytes / cost.seconds;
+            println!("{bytes} bytes in {:.3} s: {rate:.1} MB/s", cost.seconds);
             println!(
-                "{switches} context switches: {:.0} for each MB",
-                switches / megabytes
+                "for each MB: {:.0} context switches, {:.0} critical sections",
+                cost.switches / megabytes,
+                cost.sections / megabytes
+            );
+            println!(
+                "for 1000 writes: {:.1} wake-ups of the tcpip task",
+                cost.wakeups / thousands
             );
         }
     });
-    Ok(())
+}
+
+const HEAD: &str = "\
+| | speed | switches | wake-ups of the tcpip task | critical sections |
+|---|---|---|---|---|";
+
+fn row(work: Work, cost: Cost) {
+    masked(|| match work {
+        Work::RoundTrips { count, len } => {
+            let trips = f64::from(count);
+            println!(
+                "| round trip of {len} bytes | {:.0} a second | {:.2} | {:.2} | {:.1} |",
+                trips / cost.seconds,
+                cost.switches / trips,
+                cost.wakeups / trips,
+                cost.sections / trips
+            );
+        }
+        Work::Bulk { bytes, write } => {
+            let megabytes = bytes as f64 / 1e6;
+            let thousands = bytes as f64 / write as f64 / 1e3;
+            println!(
+                "| writes of {write} bytes | {:.0} MB/s | {:.0} per MB | {:.1} per 1,000 writes | {:.0} per MB |",
+                megabytes / cost.seconds,
+                cost.switches / megabytes,
+                cost.wakeups / thousands,
+                cost.sections / megabytes
+            );
+        }
+    });
 }
 
 /// Runs `client` in a task of its own.
@@ -125,11 +223,11 @@ fn ask(count: u32, len: usize) -> Result<(), Error> {
 }
 
 /// Sends from a task of its own to this one.
-fn transfer(work: Work) -> Result<(), Error> {
+fn transfer(bytes: u64, write: usize) -> Result<(), Error> {
     let server = start_server()?;
-    beside(move || send(work.bytes, work.write))?;
+    beside(move || send(bytes, write))?;
     // Less than was sent is an error of the client, which it has told.
-    match receive(&server)? == work.bytes {
+    match receive(&server)? == bytes {
         true => Ok(()),
         false => Err(Error::Reset),
     }
