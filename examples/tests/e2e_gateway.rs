@@ -478,22 +478,38 @@ fn ping_pings() -> Outcome {
 }
 
 fn loopback_measures() -> Outcome {
-    let (status, output, errors) = run(LOOPBACK, &["--megabytes", "20"]);
-    assert!(status.success(), "{errors}");
-    assert!(String::from_utf8_lossy(&output).starts_with("20000000 bytes in "));
+    // Writes of any size wake the stack for several segments at once, and that the reader.
+    for write in ["64", "1460", "8192"] {
+        let (status, output, errors) = run(LOOPBACK, &["--megabytes", "20", "--write", write]);
+        assert!(status.success(), "{errors}");
+        let output = String::from_utf8_lossy(&output);
+        assert!(output.starts_with("20000000 bytes in "), "{output}");
+        assert!(
+            number_before(&output, "context switches") <= 400.0,
+            "{output}"
+        );
+        let writes = 20e3 / write.parse::<f64>().expect("a number");
+        let wakeups = number_before(&output, "wake-ups") * writes;
+        assert!(wakeups <= 150.0 * 20.0, "{output}");
+    }
     let (status, output, errors) = run(LOOPBACK, &["--round-trips", "5000", "--write", "64"]);
     assert!(status.success(), "{errors}");
     // Task, stack, task and back: with each other's preemptions not more than six switches.
     let output = String::from_utf8_lossy(&output);
-    let each = output
-        .split(", ")
-        .nth(1)
-        .and_then(|text| text.split(' ').next());
-    let switches: f64 = each
-        .and_then(|number| number.parse().ok())
-        .expect("a number");
-    assert!(switches <= 6.5, "{output}");
+    assert!(
+        number_before(&output, "context switches") <= 6.5,
+        "{output}"
+    );
     PASSED
+}
+
+/// The number that stands before `what`.
+fn number_before(text: &str, what: &str) -> f64 {
+    let (before, _) = text.split_once(what).expect("it is told");
+    let number = before.split_whitespace().next_back();
+    number
+        .and_then(|number| number.parse().ok())
+        .expect("a number")
 }
 
 fn a_capture_has_all_frames() -> Outcome {

@@ -380,3 +380,6 @@ impl Net {
         Some(wake)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 //! which need `--cfg loom`; with it this file is empty, for it needs whole pools.
 #![cfg(not(loom))]
 #![allow(unsafe_code, reason = "the critical section of the models")]
+use core::num::{NonZeroU16, NonZeroU32};
 use std::cell::UnsafeCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -429,6 +430,69 @@ fn what_is_written_beside_an_acknowledgement_leaves() {
         }
         writer.join().expect("no panic");
         [client, server, listener].iter().for_each(Netconn::close);
+    });
+}
+
+/// In the model a nap lasts for ever, so what is held back for more leaves only if somebody rings.
+fn bulk_with_an_end(net: &'static Net, end: impl Fn(Netconn) + Send + 'static) {
+    // Segments of 64 bytes, and a quarter of the send buffer is three of them.
+    const LEN: usize = 70;
+    let listener = Netconn::new(net, Kind::Tcp).expect("free");
+    let client = Netconn::new(net, Kind::Tcp).expect("free");
+    for conn in [listener, client] {
+        conn.change_settings(|settings| {
+            settings.quick_ack = QuickAck::On;
+            settings.max_segment = NonZeroU16::new(64);
+            settings.send_buffer = NonZeroU32::new(768);
+        })
+        .expect("open");
+    }
+    listener.bind(local(7)).expect("free");
+    listener.listen(1).expect("bound");
+    client
+        .connect(local(7), Patience::Forever)
+        .expect("somebody listens");
+    let server = listener.accept().expect("it waits");
+    let writer = thread::spawn(move || {
+        for _ in 0..2 {
+            assert_eq!(client.send(&[1; LEN]), Ok(LEN));
+        }
+        end(client);
+    });
+    let (mut count, mut buf) = (0, [0; 3 * LEN]);
+    while count < 2 * LEN {
+        count += server.recv(&mut buf).expect("no error");
+    }
+    assert_eq!(server.send(b"x"), Ok(1));
+    writer.join().expect("no panic");
+    [client, server, listener].iter().for_each(Netconn::close);
+}
+
+#[test]
+fn what_is_held_leaves_before_the_writer_waits_for_an_answer() {
+    with_stack(1, |net| {
+        bulk_with_an_end(net, |client| {
+            assert_eq!(client.recv(&mut [0; 1]), Ok(1));
+        });
+    });
+}
+
+#[test]
+fn what_is_held_leaves_before_the_writer_polls() {
+    with_stack(1, |net| {
+        bulk_with_an_end(net, |client| {
+            let mut entries = [PollEntry::new(client, Ready::READ)];
+            assert_eq!(poll(&mut entries, Patience::Forever), Ok(1));
+        });
+    });
+}
+
+#[test]
+fn what_is_held_leaves_before_the_writer_waits_for_acknowledgements() {
+    with_stack(1, |net| {
+        bulk_with_an_end(net, |client| {
+            assert_eq!(client.wait_acknowledged(Patience::Forever), Ok(()));
+        });
     });
 }
 

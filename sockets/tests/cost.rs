@@ -16,7 +16,9 @@ const NONE: MsgFlags = MsgFlags::NONE;
 fn cost() {
     within_limit(|| {
         for (name, test) in [
-            ("a bulk sender of small writes", bulk as fn()),
+            ("sending in bulk", bulk as fn()),
+            ("lone writes", lone_writes),
+            ("a burst that ends", held_for_more),
             ("receiving queued data", queued_recv),
             ("sending what cannot leave", held_back),
             ("an echo", echo),
@@ -44,29 +46,110 @@ fn quiet() {
     });
 }
 
-fn bulk() {
-    const WRITES: u32 = 20_000;
+/// What sending in bulk cost, on both sides.
+struct Bulk {
+    writes: u64,
+    bytes: u64,
+    wakeups: u64,
+    signals: u64,
+    sections: u64,
+}
+
+/// Sends `writes` times `len` bytes to a thread that reads.
+fn send_in_bulk(len: usize, writes: u64) -> Bulk {
     let [client, server] = pair();
     let reader = thread::spawn(move || {
-        let (mut buf, mut total) = (vec![0; 8192], 0);
+        let (mut buf, mut total) = (vec![0; 16_384], 0);
         loop {
             match recv(server, &mut buf, NONE).expect("open") {
                 0 => break,
-                n => total += n,
+                n => total += n as u64,
             }
         }
         closed([server]);
         total
     });
-    let before = net().wakeups();
-    for _ in 0..WRITES {
-        assert_eq!(send(client, &[7; 64], NONE), Ok(64));
+    let data = pattern(len);
+    let (wakeups, before) = (net().wakeups(), (signals(), critical_sections()));
+    for _ in 0..writes {
+        assert_eq!(send(client, &data, NONE), Ok(len));
     }
-    let wakeups = net().wakeups().wrapping_sub(before);
     closed([client]);
-    assert_eq!(reader.join().expect("no panic"), WRITES as usize * 64);
-    println!("{wakeups} wake-ups of the tcpip thread for {WRITES} writes of 64 bytes");
-    assert!(wakeups * 10 < WRITES, "{wakeups} wake-ups");
+    let bytes = reader.join().expect("no panic");
+    assert_eq!(bytes, writes * len as u64);
+    let bulk = Bulk {
+        writes,
+        bytes,
+        wakeups: net().wakeups().wrapping_sub(wakeups).into(),
+        signals: signals() - before.0,
+        sections: critical_sections() - before.1,
+    };
+    println!(
+        "{writes} writes of {len} bytes: {} wake-ups of the tcpip thread; for each MB {} signals, {} critical sections",
+        bulk.wakeups,
+        bulk.per_mb(bulk.signals),
+        bulk.per_mb(bulk.sections)
+    );
+    bulk
+}
+
+impl Bulk {
+    fn per_mb(&self, count: u64) -> u64 {
+        count * 1_000_000 / self.bytes
+    }
+}
+
+fn bulk() {
+    let small = send_in_bulk(64, 40_000);
+    assert!(small.wakeups * 10 < small.writes, "{}", small.wakeups);
+    let full = send_in_bulk(1460, 4_000);
+    let large = send_in_bulk(8192, 700);
+    for bulk in [&small, &full, &large] {
+        // Neither writer nor stack nor reader is woken for each segment.
+        let segments = bulk.bytes / 1460;
+        assert!(bulk.wakeups < segments / 2, "{} wake-ups", bulk.wakeups);
+        assert!(bulk.signals < segments, "{} signals", bulk.signals);
+        // A write looks its descriptor up, finds room, and queues its buffer.
+        let limit = 3 * bulk.writes + 10 * segments;
+        assert!(bulk.sections < limit, "{} sections", bulk.sections);
+    }
+}
+
+/// A write that is alone leaves at once, however large, also after others.
+fn lone_writes() {
+    let [client, server] = pair();
+    let mut sent = 0;
+    for len in [1, 1460, 1, 4000, 8192, 100] {
+        quiet();
+        let wakeups = net().wakeups();
+        assert_eq!(send(client, &pattern(len), NONE), Ok(len));
+        let wakeups = net().wakeups().wrapping_sub(wakeups);
+        assert!(wakeups >= 1, "nobody was told of {len} bytes");
+        sent += len;
+        wait_until("it arrives", || {
+            ioctl(server, Ioctl::FionRead) == Ok(sent as i32)
+        });
+    }
+    closed([client, server]);
+}
+
+/// What is held back for more, which does not come, leaves by itself.
+fn held_for_more() {
+    let [client, server] = pair();
+    let mut sent = 0;
+    for burst in 1..20 {
+        for _ in 0..burst {
+            assert_eq!(send(client, &[3; 1460], NONE), Ok(1460));
+            sent += 1460;
+        }
+        wait_until("all arrive", || {
+            ioctl(server, Ioctl::FionRead) == Ok(sent as i32)
+        });
+        let mut got = vec![0; sent];
+        assert_eq!(recv(server, &mut got, MSG_WAITALL), Ok(sent));
+        sent = 0;
+    }
+    closed([client, server]);
 }
 
 fn queued_recv() {
