@@ -188,6 +188,7 @@ impl Doorbell {
                 stop: state.stop,
             };
             (state.rung, state.owners, state.stop) = (false, 0, false);
+            state.sleep = Sleep::Awake;
             cell.set(state);
             found
         })
@@ -248,13 +249,6 @@ impl Doorbell {
         let timeout = end.map(|end| end.saturating_since(now));
         // Woken or timed out: the thread looks either way.
         let _ = sys::event_wait(event, timeout);
-        critical_section::with(|cs| {
-            let cell = self.state.borrow(cs);
-            cell.set(State {
-                sleep: Sleep::Awake,
-                ..cell.get()
-            });
-        });
     }
 
     /// How often the thread was woken by a ring.

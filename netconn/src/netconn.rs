@@ -156,10 +156,12 @@ impl Netconn {
         patience: Patience,
         mut attempt: impl FnMut(&mut Shared, CriticalSection<'_>) -> Option<R>,
     ) -> Result<R, Error> {
-        let outcome = loop {
+        let error = loop {
             let attempted = self.with(|shared, cs| {
                 let result = attempt(shared, cs);
-                if result.is_none() {
+                if result.is_some() {
+                    shared.forget(waiter.number);
+                } else {
                     match side {
                         Side::Read => shared.readers.insert(waiter.number),
                         Side::Write => shared.writers.insert(waiter.number),
@@ -169,19 +171,17 @@ impl Netconn {
             });
             match attempted {
                 Ok(None) => {}
-                Ok(Some(result)) => break Ok(result),
-                Err(error) => break Err(error),
+                Ok(Some(result)) => return Ok(result),
+                Err(error) => break error,
             }
             if let Err(error) = waiter.sleep(patience) {
-                break Err(error);
+                break error;
             }
         };
         // The number may still be there; it must not outlive this call, for it is borrowed.
-        self.net.with(self.index, |shared, _| {
-            shared.readers.remove(waiter.number);
-            shared.writers.remove(waiter.number);
-        });
-        outcome
+        self.net
+            .with(self.index, |shared, _| shared.forget(waiter.number));
+        Err(error)
     }
 
     /// What kind of connection it is.

@@ -64,10 +64,7 @@ impl Net {
         // next borrower is at worst woken once for nothing.)
         self.each(set, |net, watched, _, cs| {
             if let Some(conn) = watched.conn {
-                net.in_section(conn.index, cs, |shared| {
-                    shared.readers.remove(waiter.number);
-                    shared.writers.remove(waiter.number);
-                });
+                net.in_section(conn.index, cs, |shared| shared.forget(waiter.number));
             }
         });
         Ok(ready)

@@ -429,6 +429,12 @@ impl Shared {
         sleeps || self.callback.is_some()
     }
 
+    /// `waiter` waits here no longer.
+    pub(crate) fn forget(&mut self, waiter: u8) {
+        self.readers.remove(waiter);
+        self.writers.remove(waiter);
+    }
+
     /// Takes all that sleep.
     pub(crate) fn take_all_waiters(&mut self) -> Wake {
         self.take_sides(true, true)

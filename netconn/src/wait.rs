@@ -214,15 +214,14 @@ impl Waiters {
     /// [`Error::NoBuffers`]: as many threads sleep as the net has waiters, or the operating
     /// system is out of events.
     pub(crate) fn borrow(&self) -> Result<Borrowed<'_>, Error> {
-        let number = critical_section::with(|cs| {
+        let (slot, number, event) = critical_section::with(|cs| {
             let used = self.used.borrow(cs);
             let mut set = used.get();
-            let number = set
-                .first_absent()
-                .filter(|n| usize::from(*n) < self.slots.len())?;
+            let number = set.first_absent()?;
+            let slot = self.slots.get(usize::from(number))?;
             set.insert(number);
             used.set(set);
-            Some(number)
+            Some((slot, number, slot.event(cs)))
         })
         .ok_or(Error::NoBuffers)?;
         let borrowed = |event| Borrowed {
@@ -230,11 +229,7 @@ impl Waiters {
             number,
             event,
         };
-        let slot = self
-            .slots
-            .get(usize::from(number))
-            .ok_or(Error::NoBuffers)?;
-        if let Some(event) = critical_section::with(|cs| slot.event(cs)) {
+        if let Some(event) = event {
             return Ok(borrowed(event));
         }
         // Only the borrower makes the event, so nobody else does at the same time.

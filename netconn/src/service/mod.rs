@@ -38,21 +38,22 @@ impl Service {
 
     /// Carries out what was asked for connection `index`.
     fn serve(&mut self, stack: &mut Stack, index: u16) {
-        let Some((asked, closing)) = self.take_requests(index) else {
+        let Some((asked, attached, closing)) = self.take_requests(index) else {
             return;
         };
         // What was closed before the call was made is free for it: a port, a place in a table.
         if closing && asked.contains(Requests::CONTROL) {
             self.serve_closed(stack);
         }
-        self.carry_out(stack, index, asked);
+        self.carry_out(stack, index, asked, attached);
     }
 
-    /// Takes what was asked for connection `index`; and whether others were closed.
-    fn take_requests(&self, index: u16) -> Option<(Requests, bool)> {
+    /// Takes what was asked for connection `index`; what is behind it, and whether others were
+    /// closed.
+    fn take_requests(&self, index: u16) -> Option<(Requests, Attached, bool)> {
         self.net.with(index, |shared, cs| {
             let asked = shared.requests.take();
-            (asked, self.net.closing.seen(cs, asked))
+            (asked, shared.attached, self.net.closing.seen(cs, asked))
         })
     }
 
@@ -63,22 +64,25 @@ impl Service {
                 .net
                 .with(index, |shared, _| shared.requests.contains(Requests::CLOSE));
             if is_closed == Some(true)
-                && let Some((asked, _)) = self.take_requests(index)
+                && let Some((asked, attached, _)) = self.take_requests(index)
             {
-                self.carry_out(stack, index, asked);
+                self.carry_out(stack, index, asked, attached);
             }
         }
     }
 
-    fn carry_out(&mut self, stack: &mut Stack, index: u16, asked: Requests) {
+    fn carry_out(&mut self, stack: &mut Stack, index: u16, asked: Requests, attached: Attached) {
         // Before the call that was made after they were set.
         if asked.contains(Requests::SETTINGS) {
             self.apply(stack, index);
         }
-        if asked.contains(Requests::CONTROL) {
+        let attached = if asked.contains(Requests::CONTROL) {
             self.control(stack, index);
-        }
-        match self.attached(index) {
+            self.attached(index)
+        } else {
+            attached
+        };
+        match attached {
             Attached::Tcp(pcb) => self.serve_tcp(&mut stack.tcp_now(), index, pcb, asked),
             Attached::Listener(_) => {}
             _ => self.serve_datagrams(stack, index, asked),

@@ -8,7 +8,7 @@ use super::Service;
 use crate::control::Kind;
 use crate::error::Error;
 use crate::settings::{Linger, Settings};
-use crate::shared::{Attached, Holder, Phase, Requests};
+use crate::shared::{Attached, Holder, Phase, Requests, Shared};
 
 /// What came of moving a slot's send queue to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,15 +34,17 @@ impl Service {
         if asked.contains(Requests::ACCEPTED) {
             let _ = tcp.accepted(pcb);
         }
-        if asked.contains(Requests::RECVED) {
-            self.recved(tcp, index, pcb);
-        }
         let moved = if asked.contains(Requests::SEND) || asked.contains(Requests::SHUT_WRITE) {
             self.fetch(tcp, index, pcb)
         } else {
+            if asked.contains(Requests::RECVED) {
+                self.recved(tcp, index, pcb);
+            }
             Moved::All
         };
-        self.publish(tcp, index, pcb, moved);
+        let worth = worth(tcp, pcb);
+        self.net
+            .with(index, |shared, _| shared.publish(worth, moved));
     }
 
     /// Carries the options to the engine. What a state does not permit any more changes nothing:
@@ -86,15 +88,14 @@ impl Service {
         let read = self
             .net
             .with(index, |shared, _| core::mem::take(&mut shared.consumed));
-        if let Some(read) = read.filter(|read| *read > 0) {
-            let _ = tcp.recved(pcb, read as usize);
-        }
+        tell_read(tcp, pcb, read.unwrap_or(0));
     }
 
-    /// Moves what was written to the engine, then the FIN if one was asked for.
+    /// Tells the engine what was read, moves to it what was written, then the FIN if one was asked
+    /// for.
     fn fetch(&self, tcp: &mut Tcp<'_>, index: u16, pcb: TcpPcb) -> Moved {
         let segment = usize::from(tcp.mss(pcb).unwrap_or(u16::MAX));
-        let Some((queue, more, shut)) = self.net.with(index, |shared, cs| {
+        let Some((queue, more, shut, read)) = self.net.with(index, |shared, cs| {
             let more = if shared.more { More::Yes } else { More::No };
             shared.held = false;
             if !shared.tx.is_empty() {
@@ -103,10 +104,13 @@ impl Service {
                     self.net.doorbell.nap(cs);
                 }
             }
-            (core::mem::take(&mut shared.tx), more, shared.write_shut)
+            let read = core::mem::take(&mut shared.consumed);
+            let queue = core::mem::take(&mut shared.tx);
+            (queue, more, shared.write_shut, read)
         }) else {
             return Moved::All;
         };
+        tell_read(tcp, pcb, read);
         let rest = write_all(tcp, pcb, queue, more);
         if !rest.is_empty() {
             self.net.with(index, |shared, _| {
@@ -121,44 +125,6 @@ impl Service {
             let _ = tcp.shutdown(pcb, Shutdown::Write);
         }
         Moved::All
-    }
-
-    /// Tells writers from how many bytes on ringing is worth while.
-    fn publish(&self, tcp: &mut Tcp<'_>, index: u16, pcb: TcpPcb, moved: Moved) {
-        let worth = self.worth(tcp, pcb).unwrap_or(Worth {
-            ring_at: 1,
-            hold_to: 0,
-        });
-        self.net.with(index, |shared, _| {
-            shared.ring_at = worth.ring_at;
-            shared.hold_to = match shared.bulk {
-                true => worth.hold_to.min(shared.send_buffer() / 4),
-                false => 0,
-            };
-            // Written since the queue was fetched, when ringing did not seem worth while. If the
-            // engine is full, though, only an acknowledgement helps.
-            let waits = shared.tx.len() as u64 >= u64::from(worth.ring_at) && !shared.tx.is_empty();
-            if moved == Moved::All && waits {
-                shared.request(Requests::SEND);
-            }
-        });
-    }
-
-    fn worth(&self, tcp: &Tcp<'_>, pcb: TcpPcb) -> Result<Worth, CoreError> {
-        let sendable = u32::try_from(tcp.sendable(pcb)?).unwrap_or(u32::MAX);
-        // RFC 9293 §3.7.4: less than a segment waits for the acknowledgement.
-        let (full, hold_to) = match tcp.nagle_disabled(pcb)? {
-            true => (1, 0),
-            false => (u32::from(tcp.mss(pcb)?), sendable),
-        };
-        // With nothing under way no acknowledgement will come to fetch what is queued; and a
-        // closed window has to be probed, which the engine does if it has something to send.
-        let ring_at = match (tcp.sndqueuelen(pcb)?, sendable) {
-            (0, _) => 1,
-            (_, 0) => u32::MAX,
-            _ => full,
-        };
-        Ok(Worth { ring_at, hold_to })
     }
 
     /// The handshake of a connection made with `connect` is complete.
@@ -219,28 +185,27 @@ impl Service {
     }
 
     pub(super) fn received(&self, tcp: &mut Tcp<'_>, pcb: TcpPcb, data: Pbuf) {
-        let len = data.tot_len();
+        let len = u32::try_from(data.tot_len()).unwrap_or(u32::MAX);
         let mut data = Some(data);
+        let worth = worth(tcp, pcb);
         let index = index_of(tcp, pcb);
-        let taken = index.and_then(|index| {
+        let read = index.and_then(|index| {
             self.net.update(index, |shared, _| {
+                shared.publish(worth, Moved::All);
+                let read = core::mem::take(&mut shared.consumed);
                 // The application has gone (the engine is not told before everything is sent),
                 // or reads no more: acknowledged and dropped.
                 if shared.read_shut || shared.holder == Holder::Service {
-                    return;
+                    return read;
                 }
                 if let Some(data) = data.take() {
                     shared.rx.push(data);
                 }
+                read
             })
         });
-        if taken.is_none() || data.is_some() {
-            let _ = tcp.recved(pcb, len);
-        }
-        if let Some(index) = index {
-            self.recved(tcp, index, pcb);
-            self.publish(tcp, index, pcb, Moved::All);
-        }
+        let dropped = if data.is_some() { len } else { 0 };
+        tell_read(tcp, pcb, read.unwrap_or(0).saturating_add(dropped));
     }
 
     /// The peer's end of stream.
@@ -255,10 +220,10 @@ impl Service {
             return;
         };
         let moved = self.fetch(tcp, index, pcb);
-        self.recved(tcp, index, pcb);
-        self.publish(tcp, index, pcb, moved);
+        let worth = worth(tcp, pcb);
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         let closing = self.net.update(index, |shared, _| {
+            shared.publish(worth, moved);
             shared.queued = shared.queued.saturating_sub(len);
             // Not before the request to close was seen: a thread may have written and closed since
             // the queue was fetched.
@@ -330,6 +295,54 @@ impl Service {
             self.free(waiting);
         }
         self.free(index);
+    }
+}
+
+impl Shared {
+    /// Tells writers from how many bytes on ringing is worth while.
+    fn publish(&mut self, worth: Worth, moved: Moved) {
+        self.ring_at = worth.ring_at;
+        self.hold_to = match self.bulk {
+            true => worth.hold_to.min(self.send_buffer() / 4),
+            false => 0,
+        };
+        // Written since the queue was fetched, when ringing did not seem worth while. If the
+        // engine is full, though, only an acknowledgement helps.
+        let waits = self.tx.len() as u64 >= u64::from(worth.ring_at) && !self.tx.is_empty();
+        if moved == Moved::All && waits {
+            self.request(Requests::SEND);
+        }
+    }
+}
+
+fn worth(tcp: &Tcp<'_>, pcb: TcpPcb) -> Worth {
+    let ask = || -> Result<Worth, CoreError> {
+        let sendable = u32::try_from(tcp.sendable(pcb)?).unwrap_or(u32::MAX);
+        // RFC 9293 §3.7.4: less than a segment waits for the acknowledgement.
+        let (full, hold_to) = match tcp.nagle_disabled(pcb)? {
+            true => (1, 0),
+            false => (u32::from(tcp.mss(pcb)?), sendable),
+        };
+        // With nothing under way no acknowledgement will come to fetch what is queued; and a
+        // closed window has to be probed, which the engine does if it has something to send.
+        let ring_at = match (tcp.sndqueuelen(pcb)?, sendable) {
+            (0, _) => 1,
+            (_, 0) => u32::MAX,
+            _ => full,
+        };
+        Ok(Worth { ring_at, hold_to })
+    };
+    // There is no such connection any more; then ringing changes nothing.
+    ask().unwrap_or(Worth {
+        ring_at: 1,
+        hold_to: 0,
+    })
+}
+
+/// Tells the engine that `len` bytes were read.
+fn tell_read(tcp: &mut Tcp<'_>, pcb: TcpPcb, len: u32) {
+    if len > 0 {
+        let _ = tcp.recved(pcb, len as usize);
     }
 }
 
