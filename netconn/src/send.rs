@@ -1,6 +1,7 @@
 //! TCP: sending. The caller copies into buffers of the transmit pool, in its own context, against
 //! the credit of the send buffer, and rings only if something could leave at once; else the next
-//! acknowledgement fetches what is queued. It sleeps only without credit.
+//! acknowledgement fetches what is queued. In bulk it rings only for a good part of the send buffer,
+//! or when it is about to sleep. It sleeps only without credit.
 use core::time::Duration;
 
 use critical_section::CriticalSection;
@@ -57,6 +58,9 @@ impl Netconn {
     /// Queues `data` to be sent, sleeping while the send buffer is full as long as `SO_SNDTIMEO`
     /// and `O_NONBLOCK` permit. Returns how many bytes were queued: all of them, unless the
     /// patience ended (then fewer, but at least one) or the connection.
+    ///
+    /// A write that is alone leaves at once. In bulk it may wait for the ones that follow, for a
+    /// tick of the operating system at most, unless Nagle's algorithm is off.
     ///
     /// # Errors
     /// When nothing was queued: [`Error::NotConnected`], [`Error::BrokenPipe`],
