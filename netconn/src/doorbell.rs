@@ -21,6 +21,8 @@ pub(crate) enum Ring {
     #[default]
     No,
     /// At the end of its nap, if it naps; else now.
+    Later,
+    /// As [`Ring::Later`], or when a thread of the application goes to sleep.
     Soon,
     /// Now.
     Now,
@@ -59,6 +61,8 @@ struct State {
     nap_until: Instant,
     /// Rung since the thread last looked.
     rung: bool,
+    /// ... with [`Ring::Soon`], and it goes on napping.
+    held: bool,
     /// Raw applications to wake (see `Handler::wake`), a bit each.
     owners: u32,
     stop: bool,
@@ -88,6 +92,7 @@ impl Doorbell {
                 bulk: false,
                 nap_until: Instant::ZERO,
                 rung: false,
+                held: false,
                 owners: 0,
                 stop: false,
                 wakeups: 0,
@@ -157,6 +162,7 @@ impl Doorbell {
         if wake {
             state.sleep = Sleep::Awake;
         }
+        state.held |= ring == Ring::Soon && state.sleep == Sleep::Napping;
         state.wakeups = state.wakeups.wrapping_add(u32::from(wake));
         cell.set(state);
         Signal(state.event.filter(|_| wake))
@@ -187,7 +193,8 @@ impl Doorbell {
                 owners: state.owners,
                 stop: state.stop,
             };
-            (state.rung, state.owners, state.stop) = (false, 0, false);
+            (state.rung, state.held) = (false, false);
+            (state.owners, state.stop) = (0, false);
             state.sleep = Sleep::Awake;
             cell.set(state);
             found
@@ -249,6 +256,12 @@ impl Doorbell {
         let timeout = end.map(|end| end.saturating_since(now));
         // Woken or timed out: the thread looks either way.
         let _ = sys::event_wait(event, timeout);
+    }
+
+    /// Whether something is held back for as long as the thread naps.
+    pub(crate) fn holds(&self, cs: CriticalSection<'_>) -> bool {
+        let state = self.state.borrow(cs).get();
+        state.held && state.sleep == Sleep::Napping
     }
 
     /// How often the thread was woken by a ring.

@@ -134,7 +134,14 @@ impl Netconn {
         mut attempt: impl FnMut(&mut Shared, CriticalSection<'_>) -> Option<R>,
     ) -> Result<R, Error> {
         // Most calls find what they want, and need neither patience nor waiter.
-        if let Some(result) = self.with(&mut attempt)? {
+        let attempted = self.with(|shared, cs| {
+            let result = attempt(shared, cs);
+            if result.is_none() {
+                shared.let_go(self.net, cs);
+            }
+            result
+        });
+        if let Some(result) = attempted? {
             return Ok(result);
         }
         let patience = limit.patience(|| match side {

@@ -126,7 +126,7 @@ impl Shared {
     ) -> Ready {
         let ready = self.ready(net, cs).of(interest);
         if !ready.any() {
-            self.flush();
+            self.let_go(net, cs);
         }
         if let Some(waiter) = waiter.filter(|_| !ready.any()) {
             if interest.write {

@@ -210,7 +210,6 @@ impl Shared {
             Phase::Connected | Phase::Dead if ended => Some(Ok(())),
             Phase::Connected | Phase::Dead => {
                 self.eager |= content < self.low_water();
-                self.flush();
                 None
             }
         })
@@ -271,7 +270,7 @@ impl Net {
             // Less than half of the window: the peer can still send, and what it sends takes the
             // news along.
             if shared.consumed / 2 < shared.window_step {
-                shared.request_soon(Requests::RECVED);
+                shared.request_later(Requests::RECVED);
             } else {
                 shared.request(Requests::RECVED);
             }

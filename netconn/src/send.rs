@@ -129,11 +129,7 @@ impl Netconn {
                 {
                     return Some(Ok(Step::Appended(wake)));
                 }
-                let reserved = shared.reserve(data.len());
-                if reserved.is_none() {
-                    shared.flush();
-                }
-                reserved.map(|n| Ok(Step::Reserved(n)))
+                shared.reserve(data.len()).map(|n| Ok(Step::Reserved(n)))
             })
             .map_err(|error| (error, Told::No))??;
         match step {
@@ -213,7 +209,6 @@ impl Netconn {
             return Err((Error::WouldBlock, Told::No));
         }
         let outcome = self.sleep_until(Side::Write, patience.at_most(POOL_RETRY), |shared, _| {
-            shared.flush();
             shared.may_write().err()
         });
         match outcome {
@@ -238,12 +233,10 @@ impl Netconn {
             if len > shared.send_buffer() {
                 return Some(Err(Error::TooLong));
             }
-            if shared.room() < len {
-                shared.flush();
-                return None;
-            }
-            shared.queued = shared.queued.saturating_add(len);
-            Some(Ok(()))
+            (shared.room() >= len).then(|| {
+                shared.queued = shared.queued.saturating_add(len);
+                Ok(())
+            })
         });
         if let Err(error) = reserved.and_then(|reserved| reserved) {
             return Err(PbufError::new(error, data));
@@ -279,10 +272,7 @@ impl Netconn {
     /// As [`Netconn::send`].
     pub fn wait_acknowledged(&self, patience: Patience) -> Result<(), Error> {
         self.sleep_until(Side::Write, patience, |shared, _| match shared.kind {
-            Kind::Tcp if shared.phase == Phase::Connected && shared.queued > 0 => {
-                shared.flush();
-                None
-            }
+            Kind::Tcp if shared.phase == Phase::Connected && shared.queued > 0 => None,
             Kind::Tcp if shared.error.is_some() => shared.error.take().map(Err),
             Kind::Tcp => Some(Ok(())),
             _ => Some(Err(Error::NotSupported)),

@@ -319,14 +319,15 @@ impl Shared {
     }
 
     /// As [`Shared::request`]; it may wait for the end of a nap.
-    pub(crate) fn request_soon(&mut self, what: Requests) {
+    pub(crate) fn request_later(&mut self, what: Requests) {
         self.requests.insert(what);
-        self.ring = self.ring.max(Ring::Soon);
+        self.ring = self.ring.max(Ring::Later);
     }
 
-    /// A thread that will not go on writing is here: what is held back for more leaves now.
-    pub(crate) fn flush(&mut self) {
-        if self.held {
+    /// A thread found nothing to do here, and may sleep: what is held back, wherever, leaves now,
+    /// for it may be what the thread waits for an answer to.
+    pub(crate) fn let_go(&mut self, net: &Net, cs: CriticalSection<'_>) {
+        if net.doorbell.holds(cs) {
             self.ring = Ring::Now;
         }
     }

@@ -434,7 +434,12 @@ fn what_is_written_beside_an_acknowledgement_leaves() {
 }
 
 /// In the model a nap lasts for ever, so what is held back for more leaves only if somebody rings.
-fn bulk_with_an_end(net: &'static Net, end: impl Fn(Netconn) + Send + 'static) {
+/// `end` is what its writer then does, `answer` what the reader does when it has all.
+fn bulk_with_an_end(
+    net: &'static Net,
+    end: impl Fn(Netconn) + Send + 'static,
+    answer: impl Fn(Netconn),
+) {
     // Segments of 64 bytes, and a quarter of the send buffer is three of them.
     const LEN: usize = 70;
     let listener = Netconn::new(net, Kind::Tcp).expect("free");
@@ -463,36 +468,67 @@ fn bulk_with_an_end(net: &'static Net, end: impl Fn(Netconn) + Send + 'static) {
     while count < 2 * LEN {
         count += server.recv(&mut buf).expect("no error");
     }
-    assert_eq!(server.send(b"x"), Ok(1));
+    answer(server);
     writer.join().expect("no panic");
     [client, server, listener].iter().for_each(Netconn::close);
+}
+
+fn say_x(server: Netconn) {
+    assert_eq!(server.send(b"x"), Ok(1));
 }
 
 #[test]
 fn what_is_held_leaves_before_the_writer_waits_for_an_answer() {
     with_stack(1, |net| {
-        bulk_with_an_end(net, |client| {
-            assert_eq!(client.recv(&mut [0; 1]), Ok(1));
-        });
+        bulk_with_an_end(
+            net,
+            |client| {
+                assert_eq!(client.recv(&mut [0; 1]), Ok(1));
+            },
+            say_x,
+        );
+    });
+}
+
+#[test]
+fn what_is_held_leaves_before_the_writer_sleeps_elsewhere() {
+    with_stack(1, |net| {
+        let event = Netconn::event(net, 0).expect("free");
+        bulk_with_an_end(
+            net,
+            move |_| {
+                assert_eq!(event.take(Take::All, Patience::Forever), Ok(1));
+            },
+            |_| event.post(1, Patience::Never).expect("room"),
+        );
+        event.close();
     });
 }
 
 #[test]
 fn what_is_held_leaves_before_the_writer_polls() {
     with_stack(1, |net| {
-        bulk_with_an_end(net, |client| {
-            let mut entries = [PollEntry::new(client, Ready::READ)];
-            assert_eq!(poll(&mut entries, Patience::Forever), Ok(1));
-        });
+        bulk_with_an_end(
+            net,
+            |client| {
+                let mut entries = [PollEntry::new(client, Ready::READ)];
+                assert_eq!(poll(&mut entries, Patience::Forever), Ok(1));
+            },
+            say_x,
+        );
     });
 }
 
 #[test]
 fn what_is_held_leaves_before_the_writer_waits_for_acknowledgements() {
     with_stack(1, |net| {
-        bulk_with_an_end(net, |client| {
-            assert_eq!(client.wait_acknowledged(Patience::Forever), Ok(()));
-        });
+        bulk_with_an_end(
+            net,
+            |client| {
+                assert_eq!(client.wait_acknowledged(Patience::Forever), Ok(()));
+            },
+            |_| {},
+        );
     });
 }
 

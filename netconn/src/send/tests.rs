@@ -42,14 +42,3 @@ fn without_holding_every_write_rings() {
     let mut shared = Shared::new();
     assert_eq!([(); 2].map(|()| write(&mut shared)), [Ring::Now, Ring::Now]);
 }
-
-#[test]
-fn who_goes_to_sleep_lets_go_of_what_is_held() {
-    let mut shared = Shared::new();
-    shared.flush();
-    assert_eq!(shared.ring, Ring::No, "nothing is held");
-    shared.hold_to = 4096;
-    assert_eq!(write(&mut shared), Ring::Soon);
-    shared.flush();
-    assert_eq!(shared.ring, Ring::Now);
-}
