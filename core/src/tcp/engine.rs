@@ -94,6 +94,14 @@ impl PcbSlot {
         }
     }
 
+    /// What the application knows it by, as number `index`.
+    pub(super) fn handle(&self, index: u16) -> TcpPcb {
+        TcpPcb(RawHandle {
+            slot: index,
+            generation: self.generation,
+        })
+    }
+
     fn is(&self, generation: NonZeroU16) -> bool {
         self.used && self.generation == generation
     }
@@ -156,8 +164,6 @@ pub(crate) struct Engine {
     /// Those that give way when blocks run out, the one that waits longest first. One that has
     /// ceased to is skipped.
     orphans: IndexQueue,
-    /// The connection whose application is being told what there is, one after the other.
-    pub(super) telling: Option<u16>,
     pub(super) secrets: Secrets,
     pub(super) cookies: SynCookies,
     pub(super) config: TcpConfig,
@@ -204,7 +210,6 @@ impl Engine {
             output: IndexQueue::EMPTY,
             events: IndexQueue::EMPTY,
             orphans: IndexQueue::EMPTY,
-            telling: None,
             secrets: Secrets::new(entropy),
             cookies: SynCookies::new(Keyed::new(entropy)),
             config,
@@ -321,11 +326,7 @@ impl Engine {
     }
 
     pub(super) fn handle(&self, index: u16) -> Option<TcpPcb> {
-        let slot = self.slots.get(usize::from(index))?;
-        Some(TcpPcb(RawHandle {
-            slot: index,
-            generation: slot.generation,
-        }))
+        Some(self.slots.get(usize::from(index))?.handle(index))
     }
 
     /// The slot number of a handle that is not stale.
