@@ -130,33 +130,40 @@ impl Stack {
         handlers: &mut [&mut dyn Handler],
     ) -> bool {
         for _ in 0..share {
-            let Some(frame) = self.ip.receive(source) else {
+            let Some((frame, len)) = self.ip.receive(source) else {
                 return false;
             };
-            self.take(source, frame, handlers);
+            self.take(source, frame, len, handlers);
         }
         true
     }
 
     #[inline]
-    fn take(&mut self, source: NetifId, mut frame: Pbuf, handlers: &mut [&mut dyn Handler]) {
-        let Some((straight, transport)) = self.ip.straight(source, &frame) else {
+    fn take(
+        &mut self,
+        source: NetifId,
+        mut frame: Pbuf,
+        len: usize,
+        handlers: &mut [&mut dyn Handler],
+    ) {
+        let Some((straight, transport)) = self.ip.straight(source, &frame, len) else {
             return self.take_any(source, frame, handlers);
         };
+        let envelope = self.ip.envelope();
         if self.ip.protocol() == Protocol::UDP {
+            let checksum = envelope.checksum;
             straight.trim(&mut frame);
-            if let Some(packet) = self.ip.open(straight, frame, UDP_HEADER_LEN) {
+            let packet = self.ip.open(straight, frame, UDP_HEADER_LEN, checksum);
+            if let Some(packet) = packet {
                 self.take_udp(packet, handlers);
             }
             return;
         }
-        let head = Headline::parse(transport, straight.len);
+        let head = Headline::parse(transport, straight.len)
+            .filter(|head| head.is_intact(envelope, transport, &frame));
         straight.trim(&mut frame);
         let left = match &head {
-            Some(head) => {
-                let envelope = self.ip.envelope();
-                self.tcp.take_predicted(self.now, envelope, head, frame)
-            }
+            Some(head) => self.tcp.take_predicted(self.now, envelope, head, frame),
             None => Err(Unforeseen::unread(frame)),
         };
         match left {
@@ -170,7 +177,9 @@ impl Stack {
     fn take_unforeseen(&mut self, straight: Straight, unforeseen: Unforeseen) {
         let Unforeseen { packet, lookup } = unforeseen;
         let header_len = straight.tcp_header_len(&packet);
-        if let Some(packet) = self.ip.open(straight, packet, header_len) {
+        let checksum = lookup.checksum(self.ip.envelope());
+        let packet = self.ip.open(straight, packet, header_len, checksum);
+        if let Some(packet) = packet {
             let (ip, now) = (&mut self.ip, self.now);
             self.tcp.input_unforeseen(ip, now, packet, lookup);
         }

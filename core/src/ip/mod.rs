@@ -351,12 +351,17 @@ impl Ip {
         self.ttl
     }
 
-    /// The next frame that an interface has received, or the next packet of this host to itself.
+    /// The next frame that an interface has received, or the next packet of this host to itself;
+    /// and its length in bytes.
     #[inline]
-    pub(crate) fn receive(&mut self, source: NetifId) -> Option<Pbuf> {
+    pub(crate) fn receive(&mut self, source: NetifId) -> Option<(Pbuf, usize)> {
         match self.netifs.at_mut(source) {
             Some(netif) => netif.receive(),
-            None if source == NetifId::LOOPBACK => self.loopback.pop(),
+            None if source == NetifId::LOOPBACK => {
+                let packet = self.loopback.pop()?;
+                let len = packet.tot_len();
+                Some((packet, len))
+            }
             None => None, // it was removed
         }
     }

@@ -17,6 +17,7 @@ use super::State;
 use super::chains::{Chained, Chains};
 use super::demux::{Bucket, Demux};
 use super::due::{DueHeap, Place, Timed};
+use super::events::News;
 use super::input::Context;
 use super::limit::Limiter;
 use super::list::{FreeList, IndexQueue, Link, NONE};
@@ -400,19 +401,15 @@ impl Engine {
         }
     }
 
-    /// As [`Engine::settle`], of a connection that is alive, in the middle of a turn: the output
-    /// that follows accounts for its timers.
-    pub(super) fn settle_before_output(&mut self, index: u16) {
-        let Some(slot) = self.slots.get(usize::from(index)) else {
-            return;
-        };
-        let output = !slot.output.is_queued();
-        if !slot.events.is_queued() && slot.pcb.has_events() {
+    /// As [`Engine::settle`], of a connection that is alive and has an owner, in the middle of a
+    /// turn: the output that follows accounts for its timers. `news` says whether
+    /// there is something new to tell.
+    #[inline]
+    pub(super) fn settle_before_output(&mut self, index: u16, news: News) {
+        if news == News::Some {
             self.events.push(self.slots, index, |slot| &mut slot.events);
         }
-        if output {
-            self.output.push(self.slots, index, |slot| &mut slot.output);
-        }
+        self.output.push(self.slots, index, |slot| &mut slot.output);
     }
 
     /// As [`Engine::settle`], after something was done that set no timer and left nothing new to

@@ -8,6 +8,13 @@ use super::engine::Engine;
 use super::pcb::{Attached, Life, Pcb};
 use super::receive::PeerFin;
 
+/// Whether there is something new to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    None,
+    Some,
+}
+
 /// What there usually is to tell of a connection: data that came, and then how much of what was
 /// written arrived.
 #[derive(Debug)]

@@ -7,36 +7,54 @@ use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::Headline;
 
 impl Headline {
-    /// Whether the segment, in the packet its header was read from, is as it was sent.
+    /// Whether the segment is as it was sent. `first` is what the first part of `packet` has of
+    /// it, from the header on; further parts may have more bytes than belong to it.
     #[inline]
-    pub(super) fn is_intact(&self, envelope: &Envelope, packet: &Pbuf) -> bool {
+    pub(crate) fn is_intact(&self, envelope: &Envelope, first: &[u8], packet: &Pbuf) -> bool {
         if envelope.checksum == ChecksumState::Verified {
             return true;
         }
-        let len = u32::from(self.header_len) + self.len;
+        let len = usize::from(self.header_len) + self.len as usize;
         let mut sum = Checksum::new();
         // It was 16 bits.
         sum.pseudo_header(envelope.src, envelope.dst, Protocol::TCP, len as u16);
-        let mut parts = packet.parts();
-        // The headers are in the first part.
-        let first = parts
-            .next()
-            .and_then(|part| part.get(envelope.start.into()..));
-        sum.add(first.unwrap_or_default());
-        for part in parts {
-            sum.add(part);
+        sum.add(first);
+        if first.len() < len {
+            add_behind(&mut sum, packet, len - first.len());
         }
         sum.is_valid()
     }
 }
 
-/// What is known of the connection a segment belongs to.
+/// Adds the first `len` bytes behind the first part of `packet`.
+#[inline(never)]
+fn add_behind(sum: &mut Checksum, packet: &Pbuf, len: usize) {
+    let mut left = len;
+    for part in packet.parts().skip(1) {
+        let part = part.get(..left).unwrap_or(part);
+        sum.add(part);
+        left -= part.len();
+    }
+}
+
+/// What was found out about a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
-    /// Nobody has looked.
+    /// Nothing.
     Open,
-    /// It is the one in this slot. `Err`: there is none; the hash, for the other tables.
+    /// It is intact, and of the connection in this slot. `Err`: there is none; the hash, for the
+    /// other tables.
     Done(Result<u16, u32>),
+}
+
+impl Lookup {
+    /// What is known of the checksum of a segment that came in `envelope`.
+    pub(crate) fn checksum(self, envelope: &Envelope) -> ChecksumState {
+        match self {
+            Self::Open => envelope.checksum,
+            Self::Done(_) => ChecksumState::Verified,
+        }
+    }
 }
 
 /// A segment that was not taken as predicted.
@@ -47,7 +65,7 @@ pub(crate) struct Unforeseen {
 }
 
 impl Unforeseen {
-    /// One that has no [`Headline`].
+    /// One that has no [`Headline`], or is not intact.
     pub(crate) fn unread(packet: Pbuf) -> Self {
         Self {
             packet,
