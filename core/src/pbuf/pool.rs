@@ -490,6 +490,7 @@ impl Storage {
     fn part(&self, off: u16, len: u16) -> (NonNull<u8>, usize) {
         let (off, len) = (usize::from(off), usize::from(len));
         if off + len > self.size() {
+            core::hint::cold_path(); // a branch, not a choice for each of the two
             return (self.start, 0);
         }
         // SAFETY: `off` is not more than the size of what `start` is the start of (4).
