@@ -12,7 +12,7 @@ use crate::pbuf::{Pbuf, Pool};
 use crate::random::Entropy;
 use crate::raw::RawStorage;
 use crate::tcp::{self, Tcp, TcpStats, TcpStorage, Unforeseen};
-use crate::time::{Instant, earliest};
+use crate::time::Instant;
 use crate::udp::{self, Udp, UdpStats, UdpStorage};
 use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::Headline;
@@ -104,7 +104,7 @@ impl Stack {
         }
     }
 
-    /// Takes a bounded number of frames; `true` if there may be more.
+    /// Looks at the links, and takes a bounded number of frames; `true` if there may be more.
     fn input(&mut self, handlers: &mut [&mut dyn Handler]) -> bool {
         let mut more = false;
         let interfaces = self.ip.netifs.limit();
@@ -114,6 +114,7 @@ impl Stack {
         };
         for place in 0..interfaces {
             let id = NetifId(place as u8); // at most 255 of them
+            self.ip.poll_link(id);
             more |= self.input_from(id, share, handlers);
         }
         if self.ip.has_input() {
@@ -213,11 +214,8 @@ impl Stack {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let tcp = self.tcp.next_deadline();
-        earliest(
-            (tcp != Instant::MAX).then_some(tcp),
-            self.ip.next_deadline(),
-        )
+        let next = self.tcp.next_deadline().min(self.ip.next_deadline());
+        (next != Instant::MAX).then_some(next)
     }
 
     /// Time of the current turn.

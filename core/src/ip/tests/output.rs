@@ -162,7 +162,7 @@ fn what_does_not_fit_is_refused() {
     assert_eq!((stats.out_too_long, stats.fragment_fails), (2, 1));
     assert_eq!(device.sent().len(), 0);
     device.unplug();
-    ip.expire(NOW);
+    ip.poll_link(route.netif);
     let packet = datagram(&ip, 10);
     let out = outgoing(PEER, Fragmentation::Allowed);
     assert_eq!(ip.send(NOW, &route, &out, packet), Err(Error::LinkDown));
