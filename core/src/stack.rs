@@ -6,7 +6,7 @@
 //! ```
 use crate::config::Config;
 use crate::handler::Handler;
-use crate::ip::{Input, Ip, IpStorage, NetifId, Received, Straight};
+use crate::ip::{ChecksumState, Input, Ip, IpStorage, NetifId, Received, Straight};
 use crate::packet::PacketStorage;
 use crate::pbuf::{Pbuf, Pool};
 use crate::random::Entropy;
@@ -160,8 +160,12 @@ impl Stack {
             }
             return;
         }
-        let head = Headline::parse(transport, straight.len)
-            .filter(|head| head.is_intact(envelope, transport, &frame));
+        // Whatever it is, that has to be known: so it is found out first, while little else is.
+        let intact = tcp::is_intact(envelope, straight.len, transport, &frame);
+        let head = match intact {
+            true => Headline::parse(transport, straight.len),
+            false => None,
+        };
         straight.trim(&mut frame);
         let left = match &head {
             Some(head) => self.tcp.take_predicted(self.now, envelope, head, frame),
@@ -169,16 +173,26 @@ impl Stack {
         };
         match left {
             Ok(()) => self.ip.count_straight(),
-            Err(unforeseen) => self.take_unforeseen(straight, unforeseen),
+            Err(unforeseen) => {
+                let checksum = match intact {
+                    true => ChecksumState::Verified,
+                    false => ChecksumState::ToVerify,
+                };
+                self.take_unforeseen(straight, unforeseen, checksum);
+            }
         }
     }
 
     /// A TCP segment that came the straight way, but only so far.
     #[inline(never)]
-    fn take_unforeseen(&mut self, straight: Straight, unforeseen: Unforeseen) {
+    fn take_unforeseen(
+        &mut self,
+        straight: Straight,
+        unforeseen: Unforeseen,
+        checksum: ChecksumState,
+    ) {
         let Unforeseen { packet, lookup } = unforeseen;
         let header_len = straight.tcp_header_len(&packet);
-        let checksum = lookup.checksum(self.ip.envelope());
         let packet = self.ip.open(straight, packet, header_len, checksum);
         if let Some(packet) = packet {
             let (ip, now) = (&mut self.ip, self.now);

@@ -3,7 +3,7 @@
 use core::net::SocketAddrV4;
 
 use crate::error::Error;
-use crate::ip::{Destination, Envelope, IcmpError, IcmpErrorKind, Ip, Received};
+use crate::ip::{ChecksumState, Destination, Envelope, IcmpError, IcmpErrorKind, Ip, Received};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, Headline, SeqNum};
@@ -12,7 +12,7 @@ use super::State;
 use super::demux::Pair;
 use super::engine::Engine;
 use super::fast_path::Foreseen;
-use super::headline::{Lookup, Unforeseen};
+use super::headline::{Lookup, Unforeseen, is_intact};
 use super::pcb::Life;
 use super::segment::{Arrived, Unfit};
 use super::time_wait::Reply;
@@ -25,14 +25,15 @@ impl Engine {
         let (first, total) = (received.payload.data(), received.payload.tot_len());
         let envelope = received.envelope();
         if received.to == Destination::Unicast
-            && let Some(head) = Headline::parse(first, total)
-            && head.is_intact(&envelope, first, &received.payload)
+            && is_intact(&envelope, total, first, &received.payload)
         {
-            match self.take_predicted(now, &envelope, &head, received.payload) {
-                Ok(()) => return,
-                Err(left) => (received.payload, lookup) = (left.packet, left.lookup),
+            received.checksum = ChecksumState::Verified;
+            if let Some(head) = Headline::parse(first, total) {
+                match self.take_predicted(now, &envelope, &head, received.payload) {
+                    Ok(()) => return,
+                    Err(left) => (received.payload, lookup) = (left.packet, left.lookup),
+                }
             }
-            received.checksum = lookup.checksum(&envelope);
         }
         self.input_unforeseen(ip, now, received, lookup);
     }

@@ -90,7 +90,7 @@ pub use demux::Bucket;
 pub(crate) use engine::Engine;
 pub use engine::{PcbSlot, TcpStorage};
 pub(crate) use events::Progress;
-pub(crate) use headline::Unforeseen;
+pub(crate) use headline::{Unforeseen, is_intact};
 pub use info::TcpInfo;
 pub use listen::ListenSlot;
 pub use out_of_order::RunSlot;

@@ -108,12 +108,23 @@ impl Checksum {
     /// Adds the pseudo header of an upper layer packet of `len` bytes (header and data).
     #[doc(alias = "inet_chksum_pseudo")]
     pub fn pseudo_header(&mut self, src: Ipv4Addr, dst: Ipv4Addr, protocol: Protocol, len: u16) {
+        self.append(Self::of_pseudo_header(src, dst, protocol, len).sum, 12);
+    }
+
+    /// The sum over a pseudo header: that of an upper layer packet starts with it.
+    #[inline]
+    pub(crate) fn of_pseudo_header(
+        src: Ipv4Addr,
+        dst: Ipv4Addr,
+        protocol: Protocol,
+        len: u16,
+    ) -> Self {
         // RFC 9293 §3.1 (and RFC 768): addresses, zero, protocol, length.
         let sum = u64::from(u32::from_ne_bytes(src.octets()))
             + u64::from(u32::from_ne_bytes(dst.octets()))
             + u64::from(u16::to_be(protocol.0.into()))
             + u64::from(len.to_be());
-        self.append(sum, 12);
+        Self { sum, odd: false }
     }
 
     /// Copies `src` to the front of `dst` and adds it in the same pass. Returns the number of
