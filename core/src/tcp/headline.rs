@@ -62,3 +62,60 @@ impl Unforeseen {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #![allow(unsafe_code, reason = "what `pbuf_pool!` expands to in its own crate")]
+    use super::*;
+
+    crate::pbuf_pool! { static POOL: [64; 16] }
+
+    /// In parts that end at `cuts`, the headers of IP in front.
+    fn packet(bytes: &[u8], cuts: [usize; 2]) -> Pbuf {
+        let part = |bytes: &[u8]| {
+            let mut part = Pbuf::alloc(&POOL, 0, bytes.len()).expect("a buffer");
+            part.copy_from(bytes);
+            part
+        };
+        let [a, b] = cuts;
+        let mut packet = part(&bytes[..a]);
+        packet.cat(part(&bytes[a..b]));
+        packet.cat(part(&bytes[b..]));
+        packet
+    }
+
+    #[test]
+    fn a_segment_is_intact_however_it_is_cut_and_whatever_is_behind_it() {
+        const START: usize = 20;
+        let envelope = Envelope {
+            src: [10, 0, 0, 1].into(),
+            dst: [10, 0, 0, 2].into(),
+            tos: 0,
+            checksum: ChecksumState::ToVerify,
+            start: START as u8,
+        };
+        for len in [20, 21, 40, 55] {
+            let mut segment: Vec<u8> = (0..len).map(|n| n as u8 ^ 0x5a).collect();
+            segment[16..18].fill(0);
+            let mut sum =
+                Checksum::of_pseudo_header(envelope.src, envelope.dst, Protocol::TCP, len as u16);
+            sum.add(&segment);
+            segment[16..18].copy_from_slice(&sum.finish().to_be_bytes());
+            let bytes = [&[0; START][..], &segment, &[1, 2, 3]].concat();
+            let intact = |bytes: &[u8], cuts| {
+                let packet = packet(bytes, cuts);
+                let first = &packet.data()[START..];
+                is_intact(&envelope, len, &first[..len.min(first.len())], &packet)
+            };
+            for a in START + 18..=START + len {
+                for b in [a, a + 1, START + len, START + len + 2] {
+                    let cuts = [a, b.max(a)];
+                    assert!(intact(&bytes, cuts), "{len} bytes, cut at {cuts:?}");
+                    let mut broken = bytes.clone();
+                    broken[START + len - 1] ^= 0x10;
+                    assert!(!intact(&broken, cuts), "{len} bytes, cut at {cuts:?}");
+                }
+            }
+        }
+    }
+}
