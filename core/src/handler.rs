@@ -12,7 +12,7 @@ use crate::handle::{Owner, TcpListener, TcpPcb, UdpPcb};
 use crate::icmp_report::IcmpReport;
 use crate::pbuf::Pbuf;
 use crate::stack::Stack;
-use crate::tcp::{Event, Tcp};
+use crate::tcp::{Event, Progress, Tcp};
 use crate::time::Instant;
 use crate::udp::{Datagram, Delivery, Udp};
 
@@ -135,9 +135,10 @@ impl Stack {
     /// An event for an owner that has no handler here is dropped, the data with it: connections
     /// are made with the owners this slice has.
     pub fn dispatch(&mut self, handlers: &mut [&mut dyn Handler]) {
-        while let Some((owner, event)) = self.tcp.next_event() {
-            if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
-                self.deliver_tcp(*handler, event);
+        while let Some(index) = self.tcp.next_with_events() {
+            match self.tcp.take_progress(index) {
+                Some(progress) => self.deliver_progress(progress, handlers),
+                None => self.deliver_all_of(index, handlers),
             }
         }
         while let Some(delivery) = self.udp.next_delivery() {
@@ -184,7 +185,43 @@ impl Stack {
         }
     }
 
+    /// The usual: what there is to tell of a connection is data and acknowledgements.
     #[inline]
+    fn deliver_progress(&mut self, progress: Progress, handlers: &mut [&mut dyn Handler]) {
+        let Progress {
+            owner,
+            pcb,
+            data,
+            acked,
+        } = progress;
+        let Some(handler) = handlers.get_mut(usize::from(owner.0)) else {
+            return;
+        };
+        let tcp = &mut self.tcp_now();
+        if let Some(data) = data {
+            if let Err(Refused(data)) = handler.recv(tcp, pcb, Some(data)) {
+                tcp.put_back(pcb, data);
+            }
+            // It may have closed it.
+            if acked > 0 && !tcp.is_current(pcb) {
+                return;
+            }
+        }
+        if acked > 0 {
+            handler.sent(tcp, pcb, acked);
+        }
+    }
+
+    /// Whatever there is to tell of connection `index`, one after the other.
+    #[inline(never)]
+    fn deliver_all_of(&mut self, index: u16, handlers: &mut [&mut dyn Handler]) {
+        while let Some((owner, event)) = self.tcp.next_event(index) {
+            if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
+                self.deliver_tcp(*handler, event);
+            }
+        }
+    }
+
     fn deliver_tcp(&mut self, handler: &mut dyn Handler, event: Event) {
         let tcp = &mut self.tcp_now();
         match event {

@@ -6,13 +6,13 @@
 //! ```
 use crate::config::Config;
 use crate::handler::Handler;
-use crate::ip::{Input, Ip, IpStorage, NetifId, Received, Straight};
+use crate::ip::{ChecksumState, Input, Ip, IpStorage, NetifId, Received, Straight};
 use crate::packet::PacketStorage;
 use crate::pbuf::{Pbuf, Pool};
 use crate::random::Entropy;
 use crate::raw::RawStorage;
 use crate::tcp::{self, Tcp, TcpStats, TcpStorage, Unforeseen};
-use crate::time::{Instant, earliest};
+use crate::time::Instant;
 use crate::udp::{self, Udp, UdpStats, UdpStorage};
 use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::Headline;
@@ -104,7 +104,7 @@ impl Stack {
         }
     }
 
-    /// Takes a bounded number of frames; `true` if there may be more.
+    /// Looks at the links, and takes a bounded number of frames; `true` if there may be more.
     fn input(&mut self, handlers: &mut [&mut dyn Handler]) -> bool {
         let mut more = false;
         let interfaces = self.ip.netifs.limit();
@@ -114,6 +114,7 @@ impl Stack {
         };
         for place in 0..interfaces {
             let id = NetifId(place as u8); // at most 255 of them
+            self.ip.poll_link(id);
             more |= self.input_from(id, share, handlers);
         }
         if self.ip.has_input() {
@@ -130,47 +131,70 @@ impl Stack {
         handlers: &mut [&mut dyn Handler],
     ) -> bool {
         for _ in 0..share {
-            let Some(frame) = self.ip.receive(source) else {
+            let Some((frame, len)) = self.ip.receive(source) else {
                 return false;
             };
-            self.take(source, frame, handlers);
+            self.take(source, frame, len, handlers);
         }
         true
     }
 
     #[inline]
-    fn take(&mut self, source: NetifId, mut frame: Pbuf, handlers: &mut [&mut dyn Handler]) {
-        let Some((straight, transport)) = self.ip.straight(source, &frame) else {
+    fn take(
+        &mut self,
+        source: NetifId,
+        mut frame: Pbuf,
+        len: usize,
+        handlers: &mut [&mut dyn Handler],
+    ) {
+        let Some((straight, transport)) = self.ip.straight(source, &frame, len) else {
             return self.take_any(source, frame, handlers);
         };
+        let envelope = self.ip.envelope();
         if self.ip.protocol() == Protocol::UDP {
+            let checksum = envelope.checksum;
             straight.trim(&mut frame);
-            if let Some(packet) = self.ip.open(straight, frame, UDP_HEADER_LEN) {
+            let packet = self.ip.open(straight, frame, UDP_HEADER_LEN, checksum);
+            if let Some(packet) = packet {
                 self.take_udp(packet, handlers);
             }
             return;
         }
-        let head = Headline::parse(transport, straight.len);
+        // Whatever it is, that has to be known: so it is found out first, while little else is.
+        let intact = tcp::is_intact(envelope, straight.len, transport, &frame);
+        let head = match intact {
+            true => Headline::parse(transport, straight.len),
+            false => None,
+        };
         straight.trim(&mut frame);
         let left = match &head {
-            Some(head) => {
-                let envelope = self.ip.envelope();
-                self.tcp.take_predicted(self.now, envelope, head, frame)
-            }
+            Some(head) => self.tcp.take_predicted(self.now, envelope, head, frame),
             None => Err(Unforeseen::unread(frame)),
         };
         match left {
             Ok(()) => self.ip.count_straight(),
-            Err(unforeseen) => self.take_unforeseen(straight, unforeseen),
+            Err(unforeseen) => {
+                let checksum = match intact {
+                    true => ChecksumState::Verified,
+                    false => ChecksumState::ToVerify,
+                };
+                self.take_unforeseen(straight, unforeseen, checksum);
+            }
         }
     }
 
     /// A TCP segment that came the straight way, but only so far.
     #[inline(never)]
-    fn take_unforeseen(&mut self, straight: Straight, unforeseen: Unforeseen) {
+    fn take_unforeseen(
+        &mut self,
+        straight: Straight,
+        unforeseen: Unforeseen,
+        checksum: ChecksumState,
+    ) {
         let Unforeseen { packet, lookup } = unforeseen;
         let header_len = straight.tcp_header_len(&packet);
-        if let Some(packet) = self.ip.open(straight, packet, header_len) {
+        let packet = self.ip.open(straight, packet, header_len, checksum);
+        if let Some(packet) = packet {
             let (ip, now) = (&mut self.ip, self.now);
             self.tcp.input_unforeseen(ip, now, packet, lookup);
         }
@@ -204,11 +228,8 @@ impl Stack {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let tcp = self.tcp.next_deadline();
-        earliest(
-            (tcp != Instant::MAX).then_some(tcp),
-            self.ip.next_deadline(),
-        )
+        let next = self.tcp.next_deadline().min(self.ip.next_deadline());
+        (next != Instant::MAX).then_some(next)
     }
 
     /// Time of the current turn.

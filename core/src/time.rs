@@ -170,11 +170,3 @@ pub(crate) const fn micros(d: Duration) -> u64 {
         .saturating_mul(1_000_000)
         .saturating_add(d.subsec_micros() as u64)
 }
-
-/// The earlier of two optional deadlines.
-pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
-}

@@ -1,6 +1,6 @@
 //! Closing: RFC 9293 §3.6, §3.10.4, §3.10.5; TIME-WAIT; orphans.
 use gannet_core::tcp::{Shutdown, State};
-use gannet_core::{Error, Owner};
+use gannet_core::{Error, Handler, Owner, Pbuf, Refused, Tcp, TcpPcb};
 use gannet_tests::recorder::{Recorder, accepted};
 use gannet_tests::script::{Script, plain_config};
 use std::time::Duration;
@@ -169,6 +169,42 @@ fn abort_resets_and_says_nothing_to_its_caller() {
     t.run(&mut app, "> R. 1:1(0) ack 1 win 0");
     assert!(app.take().is_empty());
     assert!(t.pools.at_rest());
+}
+
+/// Leaves its connection as soon as data comes.
+struct Leaver {
+    told: Recorder,
+    leave: fn(&mut Tcp<'_>, TcpPcb) -> Result<(), Error>,
+}
+
+impl Handler for Leaver {
+    fn recv(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, data: Option<Pbuf>) -> Result<(), Refused> {
+        self.told.recv(tcp, pcb, data)?;
+        (self.leave)(tcp, pcb).expect("a live connection");
+        Ok(())
+    }
+
+    fn sent(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, len: usize) {
+        self.told.sent(tcp, pcb, len);
+    }
+}
+
+#[test]
+fn who_leaves_while_told_of_data_is_not_told_what_it_acknowledged() {
+    let told = |leave, answer: &str| {
+        let (mut t, app) = accepted();
+        t.write(app.pcb(), 1, 10);
+        let mut app = Leaver { told: app, leave };
+        let heard = "> P. 1:11(10) ack 1\n< P. 1:11(10) ack 11";
+        t.run(&mut app, &format!("{heard}\n{answer}"));
+        app.told.take()
+    };
+    let stayed = told(|tcp, pcb| tcp.state(pcb).map(drop), "> nothing");
+    assert_eq!(stayed, ["recv 10", "sent 10"]);
+    let aborted = told(|tcp, pcb| tcp.abort(pcb), "> R. 11:11(0) ack 11 win 0");
+    assert_eq!(aborted, ["recv 10"]);
+    let orphaned = told(|tcp, pcb| tcp.orphan(pcb), "> F. 11:11(0) ack 11");
+    assert_eq!(orphaned, ["recv 10"]);
 }
 
 #[test]

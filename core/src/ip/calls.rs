@@ -193,17 +193,15 @@ impl Ip {
         Ok(())
     }
 
-    /// Asks all devices whether they are connected.
-    pub(super) fn poll_links(&mut self) {
-        for place in 0..self.netifs.limit() {
-            // At most 255 of them.
-            let id = NetifId(place as u8);
-            if self.netifs.at_mut(id).is_some_and(Netif::poll_link) {
-                self.usability_changed(id);
-            }
+    /// Asks a device whether it is connected: once a turn.
+    #[inline]
+    pub(crate) fn poll_link(&mut self, id: NetifId) {
+        if self.netifs.at_mut(id).is_some_and(Netif::poll_link) {
+            self.usability_changed(id);
         }
     }
 
+    #[cold]
     fn usability_changed(&mut self, id: NetifId) {
         self.ways_changed();
         let Some(netif) = self.netifs.at(id) else {

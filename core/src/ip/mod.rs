@@ -37,7 +37,7 @@ use crate::packet::PacketStorage;
 use crate::pbuf::{NoBufs, Pbuf, Pool};
 use crate::random::{Entropy, Keyed};
 use crate::raw::RawStorage;
-use crate::time::{Instant, earliest};
+use crate::time::Instant;
 use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::SeqNum;
 
@@ -351,12 +351,17 @@ impl Ip {
         self.ttl
     }
 
-    /// The next frame that an interface has received, or the next packet of this host to itself.
+    /// The next frame that an interface has received, or the next packet of this host to itself;
+    /// and its length in bytes.
     #[inline]
-    pub(crate) fn receive(&mut self, source: NetifId) -> Option<Pbuf> {
+    pub(crate) fn receive(&mut self, source: NetifId) -> Option<(Pbuf, usize)> {
         match self.netifs.at_mut(source) {
             Some(netif) => netif.receive(),
-            None if source == NetifId::LOOPBACK => self.loopback.pop(),
+            None if source == NetifId::LOOPBACK => {
+                let packet = self.loopback.pop()?;
+                let len = packet.tot_len();
+                Some((packet, len))
+            }
             None => None, // it was removed
         }
     }
@@ -366,15 +371,16 @@ impl Ip {
         !self.loopback.is_empty()
     }
 
-    /// When [`Ip::expire`] has something to do.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let links = earliest(self.neighbors.next_deadline(), self.groups.next_deadline());
-        earliest(links, self.reassembly.next_deadline())
+    /// When [`Ip::expire`] has something to do; [`Instant::MAX`]: nothing waits.
+    pub(crate) fn next_deadline(&self) -> Instant {
+        self.neighbors
+            .next_deadline()
+            .min(self.groups.next_deadline())
+            .min(self.reassembly.next_deadline().unwrap_or(Instant::MAX))
     }
 
-    /// Once a turn: looks at the links and runs due timers.
+    /// Once a turn: runs due timers.
     pub(crate) fn expire(&mut self, now: Instant) {
-        self.poll_links();
         self.neighbor_timers(now);
         self.igmp_expire(now);
         while let Some(first) = self.reassembly.expired(now) {

@@ -135,13 +135,14 @@ impl Straight {
 }
 
 impl Ip {
-    /// Whether `frame` may take the straight way, and what the first part has of the transport's
-    /// packet.
+    /// Whether `frame`, of `arrived` bytes, may take the straight way, and what the first part has
+    /// of the transport's packet.
     #[inline]
     pub(crate) fn straight<'a>(
         &mut self,
         id: NetifId,
         frame: &'a Pbuf,
+        arrived: usize,
     ) -> Option<(Straight, &'a [u8])> {
         let (headers, rest) = frame.data().split_first_chunk::<HEADERS_LEN>()?;
         let headers: &Headers = zerocopy::transmute_ref!(headers);
@@ -149,7 +150,7 @@ impl Ip {
             return None;
         }
         let len = usize::from(headers.total_len.get()).checked_sub(ipv4::HEADER_LEN)?;
-        let arrived = frame.tot_len().checked_sub(HEADERS_LEN)?;
+        let arrived = arrived.checked_sub(HEADERS_LEN)?;
         let whole = headers.flags_offset.get() & !OF_WHOLE == 0;
         if len > arrived || !whole || !self.familiar.is_intact(headers) {
             return None;
@@ -244,13 +245,14 @@ impl Ip {
 
     /// Takes the headers off it, from a frame without padding. The transport's header, which has
     /// `header_len` bytes, is in the first part then. `None`, and counted, if there was no buffer
-    /// for that.
+    /// for that. What is known of the transport's checksum says `checksum`.
     #[inline]
     pub(crate) fn open(
         &mut self,
         straight: Straight,
         frame: Pbuf,
         header_len: usize,
+        checksum: ChecksumState,
     ) -> Option<Received> {
         let wanted = HEADERS_LEN + header_len;
         let Some(mut payload) = self.contiguous(frame, wanted) else {
@@ -272,7 +274,7 @@ impl Ip {
             to: Destination::Unicast,
             tos: envelope.tos,
             ttl: straight.ttl,
-            checksum: envelope.checksum,
+            checksum,
             header_len: ipv4::HEADER_LEN as u8,
             payload,
         })

@@ -91,7 +91,7 @@ impl Ip {
     /// Runs the timers of the neighbour cache.
     #[inline]
     pub(crate) fn neighbor_timers(&mut self, now: Instant) {
-        if self.neighbors.next_deadline().is_some_and(|due| due <= now) {
+        if self.neighbors.next_deadline() <= now {
             self.due_neighbor_timers(now);
         }
     }

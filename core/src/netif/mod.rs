@@ -193,12 +193,14 @@ impl Netif {
         self.driver.multicast(groups);
     }
 
-    pub(crate) fn receive(&mut self) -> Option<Pbuf> {
+    /// The next frame, and its length in bytes.
+    #[inline]
+    pub(crate) fn receive(&mut self) -> Option<(Pbuf, usize)> {
         let frame = self.driver.receive()?;
+        let len = frame.tot_len();
         count(&mut self.stats.in_frames);
-        let len = frame.tot_len() as u64;
-        self.stats.in_octets = self.stats.in_octets.wrapping_add(len);
-        Some(frame)
+        self.stats.in_octets = self.stats.in_octets.wrapping_add(len as u64);
+        Some((frame, len))
     }
 
     pub(crate) fn can_transmit(&mut self) -> bool {

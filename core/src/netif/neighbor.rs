@@ -133,7 +133,7 @@ pub(crate) struct Neighbors {
     lifetime: Duration,
     queue: usize,
     /// The earliest timer of all entries.
-    deadline: Option<Instant>,
+    deadline: Instant,
     /// Where the last look-up ended: often where the next one will.
     last: usize,
     /// Counts the changes of entries.
@@ -152,7 +152,7 @@ impl Neighbors {
             pending: PendingQueue::new(pending),
             lifetime,
             queue: queue.into(),
-            deadline: None,
+            deadline: Instant::MAX,
             last: 0,
             generation: 0,
         }
@@ -288,7 +288,7 @@ impl Neighbors {
     /// Takes one due timer; to be called until there is none. Each call moves the timer of an
     /// entry behind `now`, or removes the entry.
     pub(crate) fn due(&mut self, now: Instant) -> Option<Due> {
-        if self.deadline.is_none_or(|deadline| deadline > now) {
+        if self.deadline > now {
             return None;
         }
         let mut due = None;
@@ -312,8 +312,8 @@ impl Neighbors {
         due
     }
 
-    /// When [`Neighbors::due`] has something.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+    /// When [`Neighbors::due`] has something; [`Instant::MAX`]: nothing waits.
+    pub(crate) fn next_deadline(&self) -> Instant {
         self.deadline
     }
 
@@ -418,13 +418,14 @@ impl Neighbors {
     }
 
     fn note(&mut self, next: Instant) {
-        self.deadline = Some(self.deadline.map_or(next, |deadline| deadline.min(next)));
+        self.deadline = self.deadline.min(next);
     }
 
     /// To be called after entries were changed.
     fn update(&mut self) {
         self.generation = self.generation.wrapping_add(1);
-        self.deadline = self.entries().filter_map(|(_, n)| n.timer()).min();
+        let timers = self.entries().filter_map(|(_, n)| n.timer());
+        self.deadline = timers.min().unwrap_or(Instant::MAX);
     }
 }
 

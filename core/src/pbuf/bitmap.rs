@@ -8,6 +8,8 @@
         reason = "public for the models, where this module is"
     )
 )]
+use core::num::NonZeroU32;
+
 use super::sync::{AtomicU16, AtomicU32, Ordering, fence};
 
 /// The most slots a [`Bitmap`] can have, and so the most blocks or descriptors of a pool.
@@ -122,10 +124,10 @@ impl Bitmap {
         let word = &self.words.get(at)?.0;
         let mut used = word.load(Ordering::Relaxed);
         loop {
-            let bit = used.trailing_ones() as usize;
+            let bit = NonZeroU32::new(!used)?.trailing_zeros() as usize;
             let index = at * WORD_BITS + bit;
             // The lowest free bit: not below the limit only if no slot below it is free here.
-            if bit == WORD_BITS || index >= limit {
+            if index >= limit {
                 return None;
             }
             match word.compare_exchange_weak(

@@ -93,7 +93,20 @@ impl Chain {
     }
 
     /// Appends `data`. A pbuf without bytes is freed instead. O(parts of `data`).
+    #[inline]
     pub fn push(&mut self, data: Pbuf) {
+        let len = data.first_len();
+        if self.head.is_some() || data.0.next.is_some() || len == 0 {
+            return self.push_any(data);
+        }
+        // One part, and nothing before it: the usual.
+        self.last = Some(data.0.address());
+        self.head = Some(data);
+        (self.len, self.parts) = (len, 1);
+    }
+
+    #[inline(never)]
+    fn push_any(&mut self, data: Pbuf) {
         let extent = data.extent();
         if extent.len == 0 {
             return;

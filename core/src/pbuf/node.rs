@@ -57,9 +57,12 @@ impl Node {
             .filter(|_| len <= self.len())?;
         // Inside the block, whose size is 16 bits.
         let (off, len) = (from as u16, (n + len) as u16);
-        let (room, bytes) = self.store.bytes_mut(off, len)?.split_at_mut_checked(n)?;
-        write(room, bytes);
-        Some(Self::new(self.store.share_only()?, off, len))
+        let store = self.store.write_and_share(off, len, |all| {
+            let (room, bytes) = all.split_at_mut_checked(n)?;
+            write(room, bytes);
+            Some(())
+        })?;
+        Some(Self::new(store, off, len))
     }
 
     /// The pool of the descriptor, and of the block if it views one.
@@ -152,7 +155,7 @@ impl Node {
 
     /// Copies what fits of `data` behind the view; returns how many bytes.
     pub(super) fn append_copy(&mut self, data: &[u8]) -> usize {
-        let Some(room) = self.store.bytes_mut(self.off + self.len, u16::MAX) else {
+        let Some(room) = self.store.bytes_behind_mut(self.off + self.len) else {
             return 0;
         };
         let n = data.len().min(room.len());

@@ -330,9 +330,11 @@ impl Drop for NodeBox {
         // at any more: once a bit is cleared the slot may be somebody else's.
         debug_assert!(live.node.next.is_none(), "dropped with a part behind it");
         let (viewed, index) = (live.node.viewed(), live.index);
-        // Clears the block's bit if nobody else views it, and with it the bit of its slot.
-        viewed.give_up();
-        if viewed.block != index {
+        if viewed.block == index {
+            // The block's bit, if nobody else views it, is also that of this slot.
+            viewed.give_up_to(&slot.refs);
+        } else {
+            viewed.give_up();
             viewed.pool.release_slot(index);
         }
     }
@@ -384,7 +386,15 @@ impl Viewed {
     /// The end of a handle.
     #[inline]
     fn give_up(self) {
-        if self.refs().is_some_and(RefCount::release) {
+        if let Some(refs) = self.refs() {
+            self.give_up_to(refs);
+        }
+    }
+
+    /// As [`Viewed::give_up`], of a handle to the block that has the count `refs`.
+    #[inline]
+    fn give_up_to(self, refs: &RefCount) {
+        if refs.release() {
             self.pool.blocks.release(self.block);
         }
     }
@@ -447,7 +457,7 @@ impl Storage {
         (self.block != NO_BLOCK).then_some(self.block)
     }
 
-    /// The bytes `off..off + len`, as far as they exist.
+    /// The bytes `off..off + len`; none if they are not all inside.
     #[inline]
     pub(super) fn bytes(&self, off: u16, len: u16) -> &[u8] {
         let (start, len) = self.part(off, len);
@@ -456,8 +466,8 @@ impl Storage {
         unsafe { core::slice::from_raw_parts(start.as_ptr(), len) }
     }
 
-    /// The bytes `off..off + len` for writing, as far as they exist; `None` if they are not a
-    /// block's, or if another handle to it exists.
+    /// The bytes `off..off + len` for writing, none if they are not all inside; `None` if they are
+    /// not a block's, or if another handle to it exists.
     #[inline]
     pub(super) fn bytes_mut(&mut self, off: u16, len: u16) -> Option<&mut [u8]> {
         if !self.is_unique() {
@@ -469,11 +479,20 @@ impl Storage {
         Some(unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), len) })
     }
 
-    /// Where the bytes `off..off + len` are, as far as they exist, and how many do.
+    /// As [`Storage::bytes_mut`], of all bytes from `off` on.
+    #[inline]
+    pub(super) fn bytes_behind_mut(&mut self, off: u16) -> Option<&mut [u8]> {
+        self.bytes_mut(off, self.size.saturating_sub(off))
+    }
+
+    /// Where the bytes `off..off + len` are, and how many: none if they are not all inside.
     #[inline]
     fn part(&self, off: u16, len: u16) -> (NonNull<u8>, usize) {
-        let off = usize::from(off).min(self.size());
-        let len = usize::from(len).min(self.size() - off);
+        let (off, len) = (usize::from(off), usize::from(len));
+        if off + len > self.size() {
+            core::hint::cold_path(); // a branch, not a choice for each of the two
+            return (self.start, 0);
+        }
         // SAFETY: `off` is not more than the size of what `start` is the start of (4).
         (unsafe { self.start.add(off) }, len)
     }
@@ -492,10 +511,19 @@ impl Storage {
         Some(Self { ..*self })
     }
 
-    /// As [`Storage::share`], of a block that has no other handle; `None` if it has.
+    /// As [`Storage::share`], of a block that has no other handle yet, whose bytes `off..off + len`
+    /// `write` fills before. `None` if it is not like that, or if `write` says so.
     #[inline]
-    pub(super) fn share_only(&mut self) -> Option<Self> {
+    pub(super) fn write_and_share(
+        &mut self,
+        off: u16,
+        len: u16,
+        write: impl FnOnce(&mut [u8]) -> Option<()>,
+    ) -> Option<Self> {
         let refs = self.refs().filter(|refs| refs.is_unique())?;
+        let (start, len) = self.part(off, len);
+        // SAFETY: as in `bytes_mut`.
+        write(unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), len) })?;
         refs.start_second();
         Some(Self { ..*self })
     }

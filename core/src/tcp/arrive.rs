@@ -3,7 +3,7 @@
 use core::net::SocketAddrV4;
 
 use crate::error::Error;
-use crate::ip::{Destination, Envelope, IcmpError, IcmpErrorKind, Ip, Received};
+use crate::ip::{ChecksumState, Destination, Envelope, IcmpError, IcmpErrorKind, Ip, Received};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, Headline, SeqNum};
@@ -11,7 +11,8 @@ use crate::wire::tcp::{Flags, Headline, SeqNum};
 use super::State;
 use super::demux::Pair;
 use super::engine::Engine;
-use super::headline::{Lookup, Unforeseen};
+use super::fast_path::Foreseen;
+use super::headline::{Lookup, Unforeseen, is_intact};
 use super::pcb::Life;
 use super::segment::{Arrived, Unfit};
 use super::time_wait::Reply;
@@ -22,20 +23,23 @@ impl Engine {
         let mut lookup = Lookup::Open;
         // RFC 9293 §3.9.2.3 (MUST-57): broadcast and multicast are not for TCP.
         let (first, total) = (received.payload.data(), received.payload.tot_len());
+        let envelope = received.envelope();
         if received.to == Destination::Unicast
-            && let Some(head) = Headline::parse(first, total)
+            && is_intact(&envelope, total, first, &received.payload)
         {
-            let envelope = received.envelope();
-            match self.take_predicted(now, &envelope, &head, received.payload) {
-                Ok(()) => return,
-                Err(left) => (received.payload, lookup) = (left.packet, left.lookup),
+            received.checksum = ChecksumState::Verified;
+            if let Some(head) = Headline::parse(first, total) {
+                match self.take_predicted(now, &envelope, &head, received.payload) {
+                    Ok(()) => return,
+                    Err(left) => (received.payload, lookup) = (left.packet, left.lookup),
+                }
             }
         }
         self.input_unforeseen(ip, now, received, lookup);
     }
 
-    /// Processes the segment in `packet`, whose header says `head`, if it is the one that its
-    /// connection waits for. (No connection comes to one that [`is_nonsense`] is true of: its
+    /// Processes the segment in `packet`, which is intact and whose header says `head`, if it is the
+    /// one that its connection waits for. (No connection comes to one that [`is_nonsense`] is true of: its
     /// handshake would have failed.)
     pub(crate) fn take_predicted(
         &mut self,
@@ -49,24 +53,30 @@ impl Engine {
             Some(again) => Ok(again),
             None => self.search(pair),
         };
-        if let Ok(index) = found {
+        if let Ok(index) = found
+            && let Some(foreseen) = self.foresee(index, head, envelope.tos)
+        {
+            // Before it is processed: then nothing has to be found again.
+            self.settle_before_output(index, foreseen.news(head));
             let (slots, mut cx) = self.context(now);
-            if let Some(slot) = slots.get_mut(usize::from(index))
-                && let Some(foreseen) = slot.pcb.predicted(head, envelope.tos, &cx)
-                && head.is_intact(envelope, &packet)
-            {
+            if let Some(slot) = slots.get_mut(usize::from(index)) {
                 cx.stats.segments_received += 1;
                 let data_at = usize::from(envelope.start) + usize::from(head.header_len);
                 slot.pcb
                     .take_predicted(foreseen, head, packet, data_at, &mut cx);
-                self.settle_before_output(index);
-                return Ok(());
             }
+            return Ok(());
         }
         Err(Unforeseen {
             packet,
             lookup: Lookup::Done(found),
         })
+    }
+
+    #[inline]
+    fn foresee(&self, index: u16, head: &Headline, tos: u8) -> Option<Foreseen> {
+        let slot = self.slots.get(usize::from(index))?;
+        slot.pcb.predicted(head, tos, &self.sends)
     }
 
     /// Processes a packet that was not predicted.

@@ -13,7 +13,7 @@ use super::timers::Timer;
 impl Pcb {
     /// Whether [`Pcb::take_calm_ack`] may process the acknowledgement of a segment that says
     /// nothing selectively.
-    #[inline]
+    #[inline(always)] // one caller, and a call in its middle costs it more than this
     pub(super) fn is_calm(&self, head: &Headline, sends: &SentStore) -> bool {
         let sel = &self.selective;
         // By distance, at least one, and at most what is in flight: comparisons could let a number

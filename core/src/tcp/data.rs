@@ -1,6 +1,7 @@
 //! Segment text and FIN: RFC 9293 §3.10.7.4, seventh and eighth step.
 use crate::error::Error;
 use crate::pbuf::Pbuf;
+use crate::time::Instant;
 use crate::wire::tcp_options::Timestamps;
 
 use super::input::{Context, Verdict};
@@ -73,7 +74,7 @@ impl Pcb {
         if segment.len > 0
             && let Some(data) = segment.payload.take()
         {
-            self.take_next(data, segment.len, segment.options.timestamps, cx);
+            self.take_next(data, segment.len, segment.options.timestamps, cx.now);
         }
         let had_gap = !self.rcv.runs.is_empty();
         while had_gap && !fin {
@@ -102,15 +103,15 @@ impl Pcb {
         data: Pbuf,
         len: u32,
         timestamps: Option<Timestamps>,
-        cx: &Context<'_>,
+        now: Instant,
     ) {
         // A device may have put several segments together.
         if len <= 2 * self.effective_mss() {
             self.rcv.largest = self.rcv.largest.max(len);
         }
         self.rcv.unacked_bytes = self.rcv.unacked_bytes.saturating_add(len);
-        self.counters.received(len, cx.now);
-        self.measure_as_receiver(timestamps, cx.now);
+        self.counters.received(len, now);
+        self.measure_as_receiver(timestamps, now);
         self.rcv.append_segment(data, len);
         self.pending.refused = false;
         // RFC 9293 §3.8.6.3 and RFC 5681 §4.2: every second full segment at once, the rest may wait

@@ -25,25 +25,24 @@ impl Default for Bucket {
 /// Between whom a segment is, in the words of the headers of what is received: quick to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pair {
-    remote: u32,
-    local: u32,
+    /// The remote one first.
+    addresses: u64,
     ports: u32,
 }
 
 impl Pair {
-    /// Of no segment.
+    /// Of no segment: IP lets none pass from such an address.
     const NONE: Self = Self {
-        remote: 0,
-        local: 0,
+        addresses: 0,
         ports: 0,
     };
 
     /// Of a received segment, whose header starts with `ports`.
     #[inline]
     pub(crate) fn of_received(src: Ipv4Addr, dst: Ipv4Addr, ports: [u8; 4]) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (src.octets(), dst.octets());
         Self {
-            remote: u32::from_ne_bytes(src.octets()),
-            local: u32::from_ne_bytes(dst.octets()),
+            addresses: u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
             ports: u32::from_ne_bytes(ports),
         }
     }
@@ -55,10 +54,10 @@ impl Pair {
 
     /// Here and there.
     pub(crate) fn endpoints(self) -> (SocketAddrV4, SocketAddrV4) {
-        let [a, b, c, d] = self.ports.to_ne_bytes();
-        let local = SocketAddrV4::new(self.local.to_ne_bytes().into(), u16::from_be_bytes([c, d]));
-        let remote =
-            SocketAddrV4::new(self.remote.to_ne_bytes().into(), u16::from_be_bytes([a, b]));
+        let [a, b, c, d, e, f, g, h] = self.addresses.to_ne_bytes();
+        let [i, j, k, l] = self.ports.to_ne_bytes();
+        let remote = SocketAddrV4::new([a, b, c, d].into(), u16::from_be_bytes([i, j]));
+        let local = SocketAddrV4::new([e, f, g, h].into(), u16::from_be_bytes([k, l]));
         (local, remote)
     }
 }
@@ -150,7 +149,7 @@ impl Demux {
     /// The slot of the connection of `pair`, if it is the one found last.
     #[inline]
     pub(crate) fn find_again(&self, pair: Pair) -> Option<u16> {
-        (self.last_pair == pair && self.last != NONE).then_some(self.last)
+        (self.last_pair == pair).then_some(self.last)
     }
 
     /// The slot of the connection between `local` and `remote`.

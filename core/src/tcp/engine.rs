@@ -17,6 +17,7 @@ use super::State;
 use super::chains::{Chained, Chains};
 use super::demux::{Bucket, Demux};
 use super::due::{DueHeap, Place, Timed};
+use super::events::News;
 use super::input::Context;
 use super::limit::Limiter;
 use super::list::{FreeList, IndexQueue, Link, NONE};
@@ -94,6 +95,14 @@ impl PcbSlot {
         }
     }
 
+    /// What the application knows it by, as number `index`.
+    pub(super) fn handle(&self, index: u16) -> TcpPcb {
+        TcpPcb(RawHandle {
+            slot: index,
+            generation: self.generation,
+        })
+    }
+
     fn is(&self, generation: NonZeroU16) -> bool {
         self.used && self.generation == generation
     }
@@ -156,8 +165,6 @@ pub(crate) struct Engine {
     /// Those that give way when blocks run out, the one that waits longest first. One that has
     /// ceased to is skipped.
     orphans: IndexQueue,
-    /// The connection whose application is being told what there is, one after the other.
-    pub(super) telling: Option<u16>,
     pub(super) secrets: Secrets,
     pub(super) cookies: SynCookies,
     pub(super) config: TcpConfig,
@@ -204,7 +211,6 @@ impl Engine {
             output: IndexQueue::EMPTY,
             events: IndexQueue::EMPTY,
             orphans: IndexQueue::EMPTY,
-            telling: None,
             secrets: Secrets::new(entropy),
             cookies: SynCookies::new(Keyed::new(entropy)),
             config,
@@ -321,11 +327,7 @@ impl Engine {
     }
 
     pub(super) fn handle(&self, index: u16) -> Option<TcpPcb> {
-        let slot = self.slots.get(usize::from(index))?;
-        Some(TcpPcb(RawHandle {
-            slot: index,
-            generation: slot.generation,
-        }))
+        Some(self.slots.get(usize::from(index))?.handle(index))
     }
 
     /// The slot number of a handle that is not stale.
@@ -399,19 +401,15 @@ impl Engine {
         }
     }
 
-    /// As [`Engine::settle`], of a connection that is alive, in the middle of a turn: the output
-    /// that follows accounts for its timers.
-    pub(super) fn settle_before_output(&mut self, index: u16) {
-        let Some(slot) = self.slots.get(usize::from(index)) else {
-            return;
-        };
-        let output = !slot.output.is_queued();
-        if !slot.events.is_queued() && slot.pcb.has_events() {
+    /// As [`Engine::settle`], of a connection that is alive and has an owner, in the middle of a
+    /// turn: the output that follows accounts for its timers. `news` says whether
+    /// there is something new to tell.
+    #[inline]
+    pub(super) fn settle_before_output(&mut self, index: u16, news: News) {
+        if news == News::Some {
             self.events.push(self.slots, index, |slot| &mut slot.events);
         }
-        if output {
-            self.output.push(self.slots, index, |slot| &mut slot.output);
-        }
+        self.output.push(self.slots, index, |slot| &mut slot.output);
     }
 
     /// As [`Engine::settle`], after something was done that set no timer and left nothing new to

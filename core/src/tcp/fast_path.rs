@@ -6,9 +6,11 @@ use crate::pbuf::Pbuf;
 use crate::wire::tcp::{Headline, SeqNum};
 
 use super::State;
+use super::events::News;
 use super::input::Context;
 use super::pcb::{Attached, Pcb};
 use super::receive::PeerFin;
+use super::sent_store::SentStore;
 
 /// What the acknowledgement of a predicted segment says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +22,27 @@ pub(super) enum Foreseen {
     Calm,
 }
 
+impl Foreseen {
+    /// What the application will be told of the segment.
+    #[inline]
+    pub(super) fn news(self, head: &Headline) -> News {
+        match self {
+            Self::NothingNew if head.len == 0 => News::None,
+            _ => News::Some,
+        }
+    }
+}
+
 impl Pcb {
     /// What the acknowledgement of the segment says, if [`Pcb::take_predicted`] may process it:
     /// one with neither SYN, FIN, RST, URG nor congestion marks, see [`Headline`].
     #[inline]
-    pub(super) fn predicted(&self, head: &Headline, tos: u8, cx: &Context<'_>) -> Option<Foreseen> {
+    pub(super) fn predicted(
+        &self,
+        head: &Headline,
+        tos: u8,
+        sends: &SentStore,
+    ) -> Option<Foreseen> {
         // In ESTABLISHED our FIN is not sent, so no acknowledgement can change the state.
         let fits = self.state == State::Established
             // Nothing to trim, neither in front nor behind, and acceptable whatever the window is.
@@ -44,10 +62,10 @@ impl Pcb {
             return Some(Foreseen::NothingNew);
         }
         #[cfg(feature = "sack")]
-        if self.is_calm(head, cx.sends) {
+        if self.is_calm(head, sends) {
             return Some(Foreseen::Calm);
         }
-        let _ = cx;
+        let _ = sends;
         None
     }
 
@@ -82,7 +100,7 @@ impl Pcb {
 
     /// What is left of [`Pcb::arrives_otherwise`] for a segment as predicted: the fifth step and
     /// the seventh. The data starts at `data_at` of `packet`.
-    #[inline(never)]
+    #[inline]
     pub(super) fn take_predicted(
         &mut self,
         foreseen: Foreseen,
@@ -108,7 +126,7 @@ impl Pcb {
             let mut data = packet;
             // A part that held headers only is freed: the data may be queued for long.
             data.advance(data_at);
-            self.take_next(data, head.len, head.timestamps, cx);
+            self.take_next(data, head.len, head.timestamps, cx.now);
         }
     }
 }

@@ -47,11 +47,12 @@ impl IndexQueue {
             next: NONE,
             queued: true,
         };
-        match all.get_mut(usize::from(self.tail)) {
-            Some(last) => link(last).next = index,
-            None => self.head = index,
+        let last = core::mem::replace(&mut self.tail, index);
+        if last == NONE {
+            self.head = index;
+        } else if let Some(last) = all.get_mut(usize::from(last)) {
+            link(last).next = index;
         }
-        self.tail = index;
     }
 
     /// Takes the first element out.

@@ -89,7 +89,8 @@ pub use congestion::CongestionControl;
 pub use demux::Bucket;
 pub(crate) use engine::Engine;
 pub use engine::{PcbSlot, TcpStorage};
-pub(crate) use headline::Unforeseen;
+pub(crate) use events::Progress;
+pub(crate) use headline::{Unforeseen, is_intact};
 pub use info::TcpInfo;
 pub use listen::ListenSlot;
 pub use out_of_order::RunSlot;
@@ -456,6 +457,11 @@ impl Tcp<'_> {
     pub(crate) fn refuse(&mut self, pcb: TcpPcb) -> Result<(), Error> {
         let (tcp, ip, now) = self.parts();
         tcp.refuse(ip, pcb, now)
+    }
+
+    /// Whether the handle is not stale.
+    pub(crate) fn is_current(&self, pcb: TcpPcb) -> bool {
+        self.engine().pcb(pcb).is_ok()
     }
 
     pub(crate) fn put_back(&mut self, pcb: TcpPcb, data: Pbuf) {

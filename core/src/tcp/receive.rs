@@ -137,6 +137,7 @@ impl Receiver {
     }
 
     /// As [`Receiver::append`], for the data of one segment.
+    #[inline]
     pub(crate) fn append_segment(&mut self, data: Pbuf, len: u32) {
         // What `join` would move at once.
         let plain = self.queue.is_empty()
@@ -145,8 +146,13 @@ impl Receiver {
             self.nxt += len;
             self.queue.push(data);
         } else {
-            self.append(&mut Chain::from(data));
+            self.append_small(data);
         }
+    }
+
+    #[inline(never)]
+    fn append_small(&mut self, data: Pbuf) {
+        self.append(&mut Chain::from(data));
     }
 
     /// Bytes that could be stored if the application reads nothing more.

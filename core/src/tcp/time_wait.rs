@@ -211,6 +211,13 @@ impl TimeWaits {
 
     /// Frees what has waited long enough.
     pub(crate) fn expire(&mut self, now: Instant) {
+        if self.due.earliest() <= now {
+            self.remove_due(now);
+        }
+    }
+
+    #[inline(never)]
+    fn remove_due(&mut self, now: Instant) {
         while self.len > 0 && self.due.earliest() <= now {
             self.remove(self.due.first(self.slots).1);
         }

@@ -108,12 +108,23 @@ impl Checksum {
     /// Adds the pseudo header of an upper layer packet of `len` bytes (header and data).
     #[doc(alias = "inet_chksum_pseudo")]
     pub fn pseudo_header(&mut self, src: Ipv4Addr, dst: Ipv4Addr, protocol: Protocol, len: u16) {
+        self.append(Self::of_pseudo_header(src, dst, protocol, len).sum, 12);
+    }
+
+    /// The sum over a pseudo header: that of an upper layer packet starts with it.
+    #[inline]
+    pub(crate) fn of_pseudo_header(
+        src: Ipv4Addr,
+        dst: Ipv4Addr,
+        protocol: Protocol,
+        len: u16,
+    ) -> Self {
         // RFC 9293 §3.1 (and RFC 768): addresses, zero, protocol, length.
         let sum = u64::from(u32::from_ne_bytes(src.octets()))
             + u64::from(u32::from_ne_bytes(dst.octets()))
             + u64::from(u16::to_be(protocol.0.into()))
             + u64::from(len.to_be());
-        self.append(sum, 12);
+        Self { sum, odd: false }
     }
 
     /// Copies `src` to the front of `dst` and adds it in the same pass. Returns the number of
@@ -194,19 +205,17 @@ pub(super) fn sum_of_header(header: &[u8; super::ipv4::HEADER_LEN]) -> u16 {
     fold(words.map(|word| u64::from(u32::from_ne_bytes(*word))).sum())
 }
 
-/// The sum over `bytes`, less than 2^35.
+/// The sum over `bytes`, less than 2^33.
 #[inline(never)]
 fn sum(bytes: &[u8]) -> u64 {
-    let (turns, rest) = bytes.as_chunks::<LONG_TURN>();
-    let mut sum = 0;
-    for turn in turns {
-        sum = add_words(sum, turn);
+    let (mut sum, mut rest) = (0, bytes);
+    while let Some((turn, behind)) = rest.split_first_chunk::<LONG_TURN>() {
+        (sum, rest) = (add_words(sum, turn), behind);
     }
-    let (turns, rest) = rest.as_chunks::<TURN>();
-    for turn in turns {
-        sum = add_turn(sum, turn);
+    while let Some((turn, behind)) = rest.split_first_chunk::<TURN>() {
+        (sum, rest) = (add_turn(sum, turn), behind);
     }
-    add_rest(sum, rest)
+    add_rest(sum, rest, bytes)
 }
 
 fn copy_and_sum(src: &[u8], dst: &mut [u8]) -> u64 {
@@ -220,7 +229,7 @@ fn copy_and_sum(src: &[u8], dst: &mut [u8]) -> u64 {
     for (byte, dst) in rest.iter().zip(dst_rest) {
         *dst = *byte;
     }
-    add_rest(sum, rest)
+    add_rest(sum, rest, src)
 }
 
 /// Adds eight words. Written out, because a compiler that is asked for small code would keep the
@@ -259,35 +268,33 @@ fn add_carry(sum: usize, carry: bool) -> usize {
     sum.wrapping_add(carry.into())
 }
 
-/// Adds the last, fewer than [`TURN`] bytes; an odd one is padded with zero (RFC 1071 §1).
+/// Adds `rest`, the last of `all` bytes, fewer than [`TURN`]. What is no whole word is padded with
+/// zero (RFC 1071 §1).
 #[inline(always)]
-fn add_rest(sum: usize, rest: &[u8]) -> u64 {
+fn add_rest(sum: usize, rest: &[u8], all: &[u8]) -> u64 {
     // Four, two, one: without loops, whose carries would have to be kept between their turns.
     let (sum, rest) = add_first::<{ 4 * WORD }>(sum, rest);
     let (sum, rest) = add_first::<{ 2 * WORD }>(sum, rest);
-    let (sum, rest) = add_first::<WORD>(sum, rest);
+    let (mut sum, rest) = add_first::<WORD>(sum, rest);
+    if !rest.is_empty() {
+        let last = match all.last_chunk::<WORD>() {
+            // The last word has what was added already in front: shifted out.
+            Some(last) => usize::from_le_bytes(*last) >> (8 * (WORD - rest.len())),
+            None => few(rest),
+        };
+        let (more, carry) = sum.overflowing_add(last.to_le());
+        sum = add_carry(more, carry);
+    }
     let sum = sum as u64;
     // Two halves, so that what follows cannot overflow.
-    let mut sum = (sum & 0xffff_ffff) + (sum >> 32);
-    // On 64 bits; on 32 these are not left.
-    let rest = match rest.split_first_chunk::<4>() {
-        Some((half, rest)) => {
-            sum += u64::from(u32::from_ne_bytes(*half));
-            rest
-        }
-        None => rest,
-    };
-    let last = match rest.split_first_chunk::<2>() {
-        Some((word, last)) => {
-            sum += u64::from(u16::from_ne_bytes(*word));
-            last
-        }
-        None => rest,
-    };
-    match *last {
-        [byte, ..] => sum + u64::from(u16::from_ne_bytes([byte, 0])),
-        [] => sum,
-    }
+    (sum & 0xffff_ffff) + (sum >> 32)
+}
+
+/// Fewer bytes than a word has, as the first of a little-endian one.
+#[cold]
+fn few(bytes: &[u8]) -> usize {
+    let shifted = |(n, byte): (usize, &u8)| usize::from(*byte) << (8 * n);
+    bytes.iter().enumerate().map(shifted).sum()
 }
 
 /// Adds the first `N` bytes, whole words, if there are so many.

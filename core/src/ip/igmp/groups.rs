@@ -167,8 +167,9 @@ impl Groups {
         self.members(netif).filter(|addr| *addr != ALL_HOSTS)
     }
 
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        (self.deadline != Instant::MAX).then_some(self.deadline)
+    /// [`Instant::MAX`]: nothing waits.
+    pub(crate) fn next_deadline(&self) -> Instant {
+        self.deadline
     }
 
     pub(super) fn join(

@@ -162,7 +162,7 @@ fn what_does_not_fit_is_refused() {
     assert_eq!((stats.out_too_long, stats.fragment_fails), (2, 1));
     assert_eq!(device.sent().len(), 0);
     device.unplug();
-    ip.expire(NOW);
+    ip.poll_link(route.netif);
     let packet = datagram(&ip, 10);
     let out = outgoing(PEER, Fragmentation::Allowed);
     assert_eq!(ip.send(NOW, &route, &out, packet), Err(Error::LinkDown));
@@ -185,7 +185,7 @@ fn loopback_takes_what_fits_in_its_queue() {
     assert_eq!(ip.send(NOW, &route, &out, packet), Err(Error::NoMemory));
     for _ in 0..4 {
         assert!(ip.has_input());
-        let packet = ip.receive(NetifId::LOOPBACK).expect("a packet");
+        let (packet, _) = ip.receive(NetifId::LOOPBACK).expect("a packet");
         let Some(Input::Udp(received)) = ip.input(NOW, NetifId::LOOPBACK, packet) else {
             panic!("a datagram was sent");
         };
@@ -203,12 +203,12 @@ fn a_datagram_to_a_closed_port_comes_back_as_an_error() {
     out.src = Ipv4Addr::LOCALHOST;
     let packet = datagram(&ip, 900);
     ip.send(NOW, &route, &out, packet).expect("room");
-    let packet = ip.receive(NetifId::LOOPBACK).expect("a packet");
+    let (packet, _) = ip.receive(NetifId::LOOPBACK).expect("a packet");
     let Some(Input::Udp(received)) = ip.input(NOW, NetifId::LOOPBACK, packet) else {
         panic!("a datagram was sent");
     };
     ip.port_unreachable(NOW, received);
-    let packet = ip.receive(NetifId::LOOPBACK).expect("the error");
+    let (packet, _) = ip.receive(NetifId::LOOPBACK).expect("the error");
     let Some(Input::UdpError(error)) = ip.input(NOW, NetifId::LOOPBACK, packet) else {
         panic!("an error was sent");
     };

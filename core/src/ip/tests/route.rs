@@ -71,7 +71,7 @@ fn the_longest_prefix_leads() {
 #[test]
 fn a_second_gateway_serves_when_the_first_ones_link_is_down() {
     let mut ip = new_ip();
-    let (_, lan_device) = attach(&mut ip, LAN, Checksums::NONE);
+    let (lan, lan_device) = attach(&mut ip, LAN, Checksums::NONE);
     let (wlan, wlan_device) = attach(&mut ip, WLAN, Checksums::NONE);
     let second = addr([192, 168, 5, 1]);
     ip.routes
@@ -83,7 +83,7 @@ fn a_second_gateway_serves_when_the_first_ones_link_is_down() {
         Ok(addr([10, 0, 0, 1]))
     );
     lan_device.unplug();
-    ip.expire(NOW);
+    ip.poll_link(lan);
     assert_eq!(
         way(&ip, [8, 8, 8, 8], None),
         Ok((wlan, addr(WLAN.0), second))
@@ -91,7 +91,7 @@ fn a_second_gateway_serves_when_the_first_ones_link_is_down() {
     // Hosts of the own network are not looked for elsewhere.
     assert_eq!(way(&ip, [10, 0, 0, 9], None), Err(Error::LinkDown));
     wlan_device.unplug();
-    ip.expire(NOW);
+    ip.poll_link(wlan);
     assert_eq!(way(&ip, [8, 8, 8, 8], None), Err(Error::LinkDown));
     assert_eq!(way(&ip, [255, 255, 255, 255], None), Err(Error::LinkDown));
 }

@@ -101,7 +101,7 @@ fn general(ip: &mut Ip, id: NetifId, frame: Pbuf) -> Option<(Protocol, Received)
 }
 
 fn straight(ip: &mut Ip, id: NetifId, mut frame: Pbuf) -> Option<(Protocol, Received)> {
-    let Some((straight, _)) = ip.straight(id, &frame) else {
+    let Some((straight, _)) = ip.straight(id, &frame, frame.tot_len()) else {
         return general(ip, id, frame);
     };
     straight.trim(&mut frame);
@@ -110,7 +110,8 @@ fn straight(ip: &mut Ip, id: NetifId, mut frame: Pbuf) -> Option<(Protocol, Rece
         Protocol::TCP => straight.tcp_header_len(&frame),
         _ => crate::wire::udp::HEADER_LEN,
     };
-    Some((protocol, ip.open(straight, frame, header_len)?))
+    let checksum = ip.envelope().checksum;
+    Some((protocol, ip.open(straight, frame, header_len, checksum)?))
 }
 
 /// Nothing waits any more, neither fragments nor answers: the slots are leaked, the buffers in them
@@ -179,9 +180,9 @@ fn what_is_familiar_is_forgotten_with_the_address() {
         cut: None,
     };
     let usual = buffer(&frame(&usual), None);
-    assert!(ip.straight(id, &usual).is_some());
+    assert!(ip.straight(id, &usual, usual.tot_len()).is_some());
     let other = Subnet::new([10, 0, 0, 9].into(), 24);
     ip.netifs.at_mut(id).expect("the interface").subnet = other;
     ip.ways_changed();
-    assert!(ip.straight(id, &usual).is_none());
+    assert!(ip.straight(id, &usual, usual.tot_len()).is_none());
 }

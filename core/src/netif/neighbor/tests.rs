@@ -73,13 +73,13 @@ fn ask(host: u8, hw: Option<HwAddr>) -> Due {
 #[test]
 fn requests_back_off_and_end() {
     let mut n = cache(4, 4);
-    assert_eq!(n.next_deadline(), None);
+    assert_eq!(n.next_deadline(), Instant::MAX);
     assert_eq!(n.resolve(at(0), ETH, addr(1), none), Resolution::Wait);
     assert_eq!(n.wait(ETH, addr(1), packet(1)), 0);
     for (now, next) in [(0, 1), (1, 3), (3, 5)] {
-        assert_eq!(n.next_deadline(), Some(at(now)));
+        assert_eq!(n.next_deadline(), at(now));
         assert_eq!(n.all_due(at(now)), [ask(1, None)]);
-        assert_eq!(n.next_deadline(), Some(at(next)));
+        assert_eq!(n.next_deadline(), at(next));
         assert_eq!(n.resolve(at(now), ETH, addr(1), none), Resolution::Wait);
         assert_eq!(n.all_due(at(now)), [], "not more than one a second");
     }
@@ -89,7 +89,7 @@ fn requests_back_off_and_end() {
     };
     assert_eq!(n.all_due(at(5)), [gave_up]);
     assert!(n.take_waiting(ETH, addr(1)).is_some());
-    assert_eq!(n.next_deadline(), None);
+    assert_eq!(n.next_deadline(), Instant::MAX);
     // Anew, the last request being long ago.
     assert_eq!(n.resolve(at(5), ETH, addr(1), none), Resolution::Wait);
     assert_eq!(n.all_due(at(5)), [ask(1, None)]);
@@ -99,18 +99,18 @@ fn requests_back_off_and_end() {
 fn known_neighbours_have_no_timer_and_are_checked_when_used_near_the_end() {
     let mut n = cache(4, 4);
     n.meet(at(0), 1);
-    assert_eq!(n.next_deadline(), None);
+    assert_eq!(n.next_deadline(), Instant::MAX);
     n.knows(at(224), 1, hw(1));
-    assert_eq!(n.next_deadline(), None);
+    assert_eq!(n.next_deadline(), Instant::MAX);
     n.knows(at(225), 1, hw(1));
     assert_eq!(n.all_due(at(225)), [ask(1, Some(hw(1)))]);
     n.knows(at(225), 1, hw(1));
-    assert_eq!(n.next_deadline(), Some(at(226)));
+    assert_eq!(n.next_deadline(), at(226));
     assert_eq!(
         n.heard(at(225), ETH, addr(1), hw(1), Claim::Reply),
         Heard::Learned
     );
-    assert_eq!(n.next_deadline(), None);
+    assert_eq!(n.next_deadline(), Instant::MAX);
     n.knows(at(449), 1, hw(1));
     // Not used near the end: forgotten without a word.
     assert_eq!(n.resolve(at(525), ETH, addr(1), none), Resolution::Wait);
@@ -125,7 +125,7 @@ fn a_neighbour_that_does_not_answer_checks_is_asked_for_anew() {
         assert_eq!(n.all_due(at(s)), [ask(1, Some(hw(1)))]);
     }
     assert_eq!(n.all_due(at(253)), []);
-    assert_eq!(n.next_deadline(), None);
+    assert_eq!(n.next_deadline(), Instant::MAX);
     assert_eq!(n.resolve(at(253), ETH, addr(1), none), Resolution::Wait);
     assert_eq!(n.all_due(at(253)), [ask(1, None)]);
 }
@@ -151,11 +151,11 @@ fn replies_nobody_asked_for_change_nothing() {
         n.heard(at(5), ETH, addr(1), hw(1), Claim::Reply),
         Heard::Learned
     );
-    assert_eq!(n.next_deadline(), None);
+    assert_eq!(n.next_deadline(), Instant::MAX);
     // Another false claim within the second is not an opportunity to make it ask more often.
     n.heard(at(5), ETH, addr(1), hw(9), Claim::Reply);
     assert_eq!(n.all_due(at(5)), []);
-    assert_eq!(n.next_deadline(), Some(at(6)));
+    assert_eq!(n.next_deadline(), at(6));
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn an_interface_that_goes_takes_its_neighbours() {
     n.resolve(at(0), NetifId(1), addr(3), none);
     assert_eq!(n.forget(ETH), 1);
     assert!(!n.has(1) && !n.has(2) && n.has(3));
-    assert_eq!(n.next_deadline(), Some(at(0)));
+    assert_eq!(n.next_deadline(), at(0));
     n.forget(NetifId(1));
-    assert_eq!(n.next_deadline(), None);
+    assert_eq!(n.next_deadline(), Instant::MAX);
 }
