@@ -3,7 +3,7 @@
 use core::net::SocketAddrV4;
 
 use crate::error::Error;
-use crate::ip::{Destination, Envelope, IcmpError, IcmpErrorKind, Ip, Received};
+use crate::ip::{Destination, Envelope, Head, IcmpError, IcmpErrorKind, Ip, Received};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, Headline, SeqNum};
@@ -156,7 +156,7 @@ impl Engine {
                 self.arrives_at_listener(ip, now, hash, segment, Some(beyond));
             }
             Some(Reply::Ignore) => {}
-            Some(Reply::Ack(remains)) => self.send_time_wait_ack(ip, now, &remains),
+            Some(Reply::Ack(remains)) => self.send_time_wait_ack(ip, now, &remains, &Head::NONE),
         }
     }
 

@@ -26,6 +26,7 @@ use super::pcb::{Attached, Life, Pcb};
 use super::ports::Secrets;
 use super::rtt::Rtt;
 use super::sent_store::{SentSlot, SentStore};
+use super::settings::Settings;
 use super::stats::TcpStats;
 use super::syn_cookie::SynCookies;
 use super::syn_queue::{SynQueue, SynSlot};
@@ -218,7 +219,7 @@ impl Engine {
     }
 
     /// Takes a free control block, as `owner`'s.
-    pub(super) fn allocate(&mut self, owner: Owner) -> Result<u16, Error> {
+    pub(super) fn allocate(&mut self, owner: Owner, settings: Settings) -> Result<u16, Error> {
         let free = match self.take_free() {
             Some(free) => free,
             None => {
@@ -234,10 +235,10 @@ impl Engine {
         // In two steps, so that it is copied from a constant and not made on the stack first. What
         // was here has no queues any more: nothing of it has to be dropped.
         slot.pcb = Pcb::UNUSED;
-        slot.pcb.owner = owner;
+        (slot.pcb.owner, slot.pcb.settings) = (owner, settings);
         slot.pcb.rtt = Rtt::new(&self.config);
-        slot.pcb.rcv.limit = slot.pcb.settings.first_window(&self.config);
-        slot.pcb.snd.limit = slot.pcb.settings.send_buffer(&self.config);
+        slot.pcb.rcv.limit = settings.first_window(&self.config);
+        slot.pcb.snd.limit = settings.send_buffer(&self.config);
         Ok(free)
     }
 
@@ -362,13 +363,6 @@ impl Engine {
             .map(|slot| &mut slot.pcb)
     }
 
-    /// Files a connection under its addresses.
-    pub(super) fn file(&mut self, index: u16) {
-        let Some(pcb) = self.at(index) else { return };
-        let hash = self.secrets.table_hash(pcb.local, pcb.remote);
-        self.demux.insert(self.slots, index, hash);
-    }
-
     /// To be called after anything was done to a control block: puts it on the lists it now
     /// belongs to and accounts for its timers.
     pub(super) fn settle(&mut self, index: u16) {
@@ -376,26 +370,23 @@ impl Engine {
         let Some(slot) = slot.filter(|slot| slot.used) else {
             return;
         };
-        let lowered = slot.pcb.timers.take_lowered();
-        let alive = slot.pcb.life == Life::Alive;
         let orphan = slot.pcb.attached == Attached::Orphan;
-        // Within a turn it usually is on the lists already.
-        let events = !slot.events.is_queued() && slot.pcb.has_events();
-        let output = alive && !slot.output.is_queued();
+        if slot.pcb.life == Life::Alive {
+            // The output that follows accounts for the timers.
+            self.settle_before_output(index);
+            if orphan {
+                self.note_orphan(index);
+            }
+            return;
+        }
+        if orphan {
+            return self.free(index);
+        }
+        let lowered = slot.pcb.timers.take_lowered();
+        let events = slot.pcb.has_events();
         self.due.lower(self.slots, index, lowered);
         if events {
             self.events.push(self.slots, index, |slot| &mut slot.events);
-        }
-        if output {
-            // Also when nothing is to be sent: the timers are set after output.
-            self.output.push(self.slots, index, |slot| &mut slot.output);
-        }
-        if orphan {
-            if alive {
-                self.note_orphan(index);
-            } else {
-                self.free(index);
-            }
         }
     }
 
@@ -405,7 +396,9 @@ impl Engine {
         let Some(slot) = self.slots.get(usize::from(index)) else {
             return;
         };
+        // Also when nothing is to be sent: the timers are set after output.
         let output = !slot.output.is_queued();
+        // Within a turn it usually is on the lists already.
         if !slot.events.is_queued() && slot.pcb.has_events() {
             self.events.push(self.slots, index, |slot| &mut slot.events);
         }

@@ -106,17 +106,15 @@ impl Engine {
         let (owner, arg) = self
             .listener_mut(listener)
             .map(|slot| (slot.owner, slot.arg))?;
-        let index = self.allocate(owner).ok()?;
+        let index = self.allocate(owner, settings).ok()?;
         let Self { slots, config, .. } = self;
         let slot = slots.get_mut(usize::from(index))?;
         let pcb = &mut slot.pcb;
-        (pcb.arg, pcb.settings) = (arg, settings);
+        pcb.arg = arg;
         (pcb.local, pcb.remote) = (record.local, record.remote);
         pcb.snd.start(record.iss);
         pcb.snd.nxt = record.iss + 1;
-        pcb.snd.mss = settings.own_mss(&route, config);
-        pcb.snd.limit = settings.send_buffer(config);
-        pcb.rcv.limit = settings.first_window(config);
+        pcb.snd.mss = settings.own_mss(route.mtu, config);
         pcb.rcv.shift = settings.shift(config);
         pcb.negotiated = Negotiated {
             timestamps: record.timestamps.map(|(_, offset)| offset),
@@ -144,7 +142,8 @@ impl Engine {
         pcb.pending.accept = Some(listener);
         pcb.backlog = Some(listener);
         self.inherit_port(index);
-        self.file(index);
+        let hash = self.secrets.table_hash(record.local, record.remote);
+        self.demux.insert(self.slots, index, hash);
         Some(index)
     }
 
@@ -170,7 +169,7 @@ impl Engine {
             return;
         };
         let settings = self.settings_of(slot);
-        let mss = settings.own_mss(&route, &self.config);
+        let mss = settings.own_mss(route.mtu, &self.config);
         let mut options = slot.options(mss, settings.shift(&self.config), now);
         if let (Some(extras), Some(stamps)) = (extras, &mut options.timestamps) {
             stamps.value = extras.stamp(stamps.value);

@@ -3,9 +3,10 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::num::NonZeroU8;
 
 use crate::error::Error;
-use crate::ip::{ChecksumState, Fragmentation, Ip, Outgoing, Received, Route};
+use crate::ip::{ChecksumState, Fragmentation, Head, Ip, Outgoing, Received, Route};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
+use crate::wire::NoRoom;
 use crate::wire::checksum::Checksum;
 use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::{Fields, Flags, HEADER_LEN, Segment, SeqNum, set_checksum};
@@ -180,20 +181,18 @@ impl Emit<'_> {
         route: &Route,
         payload: Option<Pbuf>,
     ) -> Result<(), Error> {
-        let header_len = HEADER_LEN + self.options.len();
+        let out = self.outgoing(ip);
+        if payload.is_none() {
+            let head = ip.head_to_send(now, route, &out)?;
+            if head.fits(self.header_len()) {
+                return self.send_headed(ip, &head);
+            }
+        }
         let mut packet = ip
-            .transport_header(header_len)
+            .transport_header(self.header_len())
             .map_err(|_| Error::NoMemory)?;
         let header = packet.data_mut().ok_or(Error::NoMemory)?;
-        let fields = Fields {
-            src_port: self.local.port(),
-            dst_port: self.remote.port(),
-            seq: self.seq,
-            ack: self.ack,
-            flags: self.flags,
-            window: self.window,
-        };
-        fields
+        self.fields()
             .emit(self.options, header)
             .map_err(|_| Error::NoMemory)?;
         if let Some(payload) = payload {
@@ -201,14 +200,62 @@ impl Emit<'_> {
         }
         if !route.tx_checksums.tcp {
             let total = packet.tot_len();
-            let checksum = sum(*self.local.ip(), *self.remote.ip(), &packet, total).finish();
+            let checksum = sum(out.src, out.dst, &packet, total).finish();
             let header = packet.data_mut().ok_or(Error::NoMemory)?;
             set_checksum(header, checksum).map_err(|_| Error::NoMemory)?;
         }
-        let out = self
-            .service
-            .outgoing(ip, *self.local.ip(), *self.remote.ip());
         ip.send(now, route, &out, packet)
+    }
+
+    /// As [`Emit::send`], without data: behind `head`, which is of this flow and service, and
+    /// current.
+    pub(crate) fn send_behind(&self, ip: &mut Ip, now: Instant, head: &Head) -> Result<(), Error> {
+        if head.fits(self.header_len()) {
+            return self.send_headed(ip, head);
+        }
+        let route = ip.route(*self.remote.ip(), Some(*self.local.ip()))?;
+        self.send(ip, now, &route, None)
+    }
+
+    fn send_headed(&self, ip: &mut Ip, head: &Head) -> Result<(), Error> {
+        let (src, dst) = (*self.local.ip(), *self.remote.ip());
+        let mark = ip.mark(self.service.fragmentation, (src, dst, Protocol::TCP));
+        let len = self.header_len();
+        ip.send_header(head, mark, len, |room| {
+            let (header, options) = room.split_first_chunk_mut().ok_or(NoRoom)?;
+            if len > HEADER_LEN {
+                self.options.emit(options)?;
+            }
+            let sum = (!head.tx_checksums.tcp).then(|| {
+                let mut sum = Checksum::new();
+                // At most 60 bytes.
+                sum.pseudo_header(src, dst, Protocol::TCP, len as u16);
+                sum.add_header(options);
+                sum
+            });
+            self.fields().write(header, len, sum);
+            Ok(())
+        })
+    }
+
+    fn outgoing(&self, ip: &Ip) -> Outgoing {
+        self.service
+            .outgoing(ip, *self.local.ip(), *self.remote.ip())
+    }
+
+    fn header_len(&self) -> usize {
+        HEADER_LEN + self.options.len()
+    }
+
+    fn fields(&self) -> Fields {
+        Fields {
+            src_port: self.local.port(),
+            dst_port: self.remote.port(),
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            window: self.window,
+        }
     }
 }
 

@@ -69,6 +69,9 @@ impl Selective {
 
     /// Gives the records back.
     pub(crate) fn clear(&mut self, store: &mut SentStore) {
+        if !self.on {
+            return;
+        }
         self.board.clear(store);
         *self = Self::OFF;
     }

@@ -3,7 +3,7 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use crate::error::Error;
-use crate::ip::{Head, Ip, NetifId, Route};
+use crate::ip::{Head, Ip, NetifId};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, HEADER_LEN, SeqNum};
@@ -115,7 +115,14 @@ impl Engine {
         self.stats.resets_sent += 1;
     }
 
-    pub(super) fn send_time_wait_ack(&mut self, ip: &mut Ip, now: Instant, of: &Remains) {
+    /// Acknowledges what came for a connection in TIME-WAIT, behind `head` if that is current.
+    pub(super) fn send_time_wait_ack(
+        &mut self,
+        ip: &mut Ip,
+        now: Instant,
+        of: &Remains,
+        head: &Head,
+    ) {
         let timestamps = of.ts_recent.map(|echo| Timestamps {
             value: Pcb::timestamp(of.ts_offset, now),
             echo,
@@ -134,7 +141,12 @@ impl Engine {
             options: &options,
             service: Service::DEFAULT,
         };
-        self.send_bare(ip, now, &ack);
+        if !head.is_current(ip.generation(now)) {
+            return self.send_bare(ip, now, &ack);
+        }
+        if ack.send_behind(ip, now, head).is_ok() {
+            self.stats.segments_sent += 1;
+        }
     }
 
     /// Sends a segment without data that no timer looks after: a reset or acknowledgement that
@@ -272,8 +284,12 @@ impl Pcb {
     /// As [`Pcb::transmit_in`], for a SYN.
     #[inline(never)]
     fn transmit_syn(&mut self, ip: &mut Ip, cx: &Context<'_>, plan: &Plan) -> Result<Flags, Error> {
-        let route = ip.route(*self.remote.ip(), Some(*self.local.ip()))?;
-        let (options, window, ack) = syn_header(self, &route, cx.config, cx.now);
+        let way = match self.head.is_current(ip.generation(cx.now)) {
+            true => None,
+            false => Some(ip.route(*self.remote.ip(), Some(*self.local.ip()))?),
+        };
+        let mtu = way.map_or(self.head.mtu(), |route| route.mtu);
+        let (options, window, ack) = syn_header(self, mtu, cx.config, cx.now);
         let ecn_flags = self.ecn_of_syn(ack.is_some(), cx.config);
         let emit = Emit {
             local: self.local,
@@ -285,15 +301,18 @@ impl Pcb {
             options: &options,
             service: self.settings.service(cx.config),
         };
-        emit.send(ip, cx.now, &route, None)?;
+        match &way {
+            None => emit.send_behind(ip, cx.now, &self.head)?,
+            Some(route) => emit.send(ip, cx.now, route, None)?,
+        }
         Ok(ecn_flags)
     }
 }
 
-/// Options, window and acknowledgement of a SYN.
+/// Options, window and acknowledgement of a SYN, on a link whose packets have up to `mtu` bytes.
 fn syn_header(
     pcb: &Pcb,
-    route: &Route,
+    mtu: u16,
     config: &crate::config::TcpConfig,
     now: Instant,
 ) -> (Options, u16, Option<SeqNum>) {
@@ -306,7 +325,7 @@ fn syn_header(
         echo: if answers { pcb.rcv.ts_recent } else { 0 },
     });
     let options = Options {
-        mss: Some(pcb.settings.own_mss(route, config)),
+        mss: Some(pcb.settings.own_mss(mtu, config)),
         // RFC 7323 §2.2 and RFC 2018 §2: an answer has them only if the peer's SYN had.
         window_scale: (offers(config.window_scaling)
             && (!answers || pcb.negotiated.window_scaling))
