@@ -98,7 +98,10 @@ impl Engine {
         };
         let found = match lookup {
             Lookup::Done(found) => found,
-            Lookup::Open => self.connection_between(segment.local, segment.remote),
+            Lookup::Open => match self.demux.find_again(segment.pair()) {
+                Some(again) => Ok(again),
+                None => self.connection_between(segment.local, segment.remote),
+            },
         };
         if is_nonsense(segment) {
             self.stats.malformed += 1;
@@ -112,6 +115,7 @@ impl Engine {
 
     /// The connection between `local` and `remote`. `Err`: there is none; their hash, for the other
     /// tables.
+    #[inline(never)]
     fn connection_between(
         &mut self,
         local: SocketAddrV4,

@@ -3,7 +3,7 @@
 use crate::ip::Ip;
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
-use crate::wire::tcp_options::Options;
+use crate::wire::tcp_options::{Options, Timestamps};
 
 use super::State;
 use super::engine::Engine;
@@ -102,10 +102,9 @@ impl Engine {
         let route = ip
             .route(*record.remote.ip(), Some(*record.local.ip()))
             .ok()?;
-        let settings = self.settings_of(record);
-        let (owner, arg) = self
+        let (owner, arg, settings) = self
             .listener_mut(listener)
-            .map(|slot| (slot.owner, slot.arg))?;
+            .map(|slot| (slot.owner, slot.arg, slot.settings))?;
         let index = self.allocate(owner, settings).ok()?;
         let Self { slots, config, .. } = self;
         let slot = slots.get_mut(usize::from(index))?;
@@ -121,11 +120,16 @@ impl Engine {
             ..pcb.negotiated
         };
         pcb.ecn.agreed = record.ecn;
-        let options = record.options(record.mss.unwrap_or(0), 0, now);
         let offered = Options {
             mss: record.mss,
             window_scale: record.window_scale,
-            ..options
+            sack_permitted: record.sack_permitted,
+            timestamps: record.timestamps.map(|(value, _)| Timestamps {
+                value,
+                // RFC 7323 §3.2: of no meaning in a SYN.
+                echo: 0,
+            }),
+            ..Options::default()
         };
         pcb.apply_syn_options(&offered, config);
         pcb.rcv.synchronized(record.irs);

@@ -295,10 +295,8 @@ impl Pcb {
         self.syn_due = false;
         self.recovery.attempts = 0;
         self.timers.stop(Timer::Retransmit);
-        self.congestion = super::congestion::Congestion::new(
-            self.settings.congestion.unwrap_or(cx.config.congestion),
-            self.effective_mss(),
-        );
+        let algorithm = self.settings.congestion.unwrap_or(cx.config.congestion);
+        self.congestion.start(algorithm, self.effective_mss());
         self.start_records(cx.sends);
         // An accepted connection is announced by `accept`.
         self.pending.connected = self.pending.accept.is_none();

@@ -221,8 +221,9 @@ impl Engine {
             _ => iss,
         };
         let record = HalfOpen::of(listener, syn, iss, &self.secrets, &self.config);
-        if let Some(index) = self.file_half_open(hash, listener, record) {
-            self.send_syn_ack(ip, now, index);
+        if let Some(index) = self.file_half_open(hash, listener, &record) {
+            self.answer_syn(ip, now, &record, None);
+            self.syns.transmitted(index, now, &self.config);
         } else if self.uses_cookies() && beyond.is_none() {
             self.send_cookie(ip, now, listener, syn, record);
         } else {
@@ -242,7 +243,7 @@ impl Engine {
         &mut self,
         hash: u32,
         listener: TcpListener,
-        record: HalfOpen,
+        record: &HalfOpen,
     ) -> Option<u16> {
         let peer = *record.remote.ip();
         let hashes = Hashes {

@@ -238,9 +238,9 @@ impl SynQueue {
     }
 
     /// Files a record. `None`: there is no room.
-    pub(crate) fn insert(&mut self, hashes: Hashes, record: HalfOpen) -> Option<u16> {
+    pub(crate) fn insert(&mut self, hashes: Hashes, record: &HalfOpen) -> Option<u16> {
         let index = self.free.take(self.slots, |slot| slot.pair.link_mut())?;
-        self.slots.get_mut(usize::from(index))?.record = record;
+        self.slots.get_mut(usize::from(index))?.record = *record;
         BY_PAIR.insert(self.slots, index, hashes.pair);
         BY_PEER.insert(self.slots, index, hashes.peer);
         self.len += 1;

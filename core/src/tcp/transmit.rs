@@ -225,7 +225,8 @@ impl Pcb {
             Ok(flags) => self.transmitted(plan, flags, cx),
             Err(error) => return self.not_transmitted(plan, error, cx),
         }
-        Turn::More
+        // Nothing follows it before there is an answer.
+        Turn::Done
     }
 
     /// The segment of `plan` was handed to IP, with these flags for ECN's sake.
