@@ -162,7 +162,7 @@ impl Engine {
         self.stats.active_opens += 1;
         self.own_port(index);
         self.demux.insert(self.slots, index, hash);
-        self.settle(index);
+        self.settle_output(index);
         Ok(())
     }
 

@@ -162,6 +162,8 @@ pub(crate) struct Engine {
     pub(super) secrets: Secrets,
     pub(super) cookies: SynCookies,
     pub(super) config: TcpConfig,
+    /// Before the first measurement, as configured.
+    rtt: Rtt,
     pub(super) stats: TcpStats,
     pub(super) tx_pool: &'static Pool,
     pub(super) resets: Limiter,
@@ -208,6 +210,7 @@ impl Engine {
             telling: None,
             secrets: Secrets::new(entropy),
             cookies: SynCookies::new(Keyed::new(entropy)),
+            rtt: Rtt::new(&config),
             config,
             stats: TcpStats::default(),
             tx_pool,
@@ -236,7 +239,7 @@ impl Engine {
         // was here has no queues any more: nothing of it has to be dropped.
         slot.pcb = Pcb::UNUSED;
         (slot.pcb.owner, slot.pcb.settings) = (owner, settings);
-        slot.pcb.rtt = Rtt::new(&self.config);
+        slot.pcb.rtt = self.rtt.clone();
         slot.pcb.rcv.limit = settings.first_window(&self.config);
         slot.pcb.snd.limit = settings.send_buffer(&self.config);
         Ok(free)
@@ -379,7 +382,7 @@ impl Engine {
             }
             return;
         }
-        if orphan {
+        if orphan || slot.pcb.is_done() {
             return self.free(index);
         }
         let lowered = slot.pcb.timers.take_lowered();

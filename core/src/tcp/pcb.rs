@@ -234,14 +234,20 @@ impl Pcb {
 
     /// Whether an event waits for the application.
     pub(crate) fn has_events(&self) -> bool {
-        let p = &self.pending;
         self.attached == Attached::Yes
-            && (p.accept.is_some()
-                || p.connected
-                || p.acked > 0
-                || p.poll
-                || (!p.refused && self.has_stream_news())
-                || (!p.refused && self.life != Life::Alive))
+            && (self.has_news()
+                || (!self.pending.refused && (self.has_stream_news() || self.life != Life::Alive)))
+    }
+
+    /// Whether the connection is over and nothing is left to tell: its block is free then.
+    pub(crate) fn is_done(&self) -> bool {
+        self.life == Life::Ended && !self.has_news() && !self.has_stream_news()
+    }
+
+    /// Whether something besides the stream waits.
+    fn has_news(&self) -> bool {
+        let p = &self.pending;
+        p.accept.is_some() || p.connected || p.acked > 0 || p.poll
     }
 
     /// Whether data or the end of stream waits.

@@ -215,11 +215,11 @@ impl Emit<'_> {
         ip.send(now, route, &out, packet)
     }
 
-    /// As [`Emit::send`], without data: behind `head`, which is of this flow and service, and
+    /// As [`Emit::send`], without data: behind `head`, of this flow and service, if that is still
     /// current.
     pub(crate) fn send_behind(&self, ip: &mut Ip, now: Instant, head: &Head) -> Result<(), Error> {
         let len = self.header_len();
-        if head.fits(len) {
+        if head.is_current(ip.generation(now)) && head.fits(len) {
             return self.send_headed(ip, head, len);
         }
         let route = ip.route(*self.remote.ip(), Some(*self.local.ip()))?;

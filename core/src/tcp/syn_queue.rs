@@ -171,12 +171,13 @@ impl HalfOpen {
 
     /// The SYN,ACK was handed to IP (or could not be): when to try again.
     fn transmitted(&mut self, now: Instant, config: &TcpConfig) -> Instant {
-        if self.sent == 0 {
-            self.first_sent = now;
-        }
-        let wait = config
-            .rto_initial
-            .saturating_mul(1 << u32::from(self.sent).min(16));
+        let wait = match self.sent {
+            0 => {
+                self.first_sent = now;
+                config.rto_initial
+            }
+            n => config.rto_initial.saturating_mul(1 << u32::from(n).min(16)),
+        };
         self.sent = self.sent.saturating_add(1);
         now + wait.min(config.rto_max).max(Duration::from_millis(1))
     }

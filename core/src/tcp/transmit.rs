@@ -115,7 +115,7 @@ impl Engine {
         self.stats.resets_sent += 1;
     }
 
-    /// Acknowledges what came for a connection in TIME-WAIT, behind `head` if that is current.
+    /// Acknowledges what came for a connection in TIME-WAIT; its segments went behind `head`.
     pub(super) fn send_time_wait_ack(
         &mut self,
         ip: &mut Ip,
@@ -141,9 +141,6 @@ impl Engine {
             options: &options,
             service: Service::DEFAULT,
         };
-        if !head.is_current(ip.generation(now)) {
-            return self.send_bare(ip, now, &ack);
-        }
         if ack.send_behind(ip, now, head).is_ok() {
             self.stats.segments_sent += 1;
         }
@@ -285,14 +282,13 @@ impl Pcb {
     /// As [`Pcb::transmit_in`], for a SYN.
     #[inline(never)]
     fn transmit_syn(&mut self, ip: &mut Ip, cx: &Context<'_>, plan: &Plan) -> Result<Flags, Error> {
-        let way = match self.head.is_current(ip.generation(cx.now)) {
-            true => None,
-            false => Some(ip.route(*self.remote.ip(), Some(*self.local.ip()))?),
+        let mtu = match self.head.is_current(ip.generation(cx.now)) {
+            true => self.head.mtu(),
+            false => ip.route(*self.remote.ip(), Some(*self.local.ip()))?.mtu,
         };
-        let mtu = way.map_or(self.head.mtu(), |route| route.mtu);
         let (options, window, ack) = syn_header(self, mtu, cx.config, cx.now);
         let ecn_flags = self.ecn_of_syn(ack.is_some(), cx.config);
-        let emit = Emit {
+        let syn = Emit {
             local: self.local,
             remote: self.remote,
             seq: plan.seq,
@@ -302,10 +298,7 @@ impl Pcb {
             options: &options,
             service: self.settings.service(cx.config),
         };
-        match &way {
-            None => emit.send_behind(ip, cx.now, &self.head)?,
-            Some(route) => emit.send(ip, cx.now, route, None)?,
-        }
+        syn.send_behind(ip, cx.now, &self.head)?;
         Ok(ecn_flags)
     }
 }
