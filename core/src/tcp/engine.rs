@@ -374,9 +374,14 @@ impl Engine {
             return;
         };
         let orphan = slot.pcb.attached == Attached::Orphan;
+        // Within a turn it usually is on the lists already.
+        let events = !slot.events.is_queued() && slot.pcb.has_events();
         if slot.pcb.life == Life::Alive {
-            // The output that follows accounts for the timers.
-            self.settle_before_output(index);
+            if events {
+                self.events.push(self.slots, index, |slot| &mut slot.events);
+            }
+            // Also when nothing is to be sent: the timers are accounted for after output.
+            self.output.push(self.slots, index, |slot| &mut slot.output);
             if orphan {
                 self.note_orphan(index);
             }
@@ -386,7 +391,6 @@ impl Engine {
             return self.free(index);
         }
         let lowered = slot.pcb.timers.take_lowered();
-        let events = slot.pcb.has_events();
         self.due.lower(self.slots, index, lowered);
         if events {
             self.events.push(self.slots, index, |slot| &mut slot.events);
@@ -399,9 +403,7 @@ impl Engine {
         let Some(slot) = self.slots.get(usize::from(index)) else {
             return;
         };
-        // Also when nothing is to be sent: the timers are set after output.
         let output = !slot.output.is_queued();
-        // Within a turn it usually is on the lists already.
         if !slot.events.is_queued() && slot.pcb.has_events() {
             self.events.push(self.slots, index, |slot| &mut slot.events);
         }

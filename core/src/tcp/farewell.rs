@@ -45,7 +45,7 @@ impl Pcb {
             return None;
         }
         self.heard(segment.seq, segment.options.timestamps, cx);
-        self.snd.acknowledge(self.snd.nxt);
+        (self.snd.una, self.snd.fin) = (self.snd.nxt, Fin::Acked);
         match self.state {
             State::Closing => Some(Verdict::TimeWait),
             State::LastAck => Some(Verdict::End(super::pcb::Life::Ended)),

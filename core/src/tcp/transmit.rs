@@ -275,7 +275,10 @@ impl Pcb {
                 .service(cx.config)
                 .outgoing(ip, *self.local.ip(), *self.remote.ip());
         // Without, each segment asks for the way, and may have to wait for the neighbour.
-        self.head = ip.head_at_hand(cx.now, &route, &out).unwrap_or(Head::NONE);
+        match ip.head_at_hand(cx.now, &route, &out) {
+            Ok(head) => self.head = head,
+            Err(_) => self.head = Head::NONE,
+        }
         Ok(route.netif)
     }
 
