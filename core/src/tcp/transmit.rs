@@ -174,8 +174,10 @@ impl Pcb {
             self.sent(&plan, cx);
             return Turn::Done;
         };
-        if plan.kind == Kind::Syn {
-            return self.burst_of_syn(ip, cx, netif, &plan);
+        // What blocks say is not said twice: that is for the others.
+        let blocks = self.rcv.duplicate.is_some() || !self.rcv.runs.is_empty();
+        if plan.kind == Kind::Syn || (plan.len == 0 && !blocks) {
+            return self.burst_of_one(ip, cx, netif, &plan);
         }
         let series = self.series(cx);
         if self.head.is_cut_by_device() {
@@ -206,9 +208,9 @@ impl Pcb {
         Turn::More
     }
 
-    /// As [`Pcb::burst`], of a SYN: it is like no other segment.
+    /// As [`Pcb::burst`], of a segment that is like no other: a SYN, or one without data.
     #[inline(never)]
-    fn burst_of_syn(
+    fn burst_of_one(
         &mut self,
         ip: &mut Ip,
         cx: &mut Context<'_>,
@@ -218,12 +220,18 @@ impl Pcb {
         if !ip.can_transmit(netif) {
             return Turn::Held;
         }
-        match self.transmit_syn(ip, cx, plan) {
+        let sent = match plan.kind {
+            Kind::Syn => self.transmit_syn(ip, cx, plan),
+            _ => self.transmit_bare(ip, cx, plan),
+        };
+        match sent {
             Ok(flags) => self.transmitted(plan, flags, cx),
             Err(error) => return self.not_transmitted(plan, error, cx),
         }
-        // Nothing follows it before there is an answer.
-        Turn::Done
+        match self.plan() {
+            Some(_) => Turn::More,
+            None => Turn::Done,
+        }
     }
 
     /// The segment of `plan` was handed to IP, with these flags for ECN's sake.
@@ -282,8 +290,29 @@ impl Pcb {
         Ok(route.netif)
     }
 
+    /// As [`Pcb::transmit_in`], of a segment without data.
+    fn transmit_bare(
+        &mut self,
+        ip: &mut Ip,
+        cx: &Context<'_>,
+        plan: &Plan,
+    ) -> Result<Flags, Error> {
+        let (ecn_flags, _) = self.ecn_of(plan);
+        let bare = Emit {
+            local: self.local,
+            remote: self.remote,
+            seq: plan.seq,
+            ack: Some(self.rcv.nxt),
+            flags: plan.flags | ecn_flags,
+            window: self.rcv.advertise(self.effective_mss()),
+            options: &self.options(cx.runs, cx.now),
+            service: self.settings.service(cx.config),
+        };
+        bare.send_behind(ip, cx.now, &self.head)?;
+        Ok(ecn_flags)
+    }
+
     /// As [`Pcb::transmit_in`], for a SYN.
-    #[inline(never)]
     fn transmit_syn(&mut self, ip: &mut Ip, cx: &Context<'_>, plan: &Plan) -> Result<Flags, Error> {
         let mtu = match self.head.is_current(ip.generation(cx.now)) {
             true => self.head.mtu(),
