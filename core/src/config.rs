@@ -59,8 +59,9 @@ pub struct TcpConfig {
     /// How long a connection that the application has closed waits for the peer's FIN
     /// (`TCP_FIN_WAIT_TIMEOUT`).
     pub fin_wait_2: Duration,
-    /// Runs of out-of-order data a connection may hold.
-    pub max_out_of_order_runs: u8,
+    /// Runs of out-of-order data a connection may hold: holes in what arrived, at most. A search
+    /// among them takes the logarithm of their number.
+    pub max_out_of_order_runs: u16,
     /// Receive buffers a connection may hold in out-of-order data (`TCP_OOSEQ_MAX_PBUFS`).
     pub max_out_of_order_buffers: u16,
     /// Offer and accept RFC 7323 timestamps.

@@ -201,7 +201,7 @@ impl Engine {
             listeners: storage.listeners,
             syns: SynQueue::new(storage.syns),
             time_waits: TimeWaits::new(storage.time_waits),
-            runs: Runs::new(storage.runs),
+            runs: Runs::new(storage.runs, entropy),
             sends,
             free: FreeList::ALL,
             output: IndexQueue::EMPTY,

@@ -67,6 +67,10 @@ impl Engine {
             "the sums of the runs are wrong",
         )?;
         require(
+            self.runs.is_indexed(&pcb.rcv.runs),
+            "a sparse list of runs has others than the full one",
+        )?;
+        require(
             self.runs.buffers(&pcb.rcv.runs) <= usize::from(self.config.max_out_of_order_buffers),
             "more buffers out of order than allowed",
         )

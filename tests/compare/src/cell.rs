@@ -84,6 +84,11 @@ pub enum Work {
         /// Bytes of payload.
         len: usize,
     },
+    /// A unit is a hole in what arrived, made by one segment and filled by another.
+    Holes {
+        /// Holes at a time.
+        holes: u16,
+    },
 }
 
 /// A cell of the table.
@@ -141,6 +146,7 @@ impl Cell {
             // The table of TIME-WAIT is as large as there are others: it has to be full.
             Work::Connect { others, .. } => 200.max(2 * others as u64),
             Work::UdpEcho { .. } => 200,
+            Work::Holes { .. } => 1_000,
         }
     }
 
@@ -149,7 +155,7 @@ impl Cell {
         match self.work {
             Work::Bulk { .. } => 4_000,
             Work::RoundTrip { connections, .. } => 1_000.max(2 * connections as u64),
-            Work::Connect { .. } | Work::UdpEcho { .. } => 1_000,
+            Work::Connect { .. } | Work::UdpEcho { .. } | Work::Holes { .. } => 1_000,
         }
     }
 }
@@ -161,7 +167,7 @@ impl Work {
         match *self {
             Self::Bulk { .. } => MSS,
             Self::RoundTrip { len, .. } | Self::UdpEcho { len } => 2 * len as u64,
-            Self::Connect { .. } => 0,
+            Self::Connect { .. } | Self::Holes { .. } => 0,
         }
     }
 }
@@ -173,6 +179,7 @@ impl fmt::Display for Work {
             Self::RoundTrip { .. } => f.write_str("round trip"),
             Self::Connect { .. } => f.write_str("connection"),
             Self::UdpEcho { .. } => f.write_str("echo"),
+            Self::Holes { .. } => f.write_str("hole"),
         }
     }
 }
@@ -253,6 +260,10 @@ pub const CELLS: &[Cell] = &[
     Cell::new("udp-64-nosum", Work::UdpEcho { len: 64 }).no_checksums(),
     Cell::new("udp-1472", Work::UdpEcho { len: 1_472 }).bar(4_300),
     Cell::new("udp-1472-nosum", Work::UdpEcho { len: 1_472 }).no_checksums(),
+    Cell::new("holes-1", Work::Holes { holes: 1 }),
+    Cell::new("holes-10", Work::Holes { holes: 10 }),
+    Cell::new("holes-100", Work::Holes { holes: 100 }),
+    Cell::new("holes-1000", Work::Holes { holes: 1_000 }),
 ];
 
 /// A pair of joined stacks at work.
@@ -276,7 +287,8 @@ pub type Made = Result<Box<dyn Bench>, &'static str>;
 /// Why a stack with linear searches is left out of the cell with 10,000 idle connections.
 pub const TOO_MANY: &str = "10,000 connections make the run take hours";
 
-/// Why the rivals are left out of the cells with other connections beside those that are made.
+/// Why the rivals are left out of the cells with other connections beside those that are made, and
+/// with holes.
 pub const OWN_TABLES: &str =
     "shows how this stack's tables grow; its rivals search lists and arrays";
 

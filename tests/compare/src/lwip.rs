@@ -16,7 +16,9 @@ mod installed {
     use std::cell::Cell as StdCell;
     use std::ffi::c_int;
 
-    use crate::cell::{Api, Arrival, Bench, Cell, Checksums, Made, Timestamps, Work};
+    use crate::cell::{
+        Api, Arrival, Bench, Cell, Checksums, Made, OWN_TABLES, TOO_MANY, Timestamps, Work,
+    };
 
     unsafe extern "C" {
         fn compare_lwip_open(work: c_int, len: c_int, connections: c_int, copying: c_int);
@@ -52,11 +54,13 @@ mod installed {
                 ..
             } => return Err("takes frames one by one: acknowledges every second segment"),
             Work::Bulk { .. } => return Err("its window is compiled in: 65,535 bytes"),
-            Work::RoundTrip { idle: 1.., .. } => return Err(crate::cell::TOO_MANY),
+            Work::RoundTrip { idle: 1.., .. } => return Err(TOO_MANY),
             Work::RoundTrip {
                 len, connections, ..
             } => (1, len, connections, Api::Copying),
-            Work::Connect { others: 1.., .. } => return Err(crate::cell::OWN_TABLES),
+            Work::Connect { others: 1.., .. } | Work::Holes { .. } => {
+                return Err(OWN_TABLES);
+            }
             Work::Connect { .. } => (2, 0, 1, Api::ZeroCopy),
             Work::UdpEcho { len } => (3, len, 1, Api::ZeroCopy),
         };

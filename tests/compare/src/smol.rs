@@ -13,7 +13,9 @@ use smoltcp::socket::{tcp, udp};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint};
 
-use crate::cell::{Api, Arrival, Bench, Cell, Checksums, MSS, Made, TOO_MANY, Timestamps, Work};
+use crate::cell::{
+    Api, Arrival, Bench, Cell, Checksums, MSS, Made, OWN_TABLES, TOO_MANY, Timestamps, Work,
+};
 use crate::clock::{TICK_US, piece};
 
 const FRAMES: usize = 256;
@@ -200,23 +202,19 @@ pub fn make(cell: &Cell) -> Made {
     };
     let mut a = Host::new(1, port(to_b, from_b));
     let mut b = Host::new(2, port(to_a, from_a));
-    if matches!(cell.work, Work::Connect { others: 1.., .. }) {
-        return Err(crate::cell::OWN_TABLES);
-    }
-    if matches!(cell.work, Work::RoundTrip { idle: 1.., .. }) {
-        return Err(TOO_MANY);
-    }
     match cell.work {
         Work::Bulk { window, .. } => {
             a.add_tcp(cell, window, true);
             b.add_tcp(cell, window, true);
         }
+        Work::RoundTrip { idle: 1.., .. } => return Err(TOO_MANY),
         Work::RoundTrip { connections, .. } => {
             for _ in 0..connections {
                 a.add_tcp(cell, 4096, false);
                 b.add_tcp(cell, 4096, false);
             }
         }
+        Work::Connect { others: 1.., .. } | Work::Holes { .. } => return Err(OWN_TABLES),
         Work::Connect { .. } => {
             a.add_tcp(cell, 4096, false);
             b.add_tcp(cell, 4096, false);
@@ -397,6 +395,7 @@ impl Bench for Pair {
             Work::RoundTrip { len, .. } => self.round_trips(units, len),
             Work::Connect { .. } => self.connections(units),
             Work::UdpEcho { len } => self.echoes(units, len),
+            Work::Holes { .. } => unreachable!("no pair is made for it"),
         }
     }
 

@@ -282,7 +282,7 @@ fn host(rng: &mut Rng, strict: bool) -> HostPlan {
     tcp.time_wait = Duration::from_secs(pick(rng, &[8, 8, 60]));
     tcp.max_syn_retransmits = if strict { 10 } else { pick(rng, &[2, 6]) };
     tcp.max_retransmits = if strict { 15 } else { pick(rng, &[3, 12, 12]) };
-    tcp.max_out_of_order_runs = pick(rng, &[0, 1, 4, 16, 16]);
+    tcp.max_out_of_order_runs = pick(rng, &[0, 1, 4, 16, 64]);
     tcp.max_out_of_order_buffers = pick(rng, &[0, 4, 48, 48]);
     let mut off = |p| if chance(rng, p) { Use::Off } else { Use::On };
     tcp.timestamps = off(0.3);

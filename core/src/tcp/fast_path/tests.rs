@@ -105,7 +105,7 @@ impl Host {
         pcb.start_records(&sends);
         Self {
             pcb,
-            runs: Runs::new(runs.leak()),
+            runs: Runs::new(runs.leak(), &mut |seed| seed.fill(7)),
             sends,
             stats: TcpStats::default(),
             config,

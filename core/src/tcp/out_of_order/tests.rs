@@ -23,7 +23,7 @@ fn pbuf(start: u32, len: u32) -> Pbuf {
     p
 }
 
-fn config(runs: u8, buffers: u16) -> TcpConfig {
+fn config(runs: u16, buffers: u16) -> TcpConfig {
     TcpConfig {
         max_out_of_order_runs: runs,
         max_out_of_order_buffers: buffers,
@@ -65,13 +65,14 @@ impl<'a> Queue<'a> {
     /// All bytes that are there have their right values; how many buffers they are in.
     fn check_bytes(&self) -> usize {
         let mut parts = 0;
-        for run in self.runs.runs_from(self.list.head) {
+        for run in self.runs.runs_from(self.list.head()) {
             let start = run.seq.since(self.base);
             let bytes = bytes_of(&run.data);
             assert!(bytes.iter().zip(start..).all(|(is, n)| *is == byte(n)));
             parts += run.data.parts();
         }
         assert_eq!(parts, self.list.parts);
+        assert!(self.runs.is_indexed(&self.list));
         parts
     }
 }
@@ -84,8 +85,12 @@ fn bytes_of(data: &Chain) -> Vec<u8> {
 
 /// Slots for a queue.
 fn slots() -> Runs {
-    let slots: Vec<_> = (0..16).map(|_| RunSlot::new()).collect();
-    Runs::new(slots.leak())
+    many_slots(16)
+}
+
+fn many_slots(n: usize) -> Runs {
+    let slots: Vec<_> = (0..n).map(|_| RunSlot::new()).collect();
+    Runs::new(slots.leak(), &mut |seed| seed.fill(7))
 }
 
 /// The bytes that are there, as runs; an end of stream whose last byte is missing is an empty one.
@@ -142,7 +147,7 @@ fn it_has_what_arrived(runs: &mut Runs, base: u32, len: u8, segments: &[Segment]
 /// Whatever the caps are, they hold; what was kept stays, and no byte is wrong.
 fn caps_hold_and_what_is_kept_stays(
     runs: &mut Runs,
-    (max_runs, max_buffers): (u8, u8),
+    (max_runs, max_buffers): (u16, u8),
     segments: &[Segment],
 ) {
     let config = config(max_runs, max_buffers.into());
@@ -212,13 +217,42 @@ fn small_cases() {
     }
 }
 
+/// Every second byte of a stream, in an order that jumps about, then what is between them, in
+/// another: the runs are in order all the time, and few are on the sparse lists that a search
+/// walks first.
+#[test]
+fn many_runs_are_found_by_few_steps() {
+    let _alone = alone();
+    let mut runs = many_slots(200);
+    let config = config(200, 1_000);
+    let mut queue = Queue::new(&mut runs, u32::MAX - 99);
+    // Below 256, for places in a stream are bytes here; 7 and 11 are prime to 120.
+    for n in (0..120).map(|n| (n * 7 % 120) as u8) {
+        assert_eq!(queue.insert((2 * n + 1, 1), false, &config), Stored::Kept);
+        queue.check_bytes();
+    }
+    let expected: Vec<_> = (0..120).map(|n| (2 * n + 1, 2 * n + 2)).collect();
+    assert_eq!(queue.ranges(), expected);
+    let on = |level| queue.runs.on_level(&queue.list, level).count();
+    assert_eq!(on(0), 120);
+    assert!((5..30).contains(&on(1)), "{}", on(1));
+    assert!(on(2) < 8, "{}", on(2));
+    for n in (0..119).map(|n| (n * 11 % 119) as u8) {
+        assert_eq!(queue.insert((2 * n + 2, 1), false, &config), Stored::Kept);
+        queue.check_bytes();
+    }
+    assert_eq!(queue.ranges(), [(1, 240)]);
+    queue.runs.clear(&mut queue.list);
+    assert!(queue.runs.is_indexed(&queue.list));
+}
+
 proptest! {
     #[test]
     fn large_cases(
         base: u32,
         len in 1..120u8,
         segments in prop::collection::vec((1..120u8, 0..40u8), 0..30),
-        runs in 0..6u8,
+        runs in 0..6u16,
         buffers in 0..12u8,
     ) {
         let _alone = alone();

@@ -21,6 +21,8 @@ pub(super) struct Source {
 pub(super) struct Sink {
     api: Api,
     buffer: Vec<u8>,
+    /// Bytes read so far.
+    taken: u64,
 }
 
 pub(super) fn apps(window: usize, api: Api) -> (Source, Sink) {
@@ -32,8 +34,22 @@ pub(super) fn apps(window: usize, api: Api) -> (Source, Sink) {
         to_write: 0,
         to_be_acked: 0,
     };
-    let buffer = vec![0; window];
-    (source, Sink { api, buffer })
+    (source, Sink::new(api, window))
+}
+
+impl Sink {
+    /// One that reads at most `most` bytes at once, if it copies them.
+    pub(super) fn new(api: Api, most: usize) -> Self {
+        Self {
+            api,
+            buffer: vec![0; most],
+            taken: 0,
+        }
+    }
+
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
 }
 
 impl Source {
@@ -96,6 +112,7 @@ impl Handler for Sink {
             Api::ZeroCopy => data.tot_len(),
             Api::Copying => data.copy_to(0, &mut self.buffer),
         };
+        self.taken += len as u64;
         tcp.recved(pcb, len).expect("the connection in a callback");
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! gannet at work: two stacks joined by a wire, used through the raw API as a firmware would.
 mod bulk;
 mod connect;
+mod holes;
 mod round_trip;
 mod udp;
 mod wire;
@@ -169,7 +170,7 @@ fn host<H: Handler>(
             }
             config.tcp.max_half_open_per_peer = u16::MAX;
         }
-        Work::UdpEcho { .. } => {}
+        Work::UdpEcho { .. } | Work::Holes { .. } => {}
     }
     let mut seed = 17u8.wrapping_add(number as u8);
     let mut entropy = |bytes: &mut [u8]| {
@@ -227,5 +228,6 @@ pub fn make(cell: &Cell) -> Made {
             let (client, server) = udp::apps(len);
             Pair::boxed(cell, client, server)
         }
+        Work::Holes { holes } => holes::boxed(holes),
     })
 }
