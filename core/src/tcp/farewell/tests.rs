@@ -88,7 +88,7 @@ impl Host {
         pcb.start_records(&sends);
         let mut host = Self {
             pcb,
-            runs: Runs::new(runs.leak()),
+            runs: Runs::new(runs.leak(), &mut |_| {}),
             sends,
             stats: TcpStats::default(),
             config,
