@@ -1,6 +1,6 @@
 //! Closing: RFC 9293 §3.6, §3.10.4, §3.10.5; TIME-WAIT; orphans.
 use gannet_core::tcp::{Shutdown, State};
-use gannet_core::{Error, Owner};
+use gannet_core::{Error, Handler, Owner, Pbuf, Refused, Tcp, TcpPcb};
 use gannet_tests::recorder::{Recorder, accepted};
 use gannet_tests::script::{Script, plain_config};
 use std::time::Duration;
@@ -168,6 +168,29 @@ fn abort_resets_and_says_nothing_to_its_caller() {
     t.tcp().abort(app.pcb()).expect("a live connection");
     t.run(&mut app, "> R. 1:1(0) ack 1 win 0");
     assert!(app.take().is_empty());
+    assert!(t.pools.at_rest());
+}
+
+/// Aborts when data arrives.
+struct Aborter;
+
+impl Handler for Aborter {
+    fn recv(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, _: Option<Pbuf>) -> Result<(), Refused> {
+        tcp.abort(pcb).expect("the connection in a callback");
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_follows_a_reset_whatever_was_due() {
+    let (mut t, _) = accepted();
+    t.run(
+        &mut Aborter,
+        // The FIN is to be acknowledged at once.
+        "< FP. 1:1001(1000) ack 1
+         > R. 1:1(0) ack 1002 win 0
+         > nothing",
+    );
     assert!(t.pools.at_rest());
 }
 

@@ -22,6 +22,9 @@ impl Engine {
                 self.reset_peer(ip, now, index);
                 self.end(index, life);
             }
+            Verdict::End(Life::Ended) if self.at(index).is_some_and(|pcb| !pcb.has_to_tell()) => {
+                return self.free(index);
+            }
             Verdict::End(life) => self.end(index, life),
             Verdict::TimeWait => self.enter_time_wait(ip, now, index),
         }

@@ -387,7 +387,7 @@ impl Engine {
             }
             return;
         }
-        if orphan || slot.pcb.is_done() {
+        if orphan || (slot.pcb.life == Life::Ended && !slot.pcb.has_to_tell()) {
             return self.free(index);
         }
         let lowered = slot.pcb.timers.take_lowered();

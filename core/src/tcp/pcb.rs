@@ -239,9 +239,9 @@ impl Pcb {
                 || (!self.pending.refused && (self.has_stream_news() || self.life != Life::Alive)))
     }
 
-    /// Whether the connection is over and nothing is left to tell: its block is free then.
-    pub(crate) fn is_done(&self) -> bool {
-        self.life == Life::Ended && !self.has_news() && !self.has_stream_news()
+    /// Whether something is left to tell, should the connection end now: else its block is free.
+    pub(crate) fn has_to_tell(&self) -> bool {
+        self.attached == Attached::Yes && (self.has_news() || self.has_stream_news())
     }
 
     /// Whether something besides the stream waits.
