@@ -207,6 +207,29 @@ fn who_leaves_while_told_of_data_is_not_told_what_it_acknowledged() {
     assert_eq!(orphaned, ["recv 10"]);
 }
 
+/// Aborts when data arrives.
+struct Aborter;
+
+impl Handler for Aborter {
+    fn recv(&mut self, tcp: &mut Tcp<'_>, pcb: TcpPcb, _: Option<Pbuf>) -> Result<(), Refused> {
+        tcp.abort(pcb).expect("the connection in a callback");
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_follows_a_reset_whatever_was_due() {
+    let (mut t, _) = accepted();
+    t.run(
+        &mut Aborter,
+        // The FIN is to be acknowledged at once.
+        "< FP. 1:1001(1000) ack 1
+         > R. 1:1(0) ack 1002 win 0
+         > nothing",
+    );
+    assert!(t.pools.at_rest());
+}
+
 #[test]
 fn what_was_received_before_a_reset_is_delivered_before_the_error() {
     let (mut t, mut app) = accepted();

@@ -76,6 +76,11 @@ impl Head {
         len <= usize::from(self.room)
     }
 
+    /// Largest packet in bytes, IP header included.
+    pub(crate) fn mtu(&self) -> u16 {
+        self.room.saturating_add(HEADER_LEN as u16)
+    }
+
     /// Whether the device cuts large TCP segments.
     #[inline]
     pub(crate) fn is_cut_by_device(&self) -> bool {

@@ -17,9 +17,9 @@ use super::{Fragmentation, Ip, Outgoing, OwnCopy, Route};
 /// The headers of the last packet, often those of the next, and what they were made of.
 #[derive(Debug)]
 pub(super) struct LastHead {
-    pub(super) route: Route,
-    pub(super) out: Outgoing,
-    pub(super) head: Head,
+    next_hop: Ipv4Addr,
+    out: Outgoing,
+    head: Head,
 }
 
 impl Ip {
@@ -56,6 +56,54 @@ impl Ip {
     ) -> Result<(), Error> {
         count(&mut self.stats.out_requests);
         let sent = self.send_on(head, packet, len);
+        if let Err(error) = sent {
+            self.count_unsent(error);
+        }
+        sent
+    }
+
+    /// As [`Ip::head_at_hand`], of a packet to be sent, which counts as not sent if there is none.
+    ///
+    /// # Errors
+    /// As [`Ip::head`].
+    pub(crate) fn head_to_send(
+        &mut self,
+        now: Instant,
+        route: &Route,
+        out: &Outgoing,
+    ) -> Result<Head, Error> {
+        let head = self.head_at_hand(now, route, out);
+        if let Err(error) = head {
+            count(&mut self.stats.out_requests);
+            self.count_unsent(error);
+        }
+        head
+    }
+
+    /// Sends a packet that is nothing but a transport's header of `len` bytes, which `write` makes,
+    /// behind `head`, which it fits.
+    ///
+    /// # Errors
+    /// As [`Ip::send`].
+    pub(crate) fn send_header(
+        &mut self,
+        head: &Head,
+        mark: Mark,
+        len: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<(), NoRoom>,
+    ) -> Result<(), Error> {
+        count(&mut self.stats.out_requests);
+        let front = head.len();
+        // Who waits for its neighbour needs room for the link's header then.
+        let room_in_front = HEADROOM.saturating_sub(front);
+        let packet = Pbuf::alloc(self.header_pool, room_in_front, front + len);
+        let sent = packet.map_err(Error::from).and_then(|mut packet| {
+            let room = packet.data_mut().ok_or(Error::NoMemory)?;
+            // It is short: 16 bits.
+            let header = head.write(room, len as u16, mark).ok_or(Error::NoMemory)?;
+            write(header).map_err(|_| Error::NoMemory)?;
+            self.send_on(head, packet, front + len)
+        });
         if let Err(error) = sent {
             self.count_unsent(error);
         }
@@ -194,7 +242,9 @@ impl Ip {
         if let Some(last) = &self.last_head
             && last.head.is_current(generation)
             && last.out == *out
-            && last.route == *route
+            // What else there is to a route cannot have changed.
+            && last.head.netif() == route.netif
+            && last.next_hop == route.next_hop
         {
             return Ok(last.head);
         }
@@ -208,7 +258,7 @@ impl Ip {
             }
         };
         self.last_head = Some(LastHead {
-            route: *route,
+            next_hop: route.next_hop,
             out: *out,
             head,
         });

@@ -3,7 +3,9 @@
 use core::net::SocketAddrV4;
 
 use crate::error::Error;
-use crate::ip::{ChecksumState, Destination, Envelope, IcmpError, IcmpErrorKind, Ip, Received};
+use crate::ip::{
+    ChecksumState, Destination, Envelope, Head, IcmpError, IcmpErrorKind, Ip, Received,
+};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, Headline, SeqNum};
@@ -108,7 +110,10 @@ impl Engine {
         };
         let found = match lookup {
             Lookup::Done(found) => found,
-            Lookup::Open => self.connection_between(segment.local, segment.remote),
+            Lookup::Open => match self.demux.find_again(segment.pair()) {
+                Some(again) => Ok(again),
+                None => self.connection_between(segment.local, segment.remote),
+            },
         };
         if is_nonsense(segment) {
             self.stats.malformed += 1;
@@ -122,6 +127,7 @@ impl Engine {
 
     /// The connection between `local` and `remote`. `Err`: there is none; their hash, for the other
     /// tables.
+    #[inline(never)]
     fn connection_between(
         &mut self,
         local: SocketAddrV4,
@@ -166,7 +172,7 @@ impl Engine {
                 self.arrives_at_listener(ip, now, hash, segment, Some(beyond));
             }
             Some(Reply::Ignore) => {}
-            Some(Reply::Ack(remains)) => self.send_time_wait_ack(ip, now, &remains),
+            Some(Reply::Ack(remains)) => self.send_time_wait_ack(ip, now, &remains, &Head::NONE),
         }
     }
 

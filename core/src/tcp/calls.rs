@@ -11,6 +11,7 @@ use crate::time::Instant;
 use crate::wire::tcp::HEADER_LEN;
 
 use super::engine::{BY_PORT, Bound, Engine, PcbSlot};
+use super::listen;
 use super::pcb::{Attached, Force, Life, NO_ADDR, Pcb};
 use super::receive::{AckDue, PeerFin};
 use super::send::Fin;
@@ -41,7 +42,7 @@ impl Engine {
             return Err(Error::Argument);
         }
         let port = match addr.port() {
-            0 => self.pick_port(*addr.ip(), NO_ADDR).ok_or(Error::InUse)?,
+            0 => self.pick_port(*addr.ip(), NO_ADDR).ok_or(Error::InUse)?.0,
             port if self.port_is_taken(*addr.ip(), port) => return Err(Error::InUse),
             port => port,
         };
@@ -59,16 +60,15 @@ impl Engine {
             other.port() == port
                 && (addr.is_unspecified() || other.ip().is_unspecified() || *other.ip() == addr)
         };
-        self.listeners
-            .iter()
-            .any(|slot| slot.is_listening() && clashes(&slot.local))
+        listen::at_port(self.listeners, port).any(|(_, slot)| clashes(&slot.local))
             || BY_PORT
                 .walk(self.slots, port.into())
                 .any(|(_, slot)| clashes(&slot.pcb.local))
     }
 
-    /// A free ephemeral port for a connection from `local` to `remote`.
-    fn pick_port(&mut self, local: Ipv4Addr, remote: SocketAddrV4) -> Option<u16> {
+    /// A free ephemeral port for a connection from `local` to `remote`, and the hash of that
+    /// connection in look-up tables.
+    fn pick_port(&mut self, local: Ipv4Addr, remote: SocketAddrV4) -> Option<(u16, u32)> {
         let Self {
             secrets,
             slots,
@@ -79,9 +79,7 @@ impl Engine {
         } = self;
         secrets.ephemeral_port(local, remote, |port, hash| {
             let from = SocketAddrV4::new(local, port);
-            !listeners
-                .iter()
-                .any(|slot| slot.is_listening() && slot.local.port() == port)
+            listen::at_port(listeners, port).next().is_none()
                 && !BY_PORT
                     .walk(slots, port.into())
                     .any(|(_, slot)| slot.pcb.local.port() == port)
@@ -126,17 +124,25 @@ impl Engine {
         if route.to != Destination::Unicast {
             return Err(Error::Argument);
         }
-        let port = match local.port() {
-            0 => self.pick_port(route.src, remote).ok_or(Error::InUse)?,
-            port => port,
+        let (local, hash) = match local.port() {
+            0 => {
+                let picked = self.pick_port(route.src, remote);
+                let (port, hash) = picked.ok_or(Error::InUse)?;
+                (SocketAddrV4::new(route.src, port), hash)
+            }
+            port => {
+                let local = SocketAddrV4::new(route.src, port);
+                let hash = self.secrets.table_hash(local, remote);
+                // A pair in TIME-WAIT stays there: this side opens no connection in its place.
+                if self.demux.find(self.slots, hash, local, remote).is_some()
+                    || self.time_waits.contains(hash, local, remote)
+                {
+                    return Err(Error::InUse);
+                }
+                (local, hash)
+            }
         };
-        let local = SocketAddrV4::new(route.src, port);
-        let hash = self.secrets.table_hash(local, remote);
-        // A pair in TIME-WAIT stays there: this side opens no connection in its place.
-        if local == remote
-            || self.demux.find(self.slots, hash, local, remote).is_some()
-            || self.time_waits.contains(hash, local, remote)
-        {
+        if local == remote {
             return Err(Error::InUse);
         }
         let iss = self.secrets.isn(local, remote, now);
@@ -147,7 +153,7 @@ impl Engine {
         let pcb = &mut slot.pcb;
         (pcb.local, pcb.remote) = (local, remote);
         pcb.snd.start(iss);
-        pcb.snd.mss = pcb.settings.own_mss(&route, config);
+        pcb.snd.mss = pcb.settings.own_mss(route.mtu, config);
         pcb.rcv.shift = pcb.settings.shift(config);
         pcb.negotiated.timestamps = stamped;
         pcb.fit_segments();
@@ -156,7 +162,7 @@ impl Engine {
         self.stats.active_opens += 1;
         self.own_port(index);
         self.demux.insert(self.slots, index, hash);
-        self.settle(index);
+        self.settle_output(index);
         Ok(())
     }
 

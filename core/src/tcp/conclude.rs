@@ -22,6 +22,9 @@ impl Engine {
                 self.reset_peer(ip, now, index);
                 self.end(index, life);
             }
+            Verdict::End(Life::Ended) if self.at(index).is_some_and(|pcb| !pcb.has_to_tell()) => {
+                return self.free(index);
+            }
             Verdict::End(life) => self.end(index, life),
             Verdict::TimeWait => self.enter_time_wait(ip, now, index),
         }
@@ -31,9 +34,12 @@ impl Engine {
     /// The connection goes on as a small record; its control block only waits for the application
     /// to take what was received.
     fn enter_time_wait(&mut self, ip: &mut Ip, now: Instant, index: u16) {
-        let Some(pcb) = self.at_mut(index) else {
+        let Some(slot) = self.slots.get_mut(usize::from(index)) else {
             return;
         };
+        let hash = slot.filed;
+        let pcb = &mut slot.pcb;
+        let head = pcb.head;
         let ack_due = pcb.rcv.ack != AckDue::No;
         let mss = pcb.effective_mss();
         let remains = Remains {
@@ -45,12 +51,13 @@ impl Engine {
             ts_recent: pcb.negotiated.timestamps.map(|_| pcb.rcv.ts_recent),
             ts_offset: pcb.negotiated.timestamps.unwrap_or(0),
         };
-        let hash = self.secrets.table_hash(remains.local, remains.remote);
         self.end(index, Life::Ended);
-        self.time_waits
-            .insert(hash, remains, now + self.config.time_wait);
+        if let Some(hash) = hash {
+            self.time_waits
+                .insert(hash, remains, now + self.config.time_wait);
+        }
         if ack_due {
-            self.send_time_wait_ack(ip, now, &remains);
+            self.send_time_wait_ack(ip, now, &remains, &head);
         }
     }
 }

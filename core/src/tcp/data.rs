@@ -125,7 +125,7 @@ impl Pcb {
         self.rcv.acknowledge(due);
     }
 
-    fn take_fin(&mut self, cx: &mut Context<'_>) -> Verdict {
+    pub(super) fn take_fin(&mut self, cx: &mut Context<'_>) -> Verdict {
         self.rcv.nxt += 1;
         self.rcv.edge = self.rcv.edge.max(self.rcv.nxt);
         self.rcv.fin = PeerFin::Arrived;

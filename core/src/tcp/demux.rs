@@ -47,7 +47,7 @@ impl Pair {
         }
     }
 
-    fn of(local: SocketAddrV4, remote: SocketAddrV4) -> Self {
+    pub(crate) fn of(local: SocketAddrV4, remote: SocketAddrV4) -> Self {
         let ([a, b], [c, d]) = (remote.port().to_be_bytes(), local.port().to_be_bytes());
         Self::of_received(*remote.ip(), *local.ip(), [a, b, c, d])
     }
@@ -95,6 +95,8 @@ impl Demux {
         };
         slot.hash_next = core::mem::replace(&mut bucket.0, index);
         slot.filed = Some(hash);
+        // It is new: the next segment is its.
+        (self.last, self.last_pair) = (index, Pair::of(slot.pcb.local, slot.pcb.remote));
     }
 
     /// Takes slot `index` out, if it is in.

@@ -66,30 +66,27 @@ impl DueHeap {
             return;
         };
         let place = element.place_mut();
+        let position = place.position;
         if at == Instant::MAX {
-            if place.position != NONE {
+            if position != NONE {
                 self.remove(all, index);
-                self.earliest = match self.len {
-                    0 => Instant::MAX,
-                    _ => due(all, holder(all, 0)),
-                };
             }
             return;
         }
         let before = core::mem::replace(&mut place.due, at);
-        if place.position == NONE {
+        if position == NONE {
             let end = self.len;
             self.len += 1;
-            put(all, index, end);
-            rise(all, end);
+            rise(all, end, index, at);
         } else if at < before {
-            let position = place.position;
-            rise(all, position);
+            rise(all, position, index, at);
         } else {
-            let position = place.position;
-            self.sink(all, position);
+            self.sink(all, position, index, at);
+            if position == 0 {
+                self.earliest = due(all, holder(all, 0));
+            }
         }
-        self.earliest = due(all, holder(all, 0));
+        self.earliest = self.earliest.min(at);
     }
 
     /// Element `index` is due at `at`, if that is earlier than what it waits for.
@@ -107,50 +104,57 @@ impl DueHeap {
         place.due = Instant::MAX;
         let hole = core::mem::replace(&mut place.position, NONE);
         self.len -= 1;
-        if hole == self.len {
-            return;
+        if hole != self.len {
+            // The last one fills the hole, and finds its place from there.
+            let last = holder(all, self.len);
+            let at = due(all, last);
+            if hole > 0 && at < due(all, holder(all, (hole - 1) / 2)) {
+                rise(all, hole, last, at);
+            } else {
+                self.sink(all, hole, last, at);
+            }
         }
-        // The last one fills the hole, and finds its place from there.
-        let last = holder(all, self.len);
-        put(all, last, hole);
-        rise(all, hole);
-        self.sink(all, hole);
+        if hole == 0 {
+            self.earliest = match self.len {
+                0 => Instant::MAX,
+                _ => due(all, holder(all, 0)),
+            };
+        }
     }
 
-    fn sink<T: Timed>(&self, all: &mut [T], mut position: u16) {
-        let index = holder(all, position);
-        let own = due(all, index);
+    /// Puts `index`, due at `at`, where `hole` is or below.
+    fn sink<T: Timed>(&self, all: &mut [T], mut hole: u16, index: u16, at: Instant) {
         loop {
             // In 32 bits: twice a position may not fit into 16.
-            let left = 2 * u32::from(position) + 1;
+            let left = 2 * u32::from(hole) + 1;
             let earlier = (left..=left + 1)
-                .filter_map(|child| u16::try_from(child).ok())
-                .filter(|&child| child < self.len)
-                .min_by_key(|&child| due(all, holder(all, child)));
-            let Some(child) = earlier.filter(|&child| due(all, holder(all, child)) < own) else {
+                .filter(|&child| child < u32::from(self.len))
+                .map(|child| holder(all, child as u16))
+                .zip(left..)
+                .map(|(child, position)| (due(all, child), child, position))
+                .min_by_key(|&(due, ..)| due);
+            let Some((_, child, position)) = earlier.filter(|&(due, ..)| due < at) else {
                 break;
             };
-            put(all, holder(all, child), position);
-            position = child;
+            put(all, child, hole);
+            hole = position as u16;
         }
-        put(all, index, position);
+        put(all, index, hole);
     }
 }
 
-/// Moves who is at `position` up to its place.
-fn rise<T: Timed>(all: &mut [T], mut position: u16) {
-    let index = holder(all, position);
-    let own = due(all, index);
-    while position > 0 {
-        let parent = (position - 1) / 2;
+/// Puts `index`, due at `at`, where `hole` is or above.
+fn rise<T: Timed>(all: &mut [T], mut hole: u16, index: u16, at: Instant) {
+    while hole > 0 {
+        let parent = (hole - 1) / 2;
         let above = holder(all, parent);
-        if due(all, above) <= own {
+        if due(all, above) <= at {
             break;
         }
-        put(all, above, position);
-        position = parent;
+        put(all, above, hole);
+        hole = parent;
     }
-    put(all, index, position);
+    put(all, index, hole);
 }
 
 fn put<T: Timed>(all: &mut [T], index: u16, position: u16) {

@@ -27,6 +27,7 @@ use super::pcb::{Attached, Life, Pcb};
 use super::ports::Secrets;
 use super::rtt::Rtt;
 use super::sent_store::{SentSlot, SentStore};
+use super::settings::Settings;
 use super::stats::TcpStats;
 use super::syn_cookie::SynCookies;
 use super::syn_queue::{SynQueue, SynSlot};
@@ -168,6 +169,8 @@ pub(crate) struct Engine {
     pub(super) secrets: Secrets,
     pub(super) cookies: SynCookies,
     pub(super) config: TcpConfig,
+    /// Before the first measurement, as configured.
+    rtt: Rtt,
     pub(super) stats: TcpStats,
     pub(super) tx_pool: &'static Pool,
     pub(super) resets: Limiter,
@@ -213,6 +216,7 @@ impl Engine {
             orphans: IndexQueue::EMPTY,
             secrets: Secrets::new(entropy),
             cookies: SynCookies::new(Keyed::new(entropy)),
+            rtt: Rtt::new(&config),
             config,
             stats: TcpStats::default(),
             tx_pool,
@@ -224,7 +228,7 @@ impl Engine {
     }
 
     /// Takes a free control block, as `owner`'s.
-    pub(super) fn allocate(&mut self, owner: Owner) -> Result<u16, Error> {
+    pub(super) fn allocate(&mut self, owner: Owner, settings: Settings) -> Result<u16, Error> {
         let free = match self.take_free() {
             Some(free) => free,
             None => {
@@ -240,10 +244,10 @@ impl Engine {
         // In two steps, so that it is copied from a constant and not made on the stack first. What
         // was here has no queues any more: nothing of it has to be dropped.
         slot.pcb = Pcb::UNUSED;
-        slot.pcb.owner = owner;
-        slot.pcb.rtt = Rtt::new(&self.config);
-        slot.pcb.rcv.limit = slot.pcb.settings.first_window(&self.config);
-        slot.pcb.snd.limit = slot.pcb.settings.send_buffer(&self.config);
+        (slot.pcb.owner, slot.pcb.settings) = (owner, settings);
+        slot.pcb.rtt = self.rtt.clone();
+        slot.pcb.rcv.limit = settings.first_window(&self.config);
+        slot.pcb.snd.limit = settings.send_buffer(&self.config);
         Ok(free)
     }
 
@@ -364,13 +368,6 @@ impl Engine {
             .map(|slot| &mut slot.pcb)
     }
 
-    /// Files a connection under its addresses.
-    pub(super) fn file(&mut self, index: u16) {
-        let Some(pcb) = self.at(index) else { return };
-        let hash = self.secrets.table_hash(pcb.local, pcb.remote);
-        self.demux.insert(self.slots, index, hash);
-    }
-
     /// To be called after anything was done to a control block: puts it on the lists it now
     /// belongs to and accounts for its timers.
     pub(super) fn settle(&mut self, index: u16) {
@@ -378,26 +375,27 @@ impl Engine {
         let Some(slot) = slot.filter(|slot| slot.used) else {
             return;
         };
-        let lowered = slot.pcb.timers.take_lowered();
-        let alive = slot.pcb.life == Life::Alive;
         let orphan = slot.pcb.attached == Attached::Orphan;
         // Within a turn it usually is on the lists already.
         let events = !slot.events.is_queued() && slot.pcb.has_events();
-        let output = alive && !slot.output.is_queued();
+        if slot.pcb.life == Life::Alive {
+            if events {
+                self.events.push(self.slots, index, |slot| &mut slot.events);
+            }
+            // Also when nothing is to be sent: the timers are accounted for after output.
+            self.output.push(self.slots, index, |slot| &mut slot.output);
+            if orphan {
+                self.note_orphan(index);
+            }
+            return;
+        }
+        if orphan || (slot.pcb.life == Life::Ended && !slot.pcb.has_to_tell()) {
+            return self.free(index);
+        }
+        let lowered = slot.pcb.timers.take_lowered();
         self.due.lower(self.slots, index, lowered);
         if events {
             self.events.push(self.slots, index, |slot| &mut slot.events);
-        }
-        if output {
-            // Also when nothing is to be sent: the timers are set after output.
-            self.output.push(self.slots, index, |slot| &mut slot.output);
-        }
-        if orphan {
-            if alive {
-                self.note_orphan(index);
-            } else {
-                self.free(index);
-            }
         }
     }
 

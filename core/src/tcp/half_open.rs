@@ -3,7 +3,7 @@
 use crate::ip::Ip;
 use crate::time::Instant;
 use crate::wire::tcp::Flags;
-use crate::wire::tcp_options::Options;
+use crate::wire::tcp_options::{Options, Timestamps};
 
 use super::State;
 use super::engine::Engine;
@@ -102,32 +102,34 @@ impl Engine {
         let route = ip
             .route(*record.remote.ip(), Some(*record.local.ip()))
             .ok()?;
-        let settings = self.settings_of(record);
-        let (owner, arg) = self
+        let (owner, arg, settings) = self
             .listener_mut(listener)
-            .map(|slot| (slot.owner, slot.arg))?;
-        let index = self.allocate(owner).ok()?;
+            .map(|slot| (slot.owner, slot.arg, slot.settings))?;
+        let index = self.allocate(owner, settings).ok()?;
         let Self { slots, config, .. } = self;
         let slot = slots.get_mut(usize::from(index))?;
         let pcb = &mut slot.pcb;
-        (pcb.arg, pcb.settings) = (arg, settings);
+        pcb.arg = arg;
         (pcb.local, pcb.remote) = (record.local, record.remote);
         pcb.snd.start(record.iss);
         pcb.snd.nxt = record.iss + 1;
-        pcb.snd.mss = settings.own_mss(&route, config);
-        pcb.snd.limit = settings.send_buffer(config);
-        pcb.rcv.limit = settings.first_window(config);
+        pcb.snd.mss = settings.own_mss(route.mtu, config);
         pcb.rcv.shift = settings.shift(config);
         pcb.negotiated = Negotiated {
             timestamps: record.timestamps.map(|(_, offset)| offset),
             ..pcb.negotiated
         };
         pcb.ecn.agreed = record.ecn;
-        let options = record.options(record.mss.unwrap_or(0), 0, now);
         let offered = Options {
             mss: record.mss,
             window_scale: record.window_scale,
-            ..options
+            sack_permitted: record.sack_permitted,
+            timestamps: record.timestamps.map(|(value, _)| Timestamps {
+                value,
+                // RFC 7323 §3.2: of no meaning in a SYN.
+                echo: 0,
+            }),
+            ..Options::default()
         };
         pcb.apply_syn_options(&offered, config);
         pcb.rcv.synchronized(record.irs);
@@ -144,7 +146,8 @@ impl Engine {
         pcb.pending.accept = Some(listener);
         pcb.backlog = Some(listener);
         self.inherit_port(index);
-        self.file(index);
+        let hash = self.secrets.table_hash(record.local, record.remote);
+        self.demux.insert(self.slots, index, hash);
         Some(index)
     }
 
@@ -170,7 +173,7 @@ impl Engine {
             return;
         };
         let settings = self.settings_of(slot);
-        let mss = settings.own_mss(&route, &self.config);
+        let mss = settings.own_mss(route.mtu, &self.config);
         let mut options = slot.options(mss, settings.shift(&self.config), now);
         if let (Some(extras), Some(stamps)) = (extras, &mut options.timestamps) {
             stamps.value = extras.stamp(stamps.value);

@@ -55,7 +55,10 @@ impl Pcb {
             // A block that was only bound has no peer to hear from.
             State::Closed | State::TimeWait => Verdict::Done,
             State::SynSent => self.arrives_in_syn_sent(segment, cx),
-            _ => self.arrives_otherwise(segment, cx),
+            _ => match self.take_farewell(segment, cx) {
+                Some(verdict) => verdict,
+                None => self.arrives_otherwise(segment, cx),
+            },
         }
     }
 
@@ -168,6 +171,9 @@ impl Pcb {
             self.snd.max_wnd = self.snd.wnd;
             (self.snd.wl1, self.snd.wl2) = (segment.seq, ack);
             self.establish(cx);
+            self.heard(segment.seq, segment.options.timestamps, cx);
+            self.take_ack_of_syn(ack, segment, cx);
+            return self.take_data(segment, cx);
         }
         // RFC 5961 §5.2: SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT, else it is blind.
         let oldest = self.snd.una - self.snd.max_wnd.min(1 << 30);
@@ -197,6 +203,14 @@ impl Pcb {
         self.take_data(segment, cx)
     }
 
+    /// The peer acknowledges our SYN, and with it all that was sent.
+    fn take_ack_of_syn(&mut self, ack: SeqNum, segment: &Arrived, cx: &mut Context<'_>) {
+        self.snd.acknowledge(ack);
+        self.restart_user_timer(cx.now);
+        // RFC 5681 §3.1: it makes the congestion window no larger.
+        self.measure(segment, cx);
+    }
+
     /// RFC 9293 §3.4: does the segment touch the window? A window of zero takes segments without
     /// data at its edge, and of those with data the acknowledgement (§3.10.7.4).
     fn is_acceptable(&self, segment: &Arrived) -> bool {
@@ -214,7 +228,7 @@ impl Pcb {
     }
 
     /// RFC 7323 §5.3: PAWS. Resets are exempt (§5.2).
-    fn is_from_the_past(&self, segment: &Arrived, cx: &Context<'_>) -> bool {
+    pub(super) fn is_from_the_past(&self, segment: &Arrived, cx: &Context<'_>) -> bool {
         if self.negotiated.timestamps.is_none() || segment.rst() {
             return false;
         }
@@ -281,10 +295,8 @@ impl Pcb {
         self.syn_due = false;
         self.recovery.attempts = 0;
         self.timers.stop(Timer::Retransmit);
-        self.congestion = super::congestion::Congestion::new(
-            self.settings.congestion.unwrap_or(cx.config.congestion),
-            self.effective_mss(),
-        );
+        let algorithm = self.settings.congestion.unwrap_or(cx.config.congestion);
+        self.congestion.start(algorithm, self.effective_mss());
         self.start_records(cx.sends);
         // An accepted connection is announced by `accept`.
         self.pending.connected = self.pending.accept.is_none();

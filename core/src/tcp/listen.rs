@@ -11,6 +11,7 @@ use crate::ip::Ip;
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
+use super::chains::{Chained, Chains};
 use super::engine::Engine;
 use super::pcb::NO_ADDR;
 use super::segment::Arrived;
@@ -27,6 +28,8 @@ const GRACE: Duration = Duration::from_secs(3);
 pub struct ListenSlot {
     generation: NonZeroU16,
     used: bool,
+    /// By its port.
+    port: Chained,
     pub(super) owner: Owner,
     pub(super) arg: usize,
     pub(super) local: SocketAddrV4,
@@ -49,6 +52,7 @@ impl ListenSlot {
         Self {
             generation: NonZeroU16::MIN,
             used: false,
+            port: Chained::UNUSED,
             owner: Owner(0),
             arg: 0,
             local: NO_ADDR,
@@ -61,6 +65,7 @@ impl ListenSlot {
         }
     }
 
+    #[cfg(feature = "invariants")]
     pub(super) fn is_listening(&self) -> bool {
         self.used
     }
@@ -68,6 +73,22 @@ impl ListenSlot {
     pub(super) fn is(&self, generation: NonZeroU16) -> bool {
         self.used && self.generation == generation
     }
+}
+
+/// Listeners by the number of their port. A host has no strangers who choose it.
+const BY_PORT: Chains<ListenSlot> = Chains {
+    part: |slot| &slot.port,
+    part_mut: |slot| &mut slot.port,
+};
+
+/// The listeners at a port.
+pub(super) fn at_port(
+    listeners: &[ListenSlot],
+    port: u16,
+) -> impl Iterator<Item = (u16, &ListenSlot)> {
+    BY_PORT
+        .walk(listeners, port.into())
+        .filter(move |(_, slot)| slot.local.port() == port)
 }
 
 impl Default for ListenSlot {
@@ -92,10 +113,11 @@ impl Engine {
             .ok_or(Error::NoMemory)?;
         let number = u16::try_from(free).map_err(|_| Error::NoMemory)?;
         let slot = self.listeners.get_mut(free).ok_or(Error::NoMemory)?;
-        let generation = slot.generation;
+        let (generation, port) = (slot.generation, slot.port);
         *slot = ListenSlot {
             generation,
             used: true,
+            port,
             owner,
             arg,
             local,
@@ -103,6 +125,7 @@ impl Engine {
             settings,
             ..ListenSlot::new()
         };
+        BY_PORT.insert(self.listeners, number, local.port().into());
         self.free(index);
         Ok(TcpListener(RawHandle {
             slot: number,
@@ -114,32 +137,35 @@ impl Engine {
     pub(super) fn free_listener(&mut self, listener: TcpListener) -> Result<(), Error> {
         let slot = self.listener_mut(listener).ok_or(Error::Closed)?;
         let generation = next_generation(slot.generation);
-        *slot = ListenSlot {
-            generation,
-            ..ListenSlot::new()
-        };
+        BY_PORT.remove(self.listeners, listener.0.slot);
+        if let Some(slot) = self.listeners.get_mut(usize::from(listener.0.slot)) {
+            // Its place lends the head of a chain to others.
+            let port = slot.port;
+            *slot = ListenSlot {
+                generation,
+                port,
+                ..ListenSlot::new()
+            };
+        }
         Ok(())
     }
 
     /// The listener for `local`: one bound to the very address before one bound to all.
     fn listener_for(&self, local: SocketAddrV4) -> Option<TcpListener> {
-        let matching = |exact: bool| {
-            self.listeners.iter().position(|slot| {
-                slot.used
-                    && slot.local.port() == local.port()
-                    && if exact {
-                        slot.local.ip() == local.ip()
-                    } else {
-                        slot.local.ip().is_unspecified()
-                    }
-            })
-        };
-        let index = matching(true).or_else(|| matching(false))?;
-        let generation = self.listeners.get(index)?.generation;
-        Some(TcpListener(RawHandle {
-            slot: u16::try_from(index).ok()?,
-            generation,
-        }))
+        let mut of_all = None;
+        for (index, slot) in at_port(self.listeners, local.port()) {
+            let listener = TcpListener(RawHandle {
+                slot: index,
+                generation: slot.generation,
+            });
+            if slot.local.ip() == local.ip() {
+                return Some(listener);
+            }
+            if slot.local.ip().is_unspecified() {
+                of_all = Some(listener);
+            }
+        }
+        of_all
     }
 
     /// A segment that belongs to no connection: perhaps to a listener. `hash` is that of its
@@ -195,8 +221,9 @@ impl Engine {
             _ => iss,
         };
         let record = HalfOpen::of(listener, syn, iss, &self.secrets, &self.config);
-        if let Some(index) = self.file_half_open(hash, listener, record) {
-            self.send_syn_ack(ip, now, index);
+        if let Some(index) = self.file_half_open(hash, listener, &record) {
+            self.answer_syn(ip, now, &record, None);
+            self.syns.transmitted(index, now, &self.config);
         } else if self.uses_cookies() && beyond.is_none() {
             self.send_cookie(ip, now, listener, syn, record);
         } else {
@@ -216,7 +243,7 @@ impl Engine {
         &mut self,
         hash: u32,
         listener: TcpListener,
-        record: HalfOpen,
+        record: &HalfOpen,
     ) -> Option<u16> {
         let peer = *record.remote.ip();
         let hashes = Hashes {

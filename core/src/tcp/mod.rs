@@ -20,6 +20,7 @@ mod ecn;
 mod engine;
 mod events;
 mod expire;
+mod farewell;
 mod fast_path;
 #[cfg(feature = "sack")]
 mod frto;

@@ -234,14 +234,20 @@ impl Pcb {
 
     /// Whether an event waits for the application.
     pub(crate) fn has_events(&self) -> bool {
-        let p = &self.pending;
         self.attached == Attached::Yes
-            && (p.accept.is_some()
-                || p.connected
-                || p.acked > 0
-                || p.poll
-                || (!p.refused && self.has_stream_news())
-                || (!p.refused && self.life != Life::Alive))
+            && (self.has_news()
+                || (!self.pending.refused && (self.has_stream_news() || self.life != Life::Alive)))
+    }
+
+    /// Whether something is left to tell, should the connection end now: else its block is free.
+    pub(crate) fn has_to_tell(&self) -> bool {
+        self.attached == Attached::Yes && (self.has_news() || self.has_stream_news())
+    }
+
+    /// Whether something besides the stream waits.
+    fn has_news(&self) -> bool {
+        let p = &self.pending;
+        p.accept.is_some() || p.connected || p.acked > 0 || p.poll
     }
 
     /// Whether data or the end of stream waits.

@@ -56,15 +56,15 @@ impl Secrets {
         self.table.hash([0, peer.to_bits(), 0])
     }
 
-    /// The first ephemeral port from a secret offset on that `free` accepts, which is also told
-    /// what a connection from there has for a hash in look-up tables (RFC 6056 §3.3.3,
+    /// The first ephemeral port from a secret offset on that `free` accepts, and what a connection
+    /// from there has for a hash in look-up tables, which `free` is told, too (RFC 6056 §3.3.3,
     /// algorithm 3). `None`: all are taken.
     pub(crate) fn ephemeral_port(
         &mut self,
         local: Ipv4Addr,
         remote: SocketAddrV4,
         mut free: impl FnMut(u16, u32) -> bool,
-    ) -> Option<u16> {
+    ) -> Option<(u16, u32)> {
         let range = EPHEMERAL.end() - EPHEMERAL.start() + 1;
         let offset = self.port_offset(local, remote);
         for _ in 0..range {
@@ -72,7 +72,7 @@ impl Secrets {
             self.next_port = self.next_port.wrapping_add(1);
             let hash = self.table_hash(SocketAddrV4::new(local, port), remote);
             if free(port, hash) {
-                return Some(port);
+                return Some((port, hash));
             }
         }
         None

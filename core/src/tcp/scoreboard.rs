@@ -473,9 +473,10 @@ impl Scoreboard {
 
     /// Gives all records back.
     pub(crate) fn clear(&mut self, store: &mut SentStore) {
-        if self.head != NONE {
-            store.holders = store.holders.saturating_sub(1);
+        if self.head == NONE {
+            return;
         }
+        store.holders = store.holders.saturating_sub(1);
         while let Some(next) = store.at(self.head).map(|slot| slot.next) {
             store.give(self.head);
             self.head = next;

@@ -3,13 +3,16 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::num::NonZeroU8;
 
 use crate::error::Error;
-use crate::ip::{ChecksumState, Fragmentation, Ip, Outgoing, Received, Route};
+use crate::ip::{ChecksumState, Fragmentation, Head, Ip, Outgoing, Received, Route};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
+use crate::wire::NoRoom;
 use crate::wire::checksum::Checksum;
 use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::{Fields, Flags, HEADER_LEN, Segment, SeqNum, set_checksum};
 use crate::wire::tcp_options::Options;
+
+use super::demux::Pair;
 
 /// A received segment whose structure and checksum are right.
 #[derive(Debug)]
@@ -40,13 +43,17 @@ pub(crate) enum Unfit {
 impl Arrived {
     /// Parses and verifies the TCP segment in `received`.
     pub(crate) fn parse(received: Received) -> Result<Self, Unfit> {
-        let total = received.payload.tot_len();
-        let segment =
-            Segment::parse(received.payload.data(), total).map_err(|_| Unfit::Malformed)?;
-        let (src, dst, tos) = (received.src, received.dst, received.tos);
-        if received.checksum == ChecksumState::ToVerify
-            && !sum(src, dst, &received.payload, total).is_valid()
-        {
+        let Received {
+            src,
+            dst,
+            tos,
+            checksum,
+            mut payload,
+            ..
+        } = received;
+        let (first, total) = (payload.data(), payload.tot_len());
+        let segment = Segment::parse(first, total).map_err(|_| Unfit::Malformed)?;
+        if checksum == ChecksumState::ToVerify && !is_intact(src, dst, first, &payload, total) {
             return Err(Unfit::Checksum);
         }
         let local = SocketAddrV4::new(dst, segment.dst_port());
@@ -54,7 +61,6 @@ impl Arrived {
         let (seq, ack, flags) = (segment.seq(), segment.ack(), segment.flags());
         let (window, options) = (segment.window(), segment.options());
         let (header_len, len) = (segment.header_len(), segment.payload_len());
-        let mut payload = received.payload;
         // A segment whose options lie about their lengths was not made by a TCP.
         // A part that held headers only is freed: the data may be queued for long.
         if options.malformed || payload.advance(header_len) != header_len {
@@ -72,6 +78,10 @@ impl Arrived {
             len: u32::try_from(len).map_err(|_| Unfit::Malformed)?,
             tos,
         })
+    }
+
+    pub(crate) fn pair(&self) -> Pair {
+        Pair::of(self.local, self.remote)
     }
 
     pub(crate) fn syn(&self) -> bool {
@@ -180,20 +190,17 @@ impl Emit<'_> {
         route: &Route,
         payload: Option<Pbuf>,
     ) -> Result<(), Error> {
-        let header_len = HEADER_LEN + self.options.len();
-        let mut packet = ip
-            .transport_header(header_len)
-            .map_err(|_| Error::NoMemory)?;
+        let out = self.outgoing(ip);
+        let len = self.header_len();
+        if payload.is_none() {
+            let head = ip.head_to_send(now, route, &out)?;
+            if head.fits(len) {
+                return self.send_headed(ip, &head, len);
+            }
+        }
+        let mut packet = ip.transport_header(len).map_err(|_| Error::NoMemory)?;
         let header = packet.data_mut().ok_or(Error::NoMemory)?;
-        let fields = Fields {
-            src_port: self.local.port(),
-            dst_port: self.remote.port(),
-            seq: self.seq,
-            ack: self.ack,
-            flags: self.flags,
-            window: self.window,
-        };
-        fields
+        self.fields()
             .emit(self.options, header)
             .map_err(|_| Error::NoMemory)?;
         if let Some(payload) = payload {
@@ -201,18 +208,80 @@ impl Emit<'_> {
         }
         if !route.tx_checksums.tcp {
             let total = packet.tot_len();
-            let checksum = sum(*self.local.ip(), *self.remote.ip(), &packet, total).finish();
+            let checksum = sum(out.src, out.dst, &packet, total).finish();
             let header = packet.data_mut().ok_or(Error::NoMemory)?;
             set_checksum(header, checksum).map_err(|_| Error::NoMemory)?;
         }
-        let out = self
-            .service
-            .outgoing(ip, *self.local.ip(), *self.remote.ip());
         ip.send(now, route, &out, packet)
+    }
+
+    /// As [`Emit::send`], without data: behind `head`, of this flow and service, if that is still
+    /// current.
+    pub(crate) fn send_behind(&self, ip: &mut Ip, now: Instant, head: &Head) -> Result<(), Error> {
+        let len = self.header_len();
+        if head.is_current(ip.generation(now)) && head.fits(len) {
+            return self.send_headed(ip, head, len);
+        }
+        let route = ip.route(*self.remote.ip(), Some(*self.local.ip()))?;
+        self.send(ip, now, &route, None)
+    }
+
+    fn send_headed(&self, ip: &mut Ip, head: &Head, len: usize) -> Result<(), Error> {
+        let (src, dst) = (*self.local.ip(), *self.remote.ip());
+        let mark = ip.mark(self.service.fragmentation, (src, dst, Protocol::TCP));
+        ip.send_header(head, mark, len, |room| {
+            let (header, options) = room.split_first_chunk_mut().ok_or(NoRoom)?;
+            if len > HEADER_LEN {
+                self.options.emit(options)?;
+            }
+            let sum = (!head.tx_checksums.tcp).then(|| {
+                let mut sum = Checksum::new();
+                // At most 60 bytes.
+                sum.pseudo_header(src, dst, Protocol::TCP, len as u16);
+                sum.add_header(options);
+                sum
+            });
+            self.fields().write(header, len, sum);
+            Ok(())
+        })
+    }
+
+    fn outgoing(&self, ip: &Ip) -> Outgoing {
+        self.service
+            .outgoing(ip, *self.local.ip(), *self.remote.ip())
+    }
+
+    fn header_len(&self) -> usize {
+        HEADER_LEN + self.options.len()
+    }
+
+    fn fields(&self) -> Fields {
+        Fields {
+            src_port: self.local.port(),
+            dst_port: self.remote.port(),
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            window: self.window,
+        }
     }
 }
 
+/// Whether the sum over a received segment is right, the first part of which is `first`.
+#[inline]
+fn is_intact(src: Ipv4Addr, dst: Ipv4Addr, first: &[u8], segment: &Pbuf, len: usize) -> bool {
+    if first.len() < len {
+        return sum(src, dst, segment, len).is_valid();
+    }
+    let mut sum = Checksum::new();
+    // An IPv4 payload always fits 16 bits.
+    sum.pseudo_header(src, dst, Protocol::TCP, len as u16);
+    sum.add(first);
+    sum.is_valid()
+}
+
 /// The sum over pseudo header and segment.
+#[inline(never)]
 fn sum(src: Ipv4Addr, dst: Ipv4Addr, segment: &Pbuf, len: usize) -> Checksum {
     let mut sum = Checksum::new();
     // An IPv4 payload always fits 16 bits.

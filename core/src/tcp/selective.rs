@@ -67,10 +67,10 @@ impl Selective {
         self.on
     }
 
-    /// Gives the records back.
+    /// Gives the records back: the connection is over.
     pub(crate) fn clear(&mut self, store: &mut SentStore) {
         self.board.clear(store);
-        *self = Self::OFF;
+        (self.on, self.tail_moved) = (false, false);
     }
 
     /// `range` was sent for the first time, with `flight` bytes before it.

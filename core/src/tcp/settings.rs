@@ -7,7 +7,7 @@ use core::time::Duration;
 use crate::config::{TcpConfig, Use};
 use crate::error::Error;
 use crate::handle::{Owner, TcpListener, TcpPcb};
-use crate::ip::{Fragmentation, MtuDiscovery, Route};
+use crate::ip::{Fragmentation, MtuDiscovery};
 use crate::time::Instant;
 
 use super::congestion::CongestionControl;
@@ -96,10 +96,10 @@ impl Settings {
             .min(MAX_WINDOW)
     }
 
-    /// The segment size to announce on `route`: RFC 9293 §3.7.1 (MUST-67), without regard to
+    /// The segment size to announce on a link whose packets have up to `mtu` bytes: RFC 9293 §3.7.1 (MUST-67), without regard to
     /// options (RFC 6691 §2).
-    pub(crate) fn own_mss(&self, route: &Route, config: &TcpConfig) -> u16 {
-        let fits = route.mtu.saturating_sub(40);
+    pub(crate) fn own_mss(&self, mtu: u16, config: &TcpConfig) -> u16 {
+        let fits = mtu.saturating_sub(40);
         let configured = NonZeroU16::new(config.max_mss).map_or(u16::MAX, NonZeroU16::get);
         let chosen = self.max_mss.map_or(u16::MAX, NonZeroU16::get);
         fits.min(configured).min(chosen).max(MIN_MSS)
@@ -139,7 +139,7 @@ impl Settings {
 
 impl Engine {
     pub(super) fn create(&mut self, owner: Owner) -> Result<TcpPcb, Error> {
-        let index = self.allocate(owner)?;
+        let index = self.allocate(owner, Settings::NONE)?;
         self.handle(index).ok_or(Error::NoMemory)
     }
 

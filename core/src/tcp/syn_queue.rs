@@ -171,12 +171,13 @@ impl HalfOpen {
 
     /// The SYN,ACK was handed to IP (or could not be): when to try again.
     fn transmitted(&mut self, now: Instant, config: &TcpConfig) -> Instant {
-        if self.sent == 0 {
-            self.first_sent = now;
-        }
-        let wait = config
-            .rto_initial
-            .saturating_mul(1 << u32::from(self.sent).min(16));
+        let wait = match self.sent {
+            0 => {
+                self.first_sent = now;
+                config.rto_initial
+            }
+            n => config.rto_initial.saturating_mul(1 << u32::from(n).min(16)),
+        };
         self.sent = self.sent.saturating_add(1);
         now + wait.min(config.rto_max).max(Duration::from_millis(1))
     }
@@ -238,9 +239,9 @@ impl SynQueue {
     }
 
     /// Files a record. `None`: there is no room.
-    pub(crate) fn insert(&mut self, hashes: Hashes, record: HalfOpen) -> Option<u16> {
+    pub(crate) fn insert(&mut self, hashes: Hashes, record: &HalfOpen) -> Option<u16> {
         let index = self.free.take(self.slots, |slot| slot.pair.link_mut())?;
-        self.slots.get_mut(usize::from(index))?.record = record;
+        self.slots.get_mut(usize::from(index))?.record = *record;
         BY_PAIR.insert(self.slots, index, hashes.pair);
         BY_PEER.insert(self.slots, index, hashes.peer);
         self.len += 1;

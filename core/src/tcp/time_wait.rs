@@ -1,15 +1,14 @@
 //! TIME-WAIT: a closed connection in 80 bytes, so that its old segments find an answer
 //! (RFC 9293 §3.6.1) without holding a control block. Records are found by the hash connections
-//! are filed under, and end in the order of a heap: ten thousand cost hardly more than one.
+//! are filed under; all wait equally long, so they stand in a queue: ten thousand cost as much as one.
 use core::net::SocketAddrV4;
 
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
 use super::chains::{Chained, Chains};
-use super::due::{DueHeap, Place, Timed};
 use super::limit::Limiter;
-use super::list::FreeList;
+use super::list::{FreeList, NONE};
 use super::pcb::NO_ADDR;
 use super::segment::Arrived;
 
@@ -18,7 +17,11 @@ use super::segment::Arrived;
 pub struct TimeWaitSlot {
     /// By the addresses; while the slot is free, the list of free ones.
     chain: Chained,
-    due: Place,
+    /// The end of the wait.
+    until: Instant,
+    /// Who ends before and after it.
+    before: u16,
+    after: u16,
     remains: Remains,
     challenges: Limiter,
 }
@@ -28,20 +31,12 @@ impl TimeWaitSlot {
     pub const fn new() -> Self {
         Self {
             chain: Chained::UNUSED,
-            due: Place::UNUSED,
+            until: Instant::MAX,
+            before: NONE,
+            after: NONE,
             remains: Remains::NONE,
             challenges: Limiter::FULL,
         }
-    }
-}
-
-impl Timed for TimeWaitSlot {
-    fn place(&self) -> &Place {
-        &self.due
-    }
-
-    fn place_mut(&mut self) -> &mut Place {
-        &mut self.due
     }
 }
 
@@ -97,7 +92,9 @@ pub(crate) enum Reply {
 pub(crate) struct TimeWaits {
     slots: &'static mut [TimeWaitSlot],
     free: FreeList,
-    due: DueHeap,
+    /// Who ends first and last.
+    first: u16,
+    last: u16,
     len: u16,
 }
 
@@ -106,7 +103,8 @@ impl TimeWaits {
         Self {
             slots,
             free: FreeList::ALL,
-            due: DueHeap::EMPTY,
+            first: NONE,
+            last: NONE,
             len: 0,
         }
     }
@@ -117,7 +115,7 @@ impl TimeWaits {
         let index = match self.take() {
             Some(index) => index,
             None => {
-                self.remove(self.due.first(self.slots).1);
+                self.remove(self.first);
                 let Some(index) = self.take() else { return };
                 index
             }
@@ -128,7 +126,7 @@ impl TimeWaits {
         slot.remains = remains;
         slot.challenges = Limiter::FULL;
         BY_PAIR.insert(self.slots, index, hash);
-        self.due.set(self.slots, index, until);
+        self.queue(index, until);
         self.len += 1;
     }
 
@@ -141,10 +139,44 @@ impl TimeWaits {
             return;
         }
         BY_PAIR.remove(self.slots, index);
-        self.due.set(self.slots, index, Instant::MAX);
+        self.unqueue(index);
         self.free
             .give(self.slots, index, |slot| slot.chain.link_mut());
         self.len -= 1;
+    }
+
+    /// Record `index` ends last, at `until`; not before the one ahead of it, if the wait should have
+    /// become shorter meanwhile.
+    fn queue(&mut self, index: u16, until: Instant) {
+        let before = core::mem::replace(&mut self.last, index);
+        let until = match self.slots.get_mut(usize::from(before)) {
+            Some(ahead) => {
+                ahead.after = index;
+                until.max(ahead.until)
+            }
+            None => {
+                self.first = index;
+                until
+            }
+        };
+        if let Some(slot) = self.slots.get_mut(usize::from(index)) {
+            (slot.until, slot.before, slot.after) = (until, before, NONE);
+        }
+    }
+
+    fn unqueue(&mut self, index: u16) {
+        let Some(slot) = self.slots.get(usize::from(index)) else {
+            return;
+        };
+        let (before, after) = (slot.before, slot.after);
+        match self.slots.get_mut(usize::from(before)) {
+            Some(ahead) => ahead.after = after,
+            None => self.first = after,
+        }
+        match self.slots.get_mut(usize::from(after)) {
+            Some(behind) => behind.before = before,
+            None => self.last = before,
+        }
     }
 
     fn find(&self, hash: u32, local: SocketAddrV4, remote: SocketAddrV4) -> Option<u16> {
@@ -195,7 +227,8 @@ impl TimeWaits {
         }
         let answer = slot.challenges.allow(now, 10);
         if fin {
-            self.due.set(self.slots, index, now + restart);
+            self.unqueue(index);
+            self.queue(index, now + restart);
         }
         Some(if answer {
             Reply::Ack(remains)
@@ -211,24 +244,77 @@ impl TimeWaits {
 
     /// Frees what has waited long enough.
     pub(crate) fn expire(&mut self, now: Instant) {
-        if self.due.earliest() <= now {
-            self.remove_due(now);
-        }
-    }
-
-    #[inline(never)]
-    fn remove_due(&mut self, now: Instant) {
-        while self.len > 0 && self.due.earliest() <= now {
-            self.remove(self.due.first(self.slots).1);
+        while self.next_deadline() <= now {
+            self.remove(self.first);
         }
     }
 
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.due.earliest()
+        self.slots
+            .get(usize::from(self.first))
+            .map_or(Instant::MAX, |slot| slot.until)
     }
 
     /// Connections in TIME-WAIT.
     pub(crate) fn len(&self) -> usize {
         self.len.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use super::*;
+
+    fn remains(n: u16) -> Remains {
+        Remains {
+            local: SocketAddrV4::new(Ipv4Addr::LOCALHOST, n),
+            ..Remains::NONE
+        }
+    }
+
+    fn waits(of: &TimeWaits, n: u16) -> bool {
+        let Remains { local, remote, .. } = remains(n);
+        of.contains(n.into(), local, remote)
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_millis(1_000 * seconds)
+    }
+
+    #[test]
+    fn they_end_in_the_order_of_the_queue_wherever_one_leaves_it() {
+        // Who leaves and comes again, with whom it ends then, and when the first of the others does.
+        for (leaves, with, first) in [(0, 3, at(2)), (1, 3, at(1)), (3, 2, at(1))] {
+            let slots: Vec<_> = (0..4).map(|_| TimeWaitSlot::new()).collect();
+            let mut all = TimeWaits::new(slots.leak());
+            for n in 0..4 {
+                all.insert(n.into(), remains(n), at(u64::from(n) + 1));
+            }
+            all.remove(leaves);
+            assert_eq!((all.next_deadline(), all.len()), (first, 3));
+            // Its wait would be shorter than that of those ahead.
+            all.insert(leaves.into(), remains(leaves), at(2));
+            for n in 0..4 {
+                all.expire(at(u64::from(n) + 1));
+                let lasts = |other| n < if other == leaves { with } else { other };
+                assert!((0..4).all(|other| waits(&all, other) == lasts(other)));
+            }
+            assert_eq!((all.next_deadline(), all.len()), (Instant::MAX, 0));
+        }
+    }
+
+    #[test]
+    fn the_oldest_gives_way_and_of_none_none() {
+        let slots: Vec<_> = (0..2).map(|_| TimeWaitSlot::new()).collect();
+        let mut all = TimeWaits::new(slots.leak());
+        for n in 0..5 {
+            all.insert(n.into(), remains(n), at(u64::from(n)));
+            assert!((0..5).all(|other| waits(&all, other) == (other <= n && other + 2 > n)));
+        }
+        let mut none = TimeWaits::new(&mut []);
+        none.insert(1, remains(1), at(1));
+        assert_eq!((none.next_deadline(), none.len()), (Instant::MAX, 0));
     }
 }

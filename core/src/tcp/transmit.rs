@@ -3,7 +3,7 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 
 use crate::error::Error;
-use crate::ip::{Head, Ip, NetifId, Route};
+use crate::ip::{Head, Ip, NetifId};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, HEADER_LEN, SeqNum};
@@ -57,7 +57,9 @@ impl Engine {
 
     fn output_one(&mut self, ip: &mut Ip, now: Instant, index: u16) -> Turn {
         let (slots, mut cx) = self.context(now);
-        let Some(slot) = slots.get_mut(usize::from(index)) else {
+        let slot = slots.get_mut(usize::from(index));
+        // It may have been freed since it was queued.
+        let Some(slot) = slot.filter(|slot| slot.used) else {
             return Turn::Done;
         };
         let pcb = &mut slot.pcb;
@@ -115,7 +117,14 @@ impl Engine {
         self.stats.resets_sent += 1;
     }
 
-    pub(super) fn send_time_wait_ack(&mut self, ip: &mut Ip, now: Instant, of: &Remains) {
+    /// Acknowledges what came for a connection in TIME-WAIT; its segments went behind `head`.
+    pub(super) fn send_time_wait_ack(
+        &mut self,
+        ip: &mut Ip,
+        now: Instant,
+        of: &Remains,
+        head: &Head,
+    ) {
         let timestamps = of.ts_recent.map(|echo| Timestamps {
             value: Pcb::timestamp(of.ts_offset, now),
             echo,
@@ -134,7 +143,9 @@ impl Engine {
             options: &options,
             service: Service::DEFAULT,
         };
-        self.send_bare(ip, now, &ack);
+        if ack.send_behind(ip, now, head).is_ok() {
+            self.stats.segments_sent += 1;
+        }
     }
 
     /// Sends a segment without data that no timer looks after: a reset or acknowledgement that
@@ -165,8 +176,10 @@ impl Pcb {
             self.sent(&plan, cx);
             return Turn::Done;
         };
-        if plan.kind == Kind::Syn {
-            return self.burst_of_syn(ip, cx, netif, &plan);
+        // What blocks say is not said twice: that is for the others.
+        let blocks = self.rcv.duplicate.is_some() || !self.rcv.runs.is_empty();
+        if plan.kind == Kind::Syn || (plan.len == 0 && !blocks) {
+            return self.burst_of_one(ip, cx, netif, &plan);
         }
         let series = self.series(cx);
         if self.head.is_cut_by_device() {
@@ -197,9 +210,9 @@ impl Pcb {
         Turn::More
     }
 
-    /// As [`Pcb::burst`], of a SYN: it is like no other segment.
+    /// As [`Pcb::burst`], of a segment that is like no other: a SYN, or one without data.
     #[inline(never)]
-    fn burst_of_syn(
+    fn burst_of_one(
         &mut self,
         ip: &mut Ip,
         cx: &mut Context<'_>,
@@ -209,11 +222,18 @@ impl Pcb {
         if !ip.can_transmit(netif) {
             return Turn::Held;
         }
-        match self.transmit_syn(ip, cx, plan) {
+        let sent = match plan.kind {
+            Kind::Syn => self.transmit_syn(ip, cx, plan),
+            _ => self.transmit_bare(ip, cx, plan),
+        };
+        match sent {
             Ok(flags) => self.transmitted(plan, flags, cx),
             Err(error) => return self.not_transmitted(plan, error, cx),
         }
-        Turn::More
+        match self.plan() {
+            Some(_) => Turn::More,
+            None => Turn::Done,
+        }
     }
 
     /// The segment of `plan` was handed to IP, with these flags for ECN's sake.
@@ -265,17 +285,44 @@ impl Pcb {
                 .service(cx.config)
                 .outgoing(ip, *self.local.ip(), *self.remote.ip());
         // Without, each segment asks for the way, and may have to wait for the neighbour.
-        self.head = ip.head_at_hand(cx.now, &route, &out).unwrap_or(Head::NONE);
+        match ip.head_at_hand(cx.now, &route, &out) {
+            Ok(head) => self.head = head,
+            Err(_) => self.head = Head::NONE,
+        }
         Ok(route.netif)
     }
 
+    /// As [`Pcb::transmit_in`], of a segment without data.
+    fn transmit_bare(
+        &mut self,
+        ip: &mut Ip,
+        cx: &Context<'_>,
+        plan: &Plan,
+    ) -> Result<Flags, Error> {
+        let (ecn_flags, _) = self.ecn_of(plan);
+        let bare = Emit {
+            local: self.local,
+            remote: self.remote,
+            seq: plan.seq,
+            ack: Some(self.rcv.nxt),
+            flags: plan.flags | ecn_flags,
+            window: self.rcv.advertise(self.effective_mss()),
+            options: &self.options(cx.runs, cx.now),
+            service: self.settings.service(cx.config),
+        };
+        bare.send_behind(ip, cx.now, &self.head)?;
+        Ok(ecn_flags)
+    }
+
     /// As [`Pcb::transmit_in`], for a SYN.
-    #[inline(never)]
     fn transmit_syn(&mut self, ip: &mut Ip, cx: &Context<'_>, plan: &Plan) -> Result<Flags, Error> {
-        let route = ip.route(*self.remote.ip(), Some(*self.local.ip()))?;
-        let (options, window, ack) = syn_header(self, &route, cx.config, cx.now);
+        let mtu = match self.head.is_current(ip.generation(cx.now)) {
+            true => self.head.mtu(),
+            false => ip.route(*self.remote.ip(), Some(*self.local.ip()))?.mtu,
+        };
+        let (options, window, ack) = syn_header(self, mtu, cx.config, cx.now);
         let ecn_flags = self.ecn_of_syn(ack.is_some(), cx.config);
-        let emit = Emit {
+        let syn = Emit {
             local: self.local,
             remote: self.remote,
             seq: plan.seq,
@@ -285,15 +332,15 @@ impl Pcb {
             options: &options,
             service: self.settings.service(cx.config),
         };
-        emit.send(ip, cx.now, &route, None)?;
+        syn.send_behind(ip, cx.now, &self.head)?;
         Ok(ecn_flags)
     }
 }
 
-/// Options, window and acknowledgement of a SYN.
+/// Options, window and acknowledgement of a SYN, on a link whose packets have up to `mtu` bytes.
 fn syn_header(
     pcb: &Pcb,
-    route: &Route,
+    mtu: u16,
     config: &crate::config::TcpConfig,
     now: Instant,
 ) -> (Options, u16, Option<SeqNum>) {
@@ -306,7 +353,7 @@ fn syn_header(
         echo: if answers { pcb.rcv.ts_recent } else { 0 },
     });
     let options = Options {
-        mss: Some(pcb.settings.own_mss(route, config)),
+        mss: Some(pcb.settings.own_mss(mtu, config)),
         // RFC 7323 §2.2 and RFC 2018 §2: an answer has them only if the peer's SYN had.
         window_scale: (offers(config.window_scaling)
             && (!answers || pcb.negotiated.window_scaling))

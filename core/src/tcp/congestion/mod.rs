@@ -62,13 +62,15 @@ impl CongestionControl {
     }
 }
 
+#[cfg(feature = "cubic")]
+const DEFAULT: CongestionControl = CongestionControl::Cubic;
+#[cfg(not(feature = "cubic"))]
+const DEFAULT: CongestionControl = CongestionControl::NewReno;
+
 impl Default for CongestionControl {
     /// CUBIC if it is built in, else NewReno.
     fn default() -> Self {
-        #[cfg(feature = "cubic")]
-        return Self::Cubic;
-        #[cfg(not(feature = "cubic"))]
-        return Self::NewReno;
+        DEFAULT
     }
 }
 
@@ -119,9 +121,7 @@ pub(crate) struct Congestion {
 impl Congestion {
     pub(crate) const UNUSED: Self = Self {
         cwnd: 0,
-        ssthresh: MAX_CWND,
-        algorithm: Algorithm::NewReno(NewReno::NEW),
-        saved: None,
+        ..Self::new(DEFAULT, 1)
     };
 
     /// The state of a connection just established, with segments of `mss` bytes.
@@ -141,9 +141,17 @@ impl Congestion {
         }
     }
 
+    /// As [`Congestion::new`], of one that is [`Congestion::UNUSED`] or was switched since.
+    pub(crate) fn start(&mut self, which: CongestionControl, mss: u32) {
+        self.switch(which);
+        self.cwnd = initial_window(mss);
+    }
+
     /// Changes the algorithm; the window stays.
     pub(crate) fn switch(&mut self, which: CongestionControl) {
-        self.algorithm = Self::new(which, 1).algorithm;
+        if self.which() != which {
+            self.algorithm = Self::new(which, 1).algorithm;
+        }
     }
 
     /// Bytes that may be in flight.

@@ -99,3 +99,39 @@ fn small_cases() {
         }
     }
 }
+
+/// RFC 5681 §3.1: however few segments the first window holds.
+#[test]
+fn the_acknowledgement_of_a_syn_makes_the_window_no_larger() {
+    let config = TcpConfig::default();
+    let (mut runs, mut sends) = (Runs::new(&mut [], &mut |_| {}), SentStore::new(&mut [], 1));
+    let mut stats = TcpStats::default();
+    let mut cx = Context {
+        now: Instant::from_millis(1_000),
+        config: &config,
+        runs: &mut runs,
+        sends: &mut sends,
+        stats: &mut stats,
+    };
+    for mss in [536, 1_460, 60_000] {
+        let mut pcb = Pcb {
+            state: State::SynReceived,
+            ..Pcb::UNUSED
+        };
+        pcb.snd.start(SeqNum(7));
+        (pcb.snd.nxt, pcb.snd.mss) = (SeqNum(8), mss);
+        pcb.fit_segments();
+        pcb.rcv.limit = 4_000;
+        pcb.rcv.synchronized(SeqNum(99));
+        let mut ack = segment(pcb.rcv.nxt, 0, 0, false);
+        (ack.ack, ack.window) = (Some(SeqNum(8)), u16::MAX);
+        assert_eq!(pcb.segment_arrives(&mut ack, &mut cx), Verdict::Done);
+        let which = config.congestion;
+        let first = super::super::congestion::Congestion::new(which, mss.into()).cwnd();
+        assert_eq!(
+            (pcb.state, pcb.congestion.cwnd()),
+            (State::Established, first)
+        );
+        assert_eq!((pcb.snd.in_flight(), pcb.snd.queued()), (0, 0));
+    }
+}

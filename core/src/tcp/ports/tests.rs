@@ -89,6 +89,18 @@ fn assert_independent(what: &str, a: &[u32], b: &[u32]) {
     assert_uniform(&format!("{what}, exclusive or"), 256, mixed);
 }
 
+/// The port picked, whose hash is that of the connection.
+fn port(
+    s: &mut Secrets,
+    local: Ipv4Addr,
+    remote: SocketAddrV4,
+    free: impl Fn(u16) -> bool,
+) -> Option<u16> {
+    let (port, hash) = s.ephemeral_port(local, remote, |port, _| free(port))?;
+    assert_eq!(hash, s.table_hash(SocketAddrV4::new(local, port), remote));
+    Some(port)
+}
+
 #[test]
 fn c062_c063_c080_initial_numbers_of_different_peers_are_random() {
     let s = secrets(1);
@@ -128,10 +140,7 @@ fn timestamp_offsets_are_random_and_the_same_for_one_pair() {
 fn ports_to_different_peers_are_random_and_those_to_one_peer_do_not_repeat() {
     let mut s = secrets(3);
     let draws: Vec<_> = (0..DRAWS)
-        .map(|n| {
-            s.ephemeral_port(HERE, peer(n), |_, _| true)
-                .expect("a port")
-        })
+        .map(|n| port(&mut s, HERE, peer(n), |_| true).expect("a port"))
         .collect();
     let (first, last) = EPHEMERAL.into_inner();
     assert!(draws.iter().all(|port| (first..=last).contains(port)));
@@ -146,7 +155,7 @@ fn ports_to_different_peers_are_random_and_those_to_one_peer_do_not_repeat() {
     let mut seen = std::collections::HashSet::new();
     let range = u32::from(last - first) + 1;
     let fresh = (0..range)
-        .filter_map(|_| s.ephemeral_port(HERE, peer(9), |_, _| true))
+        .filter_map(|_| port(&mut s, HERE, peer(9), |_| true))
         .filter(|port| seen.insert(*port));
     assert_eq!(fresh.count(), range as usize);
 }
@@ -161,10 +170,7 @@ fn c063_x063_streams_say_nothing_about_each_other() {
         .collect();
     let table: Vec<_> = (0..DRAWS).map(|n| s.table_hash(local, peer(n))).collect();
     let ports: Vec<_> = (0..DRAWS)
-        .map(|n| {
-            s.ephemeral_port(HERE, peer(n), |_, _| true)
-                .expect("a port")
-        })
+        .map(|n| port(&mut s, HERE, peer(n), |_| true).expect("a port"))
         .map(u32::from)
         .collect();
     assert_independent("numbers and timestamps", &isns, &stamps);
@@ -178,9 +184,9 @@ fn c063_x063_streams_say_nothing_about_each_other() {
 #[test]
 fn a_port_that_is_taken_is_skipped_and_none_is_an_answer() {
     let mut s = secrets(5);
-    let only = s.ephemeral_port(HERE, peer(1), |port, _| port == 50_000);
+    let only = port(&mut s, HERE, peer(1), |port| port == 50_000);
     assert_eq!(only, Some(50_000));
-    assert_eq!(s.ephemeral_port(HERE, peer(1), |_, _| false), None);
+    assert_eq!(port(&mut s, HERE, peer(1), |_| false), None);
 }
 
 /// What is promised of the table's hash: over the keys, two connections meet in a chain no more
