@@ -1,5 +1,7 @@
 //! Two drivers joined: what one transmits is copied, once, into a buffer of the other's receive
 //! pool, as a device's DMA engine would.
+use alloc::boxed::Box;
+
 use gannet_core::{Capabilities, Driver, Medium, Pbuf, Pool};
 use rtrb::{Consumer, Producer, RingBuffer};
 
