@@ -6,10 +6,13 @@ mod bitmap;
 #[doc(hidden)]
 pub mod bitmap;
 mod chain;
+mod copy;
 mod node;
 mod pool;
 mod range;
 mod sync;
+#[cfg(thumb2)]
+pub(crate) mod thumb2;
 
 use core::fmt;
 

@@ -97,12 +97,13 @@ impl<A: Client, B: Server> Pair<A, B> {
     }
 
     fn step(&mut self) {
-        let before = self.frames();
+        let [from_a, from_b] = self.frames();
         self.now += TICK_US;
         self.a.turn(self.now);
         self.b.turn(self.now);
-        if before == self.frames() && !self.a.app.is_done() {
-            // Nothing moved: a timer is waited for.
+        let nothing_moved = from_a == self.a.frames() && from_b == self.b.frames();
+        if nothing_moved && !self.a.app.is_done() {
+            // A timer is waited for.
             let next = [self.a.deadline, self.b.deadline]
                 .into_iter()
                 .flatten()

@@ -79,7 +79,8 @@ impl Driver for Port {
         if self.to_peer.is_full() {
             return Err(frame);
         }
-        let Ok(mut received) = Pbuf::alloc(self.peer_pool, 0, 0) else {
+        // As drivers do, so that what is behind the header of the link is aligned.
+        let Ok(mut received) = Pbuf::alloc(self.peer_pool, 2, 0) else {
             return Err(frame);
         };
         for part in frame.parts() {
