@@ -1,5 +1,5 @@
-//! Says whether the target is a Cortex-M with Thumb-2, which rustc tells nobody on stable: its copies
-//! and checksums are in `src/pbuf/thumb2.rs`.
+//! Says whether the target is a Cortex-M with Thumb-2, which rustc tells nobody on stable: its
+//! copies and checksums are in `src/pbuf/thumb2.rs`.
 use std::env;
 
 /// ARMv7-M, ARMv7E-M, ARMv8-M with the main extension: words are read and written at any address.

@@ -1,5 +1,6 @@
 //! Packet buffers: [`Pbuf`], an owned chain of views into shared blocks, and its making, headers
-//! and parts. Byte ranges across parts are in `range`, queues in [`Chain`], storage in [`Pool`].
+//! and parts. Byte ranges across parts are in `range`, queues in [`Chain`], storage in [`Pool`],
+//! the loop that copies in `copy`.
 #[cfg(not(loom))]
 mod bitmap;
 #[cfg(loom)]

@@ -1,14 +1,14 @@
-//! Loops over the bytes of packets for Cortex-M3 and larger, in assembly: the compiler makes a call of
-//! `memcpy` of any loop that copies, and loses the carry of one that sums. Which targets these are,
-//! `build.rs` says.
+//! Loops over the bytes of packets for Cortex-M3 and larger, in assembly: the compiler makes a call
+//! of `memcpy` of any loop that copies, and loses the carry of one that sums. Which targets these
+//! are, `build.rs` says.
 //!
-//! Both take eight words a turn, by one instruction where addresses permit. Neither is the business of
-//! packet buffers alone, but what is `unsafe` is kept in few places.
+//! Both take eight words a turn, by one instruction where addresses permit. Neither is the business
+//! of packet buffers alone, but what is `unsafe` is kept in few places.
 #![allow(unsafe_code, reason = "assembly")]
 
 use core::arch::asm;
 
-/// Copies `from`; what is longer than the other of both slices is left alone.
+/// Copies as much as both hold.
 #[inline(never)]
 pub(super) fn copy(from: &[u8], to: &mut [u8]) {
     let len = from.len().min(to.len());

@@ -1,5 +1,5 @@
-//! What is measured: the work of each cell of the table, and the settings it is done with. This file
-//! and the stacks at work (`gannet`, `smol`) are also those of `examples/mps2/speed`, without std.
+//! What is measured: the work of each cell of the table, and the settings it is done with. This
+//! file and the stacks at work (`gannet`, `smol`) are also `examples/mps2/speed`'s, without std.
 use alloc::boxed::Box;
 use core::fmt;
 

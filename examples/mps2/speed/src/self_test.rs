@@ -1,6 +1,6 @@
-//! Whether the loops written in assembly are right: packets get the bytes that were copied, and nothing
-//! around them is touched; sums are those of the definition. All alignments (for copies, of both sides)
-//! and all lengths of the ways these loops have.
+//! Whether the loops written in assembly are right: packets get the bytes that were copied, and
+//! nothing around them is touched; sums are those of the definition. All alignments (for copies, of
+//! both sides) and all lengths of the ways these loops have.
 use cortex_m_semihosting::hprintln;
 use gannet_core::wire::Checksum;
 use gannet_core::{Pbuf, pbuf_pool};
