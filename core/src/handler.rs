@@ -181,7 +181,7 @@ impl Stack {
             datagram,
         } = delivery;
         if let Some(handler) = handlers.get_mut(usize::from(owner.0)) {
-            handler.udp_recv(&mut self.udp_now(), pcb, datagram);
+            handler.udp_recv(&mut self.udp_now(), pcb, datagram.into_datagram());
         }
     }
 

@@ -1,15 +1,19 @@
 //! Packet buffers: [`Pbuf`], an owned chain of views into shared blocks, and its making, headers
-//! and parts. Byte ranges across parts are in `range`, queues in [`Chain`], storage in [`Pool`].
+//! and parts. Byte ranges across parts are in `range`, queues in [`Chain`], storage in [`Pool`],
+//! the loop that copies in `copy`.
 #[cfg(not(loom))]
 mod bitmap;
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod bitmap;
 mod chain;
+mod copy;
 mod node;
 mod pool;
 mod range;
 mod sync;
+#[cfg(thumb2)]
+pub(crate) mod thumb2;
 
 use core::fmt;
 

@@ -1,8 +1,8 @@
 //! One descriptor: a view of storage and the link to the next part. All arithmetic on offsets is
 //! here; who owns descriptors and blocks is the business of `pool`.
 use super::Pbuf;
+use super::copy::copy;
 use super::pool::{Pool, Storage, Viewed};
-use crate::tally;
 
 /// One descriptor. `off..off + len` is the view and lies inside `store`.
 pub(crate) struct Node {
@@ -159,11 +159,7 @@ impl Node {
             return 0;
         };
         let n = data.len().min(room.len());
-        let (Some(room), Some(data)) = (room.get_mut(..n), data.get(..n)) else {
-            return 0; // `n` is the shorter of both: not reached
-        };
-        room.copy_from_slice(data);
-        tally::copied(n);
+        copy(data, room);
         // Inside the block, whose size is 16 bits.
         self.len += n as u16;
         n

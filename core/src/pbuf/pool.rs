@@ -1,5 +1,6 @@
-//! Static storage and the owning pointers into it. Beside four lines of `chain`, **all `unsafe` of
-//! the crate is here**; what a descriptor says about its block is the business of `node`.
+//! Static storage and the owning pointers into it. Beside four lines of `chain` and the assembly of
+//! `thumb2`, **all `unsafe` of the crate is here**; what a descriptor says about its block is the
+//! business of `node`.
 //!
 //! Slot `i` goes with block `i`: one bit of `Pool::blocks` takes both, for the block's first view.
 //! The slots behind those of the blocks, `Pool::spare`, serve further views and constant data.

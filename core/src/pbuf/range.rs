@@ -1,7 +1,7 @@
 //! Byte ranges of a [`Pbuf`] across its parts: share, split, drop, copy.
+use super::copy::copy;
 use super::pool::NodeRef;
 use super::{NoBufs, Pbuf};
-use crate::tally;
 
 /// A part that is not empty, and how many bytes are in front of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -212,14 +212,5 @@ impl Pbuf {
             next = part.0.next.as_mut();
         }
         data.len() - left.len()
-    }
-}
-
-/// Copies as much as both hold, by the platform's routine.
-fn copy(from: &[u8], to: &mut [u8]) {
-    let len = from.len().min(to.len());
-    if let (Some(from), Some(to)) = (from.get(..len), to.get_mut(..len)) {
-        to.copy_from_slice(from);
-        tally::copied(len);
     }
 }

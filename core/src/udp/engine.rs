@@ -10,11 +10,11 @@ use crate::icmp_report::{IcmpReport, Reports};
 use crate::ip::{Ip, NetifId};
 use crate::random::{Entropy, Keyed};
 
+use super::Options;
 use super::membership::{MembershipSlot, Memberships};
 use super::queue::{DatagramSlot, Queue, Waiting};
 use super::stats::{UdpStats, count};
 use super::template::Template;
-use super::{Datagram, Options};
 
 /// Storage of one endpoint.
 #[derive(Debug)]
@@ -92,7 +92,8 @@ impl Pcb {
 pub(crate) struct Delivery {
     pub(crate) owner: Owner,
     pub(crate) pcb: UdpPcb,
-    pub(crate) datagram: Datagram,
+    /// Small, as this is moved: what the owner gets is made where it is handed over.
+    pub(crate) datagram: Waiting,
 }
 
 /// Which endpoint matches a datagram best.
@@ -258,16 +259,16 @@ impl Engine {
         // What waits for a closed endpoint was removed with it: this one exists.
         let slot = self.slots.get_mut(usize::from(waiting.endpoint))?;
         slot.pcb.queued = slot.pcb.queued.saturating_sub(1);
-        self.delivery(waiting.endpoint, waiting.into_datagram())
+        self.delivery(waiting)
     }
 
     /// A datagram for the owner of its endpoint.
     #[inline]
-    pub(super) fn delivery(&self, endpoint: u16, datagram: Datagram) -> Option<Delivery> {
-        let slot = self.slots.get(usize::from(endpoint))?;
+    pub(super) fn delivery(&self, datagram: Waiting) -> Option<Delivery> {
+        let slot = self.slots.get(usize::from(datagram.endpoint))?;
         Some(Delivery {
             owner: slot.pcb.owner,
-            pcb: slot.handle(endpoint),
+            pcb: slot.handle(datagram.endpoint),
             datagram,
         })
     }

@@ -10,7 +10,6 @@ use crate::wire::Checksum;
 use crate::wire::ipv4::Protocol;
 use crate::wire::udp;
 
-use super::Datagram;
 use super::engine::{Delivery, Engine, LastMatch, Pcb};
 use super::queue::Waiting;
 use super::stats::count;
@@ -171,25 +170,17 @@ impl Engine {
     fn deliver(
         &mut self,
         endpoint: u16,
-        mut received: Received,
+        received: Received,
         from: SocketAddrV4,
         to: SocketAddrV4,
     ) -> Option<Delivery> {
+        let datagram = waiting(endpoint, received, from, to);
         if self.has_waiting() {
-            self.enqueue(waiting(endpoint, received, from, to));
+            self.enqueue(datagram);
             return None;
         }
         count(&mut self.stats.datagrams_received);
-        received.payload.advance(udp::HEADER_LEN);
-        let datagram = Datagram {
-            data: received.payload,
-            from: from.into(),
-            to: to.into(),
-            netif: received.netif,
-            tos: received.tos,
-            ttl: received.ttl,
-        };
-        self.delivery(endpoint, datagram)
+        self.delivery(datagram)
     }
 
     /// The first endpoint from number `first` on that matches.
@@ -212,6 +203,7 @@ impl Engine {
 }
 
 /// The datagram for one endpoint, without its header.
+#[inline]
 fn waiting(endpoint: u16, received: Received, from: SocketAddrV4, to: SocketAddrV4) -> Waiting {
     let mut data = received.payload;
     data.advance(udp::HEADER_LEN);

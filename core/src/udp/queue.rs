@@ -34,7 +34,7 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     #[inline]
-    pub(super) fn into_datagram(self) -> Datagram {
+    pub(crate) fn into_datagram(self) -> Datagram {
         Datagram {
             data: self.data,
             from: self.from.into(),

@@ -1,5 +1,5 @@
 //! What all stacks share: virtual time, and how the applications cut their data.
-use std::time::Duration;
+use core::time::Duration;
 
 use crate::cell::MSS;
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::Options;
-use crate::cell::{Bench, Cell, Contender};
+use crate::cell::{Bench, Cell};
+use crate::contender::Contender;
 use crate::profile::Profile;
 
 /// The command of the process under callgrind.

@@ -1,10 +1,14 @@
 //! gannet beside its rivals. See README.md.
+extern crate alloc;
+
 mod cell;
 mod clock;
+mod contender;
 mod copies;
 mod gannet;
 mod instructions;
 mod lwip;
+mod memory;
 mod profile;
 mod smol;
 mod speed;
@@ -69,8 +73,8 @@ impl Options {
         all.filter(|cell| chosen(&self.cells, cell.name)).collect()
     }
 
-    fn contenders(&self) -> Vec<&'static cell::Contender> {
-        let all = cell::CONTENDERS.iter();
+    fn contenders(&self) -> Vec<&'static contender::Contender> {
+        let all = contender::CONTENDERS.iter();
         all.filter(|stack| chosen(&self.stacks, stack.name))
             .collect()
     }

@@ -1,6 +1,8 @@
 //! smoltcp at work: two interfaces joined by a wire of pooled frames that move and are not copied.
-use std::cell::RefCell;
-use std::rc::Rc;
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::{vec, vec::Vec};
+use core::cell::RefCell;
 
 use rtrb::{Consumer, Producer, RingBuffer};
 use smoltcp::iface::{

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::Options;
-use crate::cell::{Bench, Cell, Contender};
+use crate::cell::{Bench, Cell};
+use crate::contender::Contender;
 
 /// How long a stack works before the next has its turn.
 const SLICE: Duration = Duration::from_millis(30);

@@ -5,6 +5,7 @@ use super::{Chain, NoBufs, Pbuf, Pool, Pushed};
 use crate::pbuf_pool;
 
 mod chain;
+mod copy;
 mod model;
 mod packet;
 mod pool;

@@ -6,6 +6,7 @@
 //! next one.
 use gannet_core::Pbuf;
 
+use super::TURN;
 use super::registers::{Register, Registers, tx_command};
 
 /// Writes `frame`, for which there is room, to the FIFO.
@@ -44,9 +45,24 @@ impl<R: Registers> Words<'_, R> {
         let (head, rest) = part.split_at(missing.min(part.len()));
         self.push_bytes(head);
         let (words, tail) = rest.as_chunks();
-        for word in words {
+        let (turns, words) = words.as_chunks::<TURN>();
+        let mut send = |word| {
             self.registers
-                .write(Register::TX_DATA, u32::from_le_bytes(*word));
+                .write(Register::TX_DATA, u32::from_le_bytes(word));
+        };
+        for &[a, b, c, d, e, f, g, h] in turns {
+            // Written out, as for received frames.
+            send(a);
+            send(b);
+            send(c);
+            send(d);
+            send(e);
+            send(f);
+            send(g);
+            send(h);
+        }
+        for word in words {
+            send(*word);
         }
         self.push_bytes(tail);
     }

@@ -1,4 +1,6 @@
 //! A source that keeps its send buffer full, and a sink.
+use alloc::{vec, vec::Vec};
+
 use gannet_core::tcp::{Data, More};
 use gannet_core::{Error, Handler, Instant, Owner, Pbuf, Refused, Stack, Tcp, TcpListener, TcpPcb};
 

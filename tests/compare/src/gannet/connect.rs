@@ -1,5 +1,5 @@
 //! Connections made and closed at once, one after the other, perhaps beside others.
-use std::time::Duration;
+use core::time::Duration;
 
 use gannet_core::{Error, Handler, Instant, Owner, Pbuf, Refused, Stack, Tcp, TcpListener, TcpPcb};
 

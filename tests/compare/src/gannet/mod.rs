@@ -1,19 +1,21 @@
 //! gannet at work: two stacks joined by a wire, used through the raw API as a firmware would.
 mod bulk;
 mod connect;
+#[cfg(not(target_os = "none"))]
 mod holes;
 mod round_trip;
 mod udp;
 mod wire;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use alloc::boxed::Box;
+use core::net::{Ipv4Addr, SocketAddr};
 
 use gannet_core::config::Use;
-use gannet_core::{Config, Handler, HwAddr, Instant, NetifId, Stack, Subnet};
-use gannet_tests::storage::{Pools, Sizes, leak_pool, leak_storage};
+use gannet_core::{Config, Handler, HwAddr, Instant, NetifId, Stack, Storage, Subnet};
 
-use crate::cell::{Arrival, Bench, Beside, Cell, Made, Timestamps, Work};
+use crate::cell::{Arrival, Bench, Cell, Made, Timestamps, Work};
 use crate::clock::TICK_US;
+use crate::memory;
 
 const ADDRS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
 /// Where the server is.
@@ -76,7 +78,7 @@ impl<A: Client, B: Server> Pair<A, B> {
         B: 'static,
     {
         let now = Instant::from_millis(1_000);
-        let pools = [pools(), pools()];
+        let [of_a, of_b] = [0, 1].map(|number| memory::of_host(cell, number));
         let batch = match cell.work {
             Work::Bulk {
                 arrival: Arrival::InPairs,
@@ -84,10 +86,10 @@ impl<A: Client, B: Server> Pair<A, B> {
             } => Some(2),
             _ => None,
         };
-        let [to_a, to_b] = wire::join(cell.checksums, pools.map(|pools| pools.rx), batch);
+        let [to_a, to_b] = wire::join(cell.checksums, [of_a.rx, of_b.rx], batch);
         let mut pair = Self {
-            a: host(cell, 0, pools[0], to_a, client),
-            b: host(cell, 1, pools[1], to_b, server),
+            a: host(cell, 0, of_a.storage, to_a, client),
+            b: host(cell, 1, of_b.storage, to_b, server),
             now,
         };
         pair.b.app.listen(&mut pair.b.stack, now);
@@ -95,12 +97,13 @@ impl<A: Client, B: Server> Pair<A, B> {
     }
 
     fn step(&mut self) {
-        let before = self.frames();
+        let [from_a, from_b] = self.frames();
         self.now += TICK_US;
         self.a.turn(self.now);
         self.b.turn(self.now);
-        if before == self.frames() && !self.a.app.is_done() {
-            // Nothing moved: a timer is waited for.
+        let nothing_moved = from_a == self.a.frames() && from_b == self.b.frames();
+        if nothing_moved && !self.a.app.is_done() {
+            // A timer is waited for.
             let next = [self.a.deadline, self.b.deadline]
                 .into_iter()
                 .flatten()
@@ -132,7 +135,7 @@ impl<A: Client, B: Server> Bench for Pair<A, B> {
 fn host<H: Handler>(
     cell: &Cell,
     number: usize,
-    pools: Pools,
+    storage: Storage,
     port: &'static mut wire::Port,
     app: H,
 ) -> Host<H> {
@@ -143,34 +146,14 @@ fn host<H: Handler>(
     };
     // The rivals have none at this window.
     config.tcp.window_scaling = Use::Off;
-    let mut sizes = Sizes::default();
     match cell.work {
         Work::Bulk { window, .. } => {
             let window = u32::try_from(window).expect("a window");
             config.tcp.rcv_wnd = window;
             config.tcp.snd_buf = window;
         }
-        Work::RoundTrip {
-            connections, idle, ..
-        } => {
-            let connections = connections + idle;
-            sizes.connections = sizes.connections.max(connections);
-            sizes.half_open = sizes.half_open.max(connections);
-            sizes.sends = sizes.sends.max(connections);
-        }
-        Work::Connect { others, beside } => {
-            // The client has all that are established or half open at the server.
-            let beside_at = |place: Beside| if beside == place { others } else { 0 };
-            let established = others - beside_at(Beside::TimeWait);
-            sizes.connections += established;
-            sizes.sends += established;
-            sizes.half_open += beside_at(Beside::HalfOpen);
-            if beside == Beside::TimeWait {
-                sizes.time_wait = others;
-            }
-            config.tcp.max_half_open_per_peer = u16::MAX;
-        }
-        Work::UdpEcho { .. } | Work::Holes { .. } => {}
+        Work::Connect { .. } => config.tcp.max_half_open_per_peer = u16::MAX,
+        Work::RoundTrip { .. } | Work::UdpEcho { .. } | Work::Holes { .. } => {}
     }
     let mut seed = 17u8.wrapping_add(number as u8);
     let mut entropy = |bytes: &mut [u8]| {
@@ -179,7 +162,7 @@ fn host<H: Handler>(
             *byte = seed;
         }
     };
-    let mut stack = Stack::new(leak_storage(sizes, pools), config, &mut entropy);
+    let mut stack = Stack::new(storage, config, &mut entropy);
     let subnet = Subnet::new(ADDRS[number], 24).expect("a valid prefix");
     let netif = stack.add_netif(port, Some(subnet)).expect("room");
     Host {
@@ -187,16 +170,6 @@ fn host<H: Handler>(
         app,
         netif,
         deadline: None,
-    }
-}
-
-/// Pools of a host: the last response of each of a thousand connections waits in the transmit pool
-/// for its acknowledgement.
-fn pools() -> Pools {
-    Pools {
-        rx: leak_pool::<512, 1536>("rx", 0),
-        tx: leak_pool::<2048, 1536>("tx", 2048),
-        header: leak_pool::<512, 128>("header", 0),
     }
 }
 
@@ -228,6 +201,9 @@ pub fn make(cell: &Cell) -> Made {
             let (client, server) = udp::apps(len);
             Pair::boxed(cell, client, server)
         }
+        #[cfg(not(target_os = "none"))]
         Work::Holes { holes } => holes::boxed(holes),
+        #[cfg(target_os = "none")]
+        Work::Holes { .. } => return Err("the scripted peer is for hosts"),
     })
 }

@@ -1,4 +1,6 @@
 //! Requests and responses over one or many connections.
+use alloc::{vec, vec::Vec};
+
 use gannet_core::tcp::{Data, More, Nagle};
 use gannet_core::{Error, Handler, Instant, Owner, Pbuf, Refused, Stack, Tcp, TcpListener, TcpPcb};
 

@@ -11,8 +11,8 @@ pbuf_pool! {
     /// The client's buffers. The headers go in front of the data.
     static DATAGRAMS: [1536; 8]
 }
-/// Ethernet, IPv4 and UDP headers.
-const HEADROOM: usize = 42;
+/// Ethernet, IPv4 and UDP headers, and two bytes that have the data aligned.
+const HEADROOM: usize = 44;
 
 pub(super) struct Sender {
     len: usize,

@@ -1,5 +1,7 @@
 //! Two drivers joined: what one transmits is copied, once, into a buffer of the other's receive
 //! pool, as a device's DMA engine would.
+use alloc::boxed::Box;
+
 use gannet_core::{Capabilities, Driver, Medium, Pbuf, Pool};
 use rtrb::{Consumer, Producer, RingBuffer};
 
@@ -77,7 +79,8 @@ impl Driver for Port {
         if self.to_peer.is_full() {
             return Err(frame);
         }
-        let Ok(mut received) = Pbuf::alloc(self.peer_pool, 0, 0) else {
+        // As drivers do, so that what is behind the header of the link is aligned.
+        let Ok(mut received) = Pbuf::alloc(self.peer_pool, 2, 0) else {
             return Err(frame);
         };
         for part in frame.parts() {
