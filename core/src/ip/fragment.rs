@@ -39,11 +39,7 @@ impl Ip {
             } else {
                 Fragmentation::LastPart { offset: at }
             };
-            let mark = Mark {
-                ident,
-                fragmentation: place,
-                ecn: Ecn::NotEct,
-            };
+            let mark = Mark::new(ident, place, Ecn::NotEct);
             let len = u16::try_from(len).map_err(|_| Error::TooLong)?;
             self.send_whole(now, route, out, mark, piece, len)?;
             count(&mut self.stats.fragments_created);

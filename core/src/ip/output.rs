@@ -285,11 +285,7 @@ impl Ip {
             Fragmentation::Forbidden => (ipv4::Fragmentation::Forbidden, 0),
             Fragmentation::Allowed => (ipv4::Fragmentation::Allowed, self.idents.next(flow)),
         };
-        Mark {
-            ident,
-            fragmentation,
-            ecn: Ecn::NotEct,
-        }
+        Mark::new(ident, fragmentation, Ecn::NotEct)
     }
 }
 

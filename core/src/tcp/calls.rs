@@ -10,7 +10,7 @@ use crate::pbuf::{Pbuf, Pool};
 use crate::time::Instant;
 use crate::wire::tcp::HEADER_LEN;
 
-use super::engine::{BY_PORT, Bound, Engine, PcbSlot};
+use super::engine::{BY_PORT, Bound, Engine, PcbSlot, current};
 use super::listen;
 use super::pcb::{Attached, Force, Life, NO_ADDR, Pcb};
 use super::receive::{AckDue, PeerFin};
@@ -256,11 +256,11 @@ impl Engine {
     }
 
     pub(super) fn recved(&mut self, handle: TcpPcb, len: usize) -> Result<(), Error> {
-        let index = self.index(handle)?;
         let Self {
             slots, config, now, ..
         } = self;
-        let slot = slots.get_mut(usize::from(index)).ok_or(Error::Closed)?;
+        let slot = current(slots, handle)?;
+        let output = slot.needs_output();
         let pcb = &mut slot.pcb;
         let len = u32::try_from(len).unwrap_or(u32::MAX).min(pcb.rcv.unread);
         pcb.rcv.unread -= len;
@@ -269,7 +269,9 @@ impl Engine {
         if pcb.is_synchronized() && pcb.rcv.fin == PeerFin::Open && pcb.rcv.update_is_due(mss) {
             pcb.rcv.acknowledge(AckDue::Now);
         }
-        self.settle_output(index);
+        if output {
+            self.output_again(handle.0.slot);
+        }
         Ok(())
     }
 

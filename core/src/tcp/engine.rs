@@ -112,6 +112,11 @@ impl PcbSlot {
         self.bound
     }
 
+    /// Whether it is to be put on the list of those that may have something to send.
+    pub(super) fn needs_output(&self) -> bool {
+        self.pcb.life == Life::Alive && !self.output.is_queued()
+    }
+
     /// Whether an orphan only waits for its peer to close.
     fn may_give_way(&self) -> bool {
         self.used
@@ -348,10 +353,11 @@ impl Engine {
     }
 
     pub(super) fn pcb_mut(&mut self, pcb: TcpPcb) -> Result<&mut Pcb, Error> {
-        match self.slots.get_mut(usize::from(pcb.0.slot)) {
-            Some(slot) if slot.is(pcb.0.generation) => Ok(&mut slot.pcb),
-            _ => Err(Error::Closed),
-        }
+        Ok(&mut self.slot_mut(pcb)?.pcb)
+    }
+
+    pub(super) fn slot_mut(&mut self, pcb: TcpPcb) -> Result<&mut PcbSlot, Error> {
+        current(self.slots, pcb)
     }
 
     pub(super) fn at(&self, index: u16) -> Option<&Pcb> {
@@ -414,8 +420,8 @@ impl Engine {
     /// tell: all calls with which the application sends or makes room.
     pub(super) fn settle_output(&mut self, index: u16) {
         let slot = self.slots.get(usize::from(index));
-        if slot.is_some_and(|s| s.used && s.pcb.life == Life::Alive && !s.output.is_queued()) {
-            self.output.push(self.slots, index, |slot| &mut slot.output);
+        if slot.is_some_and(|slot| slot.used && slot.needs_output()) {
+            self.output_again(index);
         }
     }
 
@@ -428,6 +434,7 @@ impl Engine {
         self.output.count(self.slots, |slot| &mut slot.output)
     }
 
+    #[inline]
     pub(super) fn output_again(&mut self, index: u16) {
         self.output.push(self.slots, index, |slot| &mut slot.output);
     }
@@ -540,5 +547,13 @@ impl Engine {
     /// Control blocks in use.
     pub(super) fn used(&self) -> usize {
         self.slots.iter().filter(|slot| slot.used).count()
+    }
+}
+
+/// The slot of a handle that is not stale.
+pub(super) fn current(slots: &mut [PcbSlot], pcb: TcpPcb) -> Result<&mut PcbSlot, Error> {
+    match slots.get_mut(usize::from(pcb.0.slot)) {
+        Some(slot) if slot.is(pcb.0.generation) => Ok(slot),
+        _ => Err(Error::Closed),
     }
 }

@@ -306,6 +306,13 @@ impl Pcb {
         options
     }
 
+    /// Whether a segment sent now, other than a SYN, has options.
+    pub(crate) fn has_options(&self) -> bool {
+        self.negotiated.timestamps.is_some()
+            || self.rcv.duplicate.is_some()
+            || !self.rcv.runs.is_empty()
+    }
+
     /// Writes the options of a segment other than a SYN to the front of `room`; returns how many
     /// bytes they are.
     pub(crate) fn write_options(

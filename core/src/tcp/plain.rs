@@ -4,14 +4,14 @@
 //! is left to `output`; the tests hold the two against each other.
 use crate::error::Error;
 use crate::ip::Ip;
-use crate::wire::tcp::{Fields, Flags, SeqNum};
+use crate::wire::tcp::{Flags, SeqNum};
 
 use super::input::Context;
 use super::output::{Kind, Plan};
 use super::pcb::{Force, Pcb};
 use super::receive::AckDue;
 use super::send::Fin;
-use super::series::{Place, Series};
+use super::series::{Piece, Series};
 use super::transmit::{BURST, Turn};
 use super::{Cork, Nagle, State};
 
@@ -98,6 +98,9 @@ impl Pcb {
     /// Payload bytes of the next segment, as `plan_new` would have it. 0: none, but perhaps an
     /// acknowledgement.
     pub(super) fn next_plain(&self, plain: &Plain) -> u32 {
+        if plain.unsent == 0 {
+            return 0;
+        }
         let mss = self.effective_mss();
         let wanted = plain.unsent.min(mss);
         let len = wanted.min(plain.usable);
@@ -123,19 +126,17 @@ impl Pcb {
         len: u32,
     ) -> Result<(), Error> {
         let seq = plain.nxt;
-        let fields = Fields {
-            seq,
-            flags: self.push_within(seq, len),
-            ..series.fields
-        };
         // Of its flags there is none.
         let (_, ecn) = self.ecn_of(&plain.plan(len));
-        let place = Place {
+        let piece = Piece {
+            seq,
+            flags: self.push_within(seq, len),
+            ecn,
             // The handshake is over: the queue begins with SND.UNA.
             offset: seq.since(self.snd.una) as usize,
             len: len as usize,
         };
-        self.transmit_headed(series, ip, &fields, ecn, place)
+        self.transmit_headed(series, ip, piece)
     }
 
     /// A segment of `len` bytes was handed to IP.

@@ -168,17 +168,18 @@ impl Receiver {
     /// Chooses the window to advertise with segments of up to `mss` bytes, moves the edge, and
     /// returns the value for the header.
     pub(crate) fn advertise(&mut self, mss: u32) -> u16 {
-        if self.edge_moves(mss) {
-            self.edge = self.nxt + self.space();
+        let (space, mut window) = (self.space(), self.window());
+        if self.edge_moves(space, window, mss) {
+            self.edge = self.nxt + space;
+            window = space;
         }
         // RFC 7323 §2.3: rounded down; what the rounding hides is accepted all the same.
-        u16::try_from(self.window() >> self.shift).unwrap_or(u16::MAX)
+        u16::try_from(window >> self.shift).unwrap_or(u16::MAX)
     }
 
     /// RFC 9293 §3.8.6.2.2: the edge moves only by a substantial step, to avoid the silly window
     /// syndrome; and it never goes back (§3.8.6).
-    fn edge_moves(&self, mss: u32) -> bool {
-        let (space, window) = (self.space(), self.window());
+    fn edge_moves(&self, space: u32, window: u32, mss: u32) -> bool {
         let step = mss.min(self.limit / 2).max(1);
         space >= window.saturating_add(step) || (space > window && window >= step)
     }
@@ -188,8 +189,9 @@ impl Receiver {
     pub(crate) fn update_is_due(&self, mss: u32) -> bool {
         let (space, window) = (self.space(), self.window());
         let gain = space.saturating_sub(window);
-        self.edge_moves(mss)
-            && gain >= (self.limit / 4).max(1).min(2 * mss.max(1))
+        // Most often it is not even that.
+        gain >= (self.limit / 4).max(1).min(2 * mss.max(1))
+            && self.edge_moves(space, window, mss)
             && (gain >= mss || window < mss || gain >= self.limit / 2)
     }
 

@@ -234,14 +234,13 @@ impl Emit<'_> {
             if len > HEADER_LEN {
                 self.options.emit(options)?;
             }
-            let sum = (!head.tx_checksums.tcp).then(|| {
-                let mut sum = Checksum::new();
-                // At most 60 bytes.
-                sum.pseudo_header(src, dst, Protocol::TCP, len as u16);
-                sum.add_header(options);
-                sum
-            });
-            self.fields().write(header, len, sum);
+            let mut sum = Checksum::new();
+            // At most 60 bytes.
+            sum.pseudo_header(src, dst, Protocol::TCP, len as u16);
+            sum.add_header(options);
+            let payload = (!head.tx_checksums.tcp).then(Checksum::new);
+            let template = self.fields().template(len, sum);
+            template.write(header, self.seq, Flags::NONE, payload);
             Ok(())
         })
     }

@@ -8,7 +8,7 @@ use crate::ip::{Fragmentation, Head, Ip};
 use crate::pbuf::{Chain, Pbuf};
 use crate::wire::checksum::Checksum;
 use crate::wire::ipv4::{Ecn, Mark, Protocol};
-use crate::wire::tcp::{Fields, Flags, HEADER_LEN};
+use crate::wire::tcp::{Fields, Flags, HEADER_LEN, SeqNum, Template};
 use crate::wire::tcp_options::MAX_LEN;
 
 use super::input::Context;
@@ -19,20 +19,23 @@ use super::segment::{Emit, Service};
 /// What is the same in all segments of a burst.
 #[derive(Debug)]
 pub(super) struct Series {
-    /// But for the number and the flags.
-    pub(super) fields: Fields,
-    /// As on the wire.
-    options: [u8; MAX_LEN],
-    options_len: usize,
-    service: Service,
+    header: Template,
+    /// Bytes of the header with its options.
+    header_len: usize,
+    /// As on the wire, so many bytes of them; `None`: the segments have no options.
+    options: Option<[u8; MAX_LEN]>,
+    fragmentation: Fragmentation,
     ends: (Ipv4Addr, Ipv4Addr),
-    /// Over addresses, protocol and options.
-    sum: Checksum,
 }
 
-/// Where the data of a segment is in the queue.
+/// What is different in each.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Piece {
+    pub(super) seq: SeqNum,
+    /// Besides ACK.
+    pub(super) flags: Flags,
+    pub(super) ecn: Ecn,
+    /// Where the data is in the queue.
     pub(super) offset: usize,
     pub(super) len: usize,
 }
@@ -42,25 +45,30 @@ impl Pcb {
     pub(super) fn series(&mut self, cx: &Context<'_>) -> Series {
         let window = self.rcv.advertise(self.effective_mss());
         let ends = (*self.local.ip(), *self.remote.ip());
-        let mut options = [0; MAX_LEN];
-        let options_len = self.write_options(cx.runs, cx.now, &mut options);
         let mut sum = Checksum::new();
         sum.pseudo_header(ends.0, ends.1, Protocol::TCP, 0);
-        sum.add_header(options.get(..options_len).unwrap_or_default());
+        let mut header_len = HEADER_LEN;
+        let options = self.has_options().then(|| {
+            let mut options = [0; MAX_LEN];
+            let len = self.write_options(cx.runs, cx.now, &mut options);
+            sum.add_header(options.get(..len).unwrap_or_default());
+            header_len += len;
+            options
+        });
+        let fields = Fields {
+            src_port: self.local.port(),
+            dst_port: self.remote.port(),
+            seq: self.snd.nxt,
+            ack: Some(self.rcv.nxt),
+            flags: Flags::NONE,
+            window,
+        };
         Series {
-            fields: Fields {
-                src_port: self.local.port(),
-                dst_port: self.remote.port(),
-                seq: self.snd.nxt,
-                ack: Some(self.rcv.nxt),
-                flags: Flags::NONE,
-                window,
-            },
+            header: fields.template(header_len, sum),
+            header_len,
             options,
-            options_len,
-            service: self.settings.service(cx.config),
+            fragmentation: self.settings.service(cx.config).fragmentation,
             ends,
-            sum,
         }
     }
 
@@ -73,40 +81,44 @@ impl Pcb {
         cx: &Context<'_>,
         plan: &Plan,
     ) -> Result<Flags, Error> {
-        let (ecn_flags, ecn) = self.ecn_of(plan);
-        let place = match plan.len {
-            0 => Place { offset: 0, len: 0 },
-            len => Place {
-                offset: plan.seq.since(self.snd.queue_start()) as usize,
-                len: len as usize,
-            },
-        };
-        let fields = Fields {
-            seq: plan.seq,
-            flags: plan.flags | ecn_flags,
-            ..series.fields
-        };
+        let (ecn_flags, piece) = self.piece(plan);
         // Without a head, or too long for the link, which is an error: IP's long way.
-        if self.head.fits(series.header_len() + place.len) {
-            self.transmit_headed(series, ip, &fields, ecn, place)?;
+        if self.head.fits(series.header_len + piece.len) {
+            self.transmit_headed(series, ip, piece)?;
         } else {
-            self.transmit_alone(series, ip, cx, &fields, ecn, place)?;
+            self.transmit_alone(series, ip, cx, piece)?;
         }
         Ok(ecn_flags)
     }
 
-    /// Hands the segment with the data at `place` to IP; it fits the head.
+    /// The segment of `plan`, and the flags it has for ECN's sake.
+    #[inline]
+    fn piece(&self, plan: &Plan) -> (Flags, Piece) {
+        let (ecn_flags, ecn) = self.ecn_of(plan);
+        let offset = match plan.len {
+            0 => 0,
+            _ => plan.seq.since(self.snd.queue_start()) as usize,
+        };
+        let piece = Piece {
+            seq: plan.seq,
+            flags: plan.flags | ecn_flags,
+            ecn,
+            offset,
+            len: plan.len as usize,
+        };
+        (ecn_flags, piece)
+    }
+
+    /// Hands a segment to IP that fits the head.
     #[inline]
     pub(super) fn transmit_headed(
         &mut self,
         series: &Series,
         ip: &mut Ip,
-        fields: &Fields,
-        ecn: Ecn,
-        place: Place,
+        piece: Piece,
     ) -> Result<(), Error> {
-        let packet = series.packet(ip, &self.head, fields, ecn, &mut self.snd.queue, place)?;
-        ip.send_headed(&self.head, packet, series.frame_len(&self.head, place.len))
+        let packet = series.packet(ip, &self.head, piece, &mut self.snd.queue)?;
+        ip.send_headed(&self.head, packet, series.frame_len(&self.head, piece.len))
     }
 
     /// As [`Pcb::transmit_in`], of new data that the device cuts into segments of `mss` bytes.
@@ -117,18 +129,9 @@ impl Pcb {
         plan: &Plan,
         mss: u32,
     ) -> Result<Flags, Error> {
-        let (ecn_flags, ecn) = self.ecn_of(plan);
-        let place = Place {
-            offset: plan.seq.since(self.snd.queue_start()) as usize,
-            len: plan.len as usize,
-        };
-        let fields = Fields {
-            seq: plan.seq,
-            flags: plan.flags | ecn_flags,
-            ..series.fields
-        };
-        let packet = series.packet(ip, &self.head, &fields, ecn, &mut self.snd.queue, place)?;
-        let len = series.frame_len(&self.head, place.len);
+        let (ecn_flags, piece) = self.piece(plan);
+        let packet = series.packet(ip, &self.head, piece, &mut self.snd.queue)?;
+        let len = series.frame_len(&self.head, piece.len);
         // Not more than a packet.
         ip.send_large(&self.head, packet, len, mss as u16)?;
         Ok(ecn_flags)
@@ -140,25 +143,24 @@ impl Pcb {
         series: &Series,
         ip: &mut Ip,
         cx: &Context<'_>,
-        fields: &Fields,
-        ecn: Ecn,
-        Place { offset, len }: Place,
+        piece: Piece,
     ) -> Result<(), Error> {
-        let payload = match len {
+        let payload = match piece.len {
             0 => None,
-            _ => Some(self.snd.queue.slice(offset, len)?),
+            len => Some(self.snd.queue.slice(piece.offset, len)?),
         };
+        let service = self.settings.service(cx.config);
         let emit = Emit {
             local: self.local,
             remote: self.remote,
-            seq: fields.seq,
-            ack: fields.ack,
-            flags: fields.flags,
-            window: fields.window,
+            seq: piece.seq,
+            ack: Some(self.rcv.nxt),
+            flags: piece.flags,
+            window: series.header.window(),
             options: &self.options(cx.runs, cx.now),
             service: Service {
-                tos: series.service.tos | ecn.bits(),
-                ..series.service
+                tos: service.tos | piece.ecn.bits(),
+                ..service
             },
         };
         let route = ip.route(*self.remote.ip(), Some(*self.local.ip()))?;
@@ -167,71 +169,46 @@ impl Pcb {
 }
 
 impl Series {
-    /// Bytes of the TCP header with its options.
-    fn header_len(&self) -> usize {
-        HEADER_LEN + self.options_len
-    }
-
     /// Whether the segments have selective acknowledgements: the next is to have others.
     pub(super) fn has_blocks(&self) -> bool {
         // Timestamps are 12 bytes.
-        self.options_len > 12
+        self.header_len > HEADER_LEN + 12
     }
 
     /// Bytes of a frame with `len` bytes of data.
     fn frame_len(&self, head: &Head, len: usize) -> usize {
-        head.len() + self.header_len() + len
+        head.len() + self.header_len + len
     }
 
-    /// The packet with the data at a place of `queue`, all headers in front.
+    /// The packet of `piece`, whose data is in `queue`, all headers in front.
     #[inline]
     fn packet(
         &self,
         ip: &mut Ip,
         head: &Head,
-        fields: &Fields,
-        ecn: Ecn,
+        piece: Piece,
         queue: &mut Chain,
-        Place { offset, len }: Place,
     ) -> Result<Pbuf, Error> {
-        let mark = self.mark(ip, ecn);
-        let front = head.len() + self.header_len();
-        let by_device = head.tx_checksums.tcp;
-        // The segment fits the path's MTU or the device's room for large ones: 16 bits.
-        let segment_len = (self.header_len() + len) as u16;
-        let write = |room: &mut [u8], payload: Option<Checksum>| {
-            let header = head.write(room, segment_len, mark)?;
-            let (fixed, options) = header.split_first_chunk_mut()?;
-            if self.options_len > 0 {
-                // As long as they are.
-                for (to, from) in options.iter_mut().zip(&self.options) {
-                    *to = *from;
-                }
-            }
-            let sum = payload.map(|payload| {
-                let mut sum = payload.behind();
-                sum.add_sum(self.sum);
-                sum.add_u16(segment_len);
-                sum
-            });
-            fields.write(fixed, self.header_len(), sum);
-            Some(())
-        };
-        let in_place = queue.slice_headed(offset, len, front, |room, bytes| {
+        let mark = self.mark(ip).with_ecn(piece.ecn);
+        let front = head.len() + self.header_len;
+        let in_place = queue.slice_headed(piece.offset, piece.len, front, |room, bytes| {
+            let sum = sum_of([bytes], head.tx_checksums.tcp);
             // There is so much room.
-            let _ = write(room, sum_of([bytes], by_device));
+            let _ = self.write(room, head, mark, piece, sum);
         });
         match in_place {
             Some(packet) => Ok(packet),
             None => {
                 let mut header = Pbuf::alloc(ip.header_pool, 0, front)?;
-                let payload = match len {
+                let payload = match piece.len {
                     0 => None,
-                    _ => Some(queue.slice(offset, len)?),
+                    len => Some(queue.slice(piece.offset, len)?),
                 };
-                let sum = sum_of(payload.iter().flat_map(Pbuf::parts), by_device);
+                let parts = payload.iter().flat_map(Pbuf::parts);
+                let sum = sum_of(parts, head.tx_checksums.tcp);
                 let room = header.data_mut().ok_or(Error::NoMemory)?;
-                write(room, sum).ok_or(Error::NoMemory)?;
+                self.write(room, head, mark, piece, sum)
+                    .ok_or(Error::NoMemory)?;
                 if let Some(payload) = payload {
                     header.cat(payload);
                 }
@@ -240,13 +217,38 @@ impl Series {
         }
     }
 
-    fn mark(&self, ip: &mut Ip, ecn: Ecn) -> Mark {
-        let fragmentation: Fragmentation = self.service.fragmentation;
-        let (local, remote) = self.ends;
-        Mark {
-            ecn,
-            ..ip.mark(fragmentation, (local, remote, Protocol::TCP))
+    /// Writes all headers to `room`. `sum` is that over the data; `None`: the device computes it.
+    #[inline]
+    fn write(
+        &self,
+        room: &mut [u8],
+        head: &Head,
+        mark: Mark,
+        piece: Piece,
+        sum: Option<Checksum>,
+    ) -> Option<()> {
+        // The segment fits the path's MTU or the device's room for large ones: 16 bits.
+        let segment_len = (self.header_len + piece.len) as u16;
+        let header = head.write(room, segment_len, mark)?;
+        let (fixed, options) = header.split_first_chunk_mut()?;
+        if let Some(bytes) = &self.options {
+            // As long as they are.
+            for (to, from) in options.iter_mut().zip(bytes) {
+                *to = *from;
+            }
         }
+        let sum = sum.map(|payload| {
+            let mut sum = payload.behind();
+            sum.add_sum(Checksum::of_words([segment_len.to_be()]));
+            sum
+        });
+        self.header.write(fixed, piece.seq, piece.flags, sum);
+        Some(())
+    }
+
+    fn mark(&self, ip: &mut Ip) -> Mark {
+        let (local, remote) = self.ends;
+        ip.mark(self.fragmentation, (local, remote, Protocol::TCP))
     }
 }
 

@@ -319,11 +319,8 @@ impl Fields {
         if self.payload_len > MAX_PAYLOAD {
             return Err(NoRoom);
         }
-        let mark = Mark {
-            ident: self.ident,
-            fragmentation: self.fragmentation,
-            ecn: Ecn::NotEct, // it is in the template
-        };
+        // Its ECN is in the template.
+        let mark = Mark::new(self.ident, self.fragmentation, Ecn::NotEct);
         self.template(checksum_by)
             .write(out, self.payload_len, mark);
         Ok(())
@@ -390,12 +387,28 @@ pub struct Template {
 /// What is different in each packet of a flow, besides its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Identification; without meaning in packets that are never fragmented.
-    pub ident: u16,
-    /// Fragment or not.
-    pub fragmentation: Fragmentation,
-    /// Explicit congestion notification, if the template has none.
-    pub ecn: Ecn,
+    ident: u16,
+    /// As on the wire.
+    flags_offset: u16,
+    ecn: Ecn,
+}
+
+impl Mark {
+    /// `ident` is without meaning in packets that are never fragmented; `ecn` counts if the
+    /// template has none.
+    pub const fn new(ident: u16, fragmentation: Fragmentation, ecn: Ecn) -> Self {
+        Self {
+            ident,
+            flags_offset: fragmentation.bits(),
+            ecn,
+        }
+    }
+
+    /// The same with this congestion notification.
+    #[must_use]
+    pub const fn with_ecn(self, ecn: Ecn) -> Self {
+        Self { ecn, ..self }
+    }
 }
 
 impl Template {
@@ -421,14 +434,16 @@ impl Template {
     /// [`MAX_PAYLOAD`].
     #[inline]
     pub fn write(&self, out: &mut [u8; HEADER_LEN], payload_len: u16, mark: Mark) {
-        let mut header = self.header;
+        let header: &mut Header = zerocopy::transmute_mut!(out);
+        *header = self.header;
         header.total_len = payload_len.saturating_add(HEADER_LEN as u16).into();
         header.ident = mark.ident.into();
-        header.flags_offset = mark.fragmentation.bits().into();
-        header.dscp_ecn |= mark.ecn.bits();
+        header.flags_offset = mark.flags_offset.into();
+        let dscp_ecn = self.header.dscp_ecn | mark.ecn.bits();
+        header.dscp_ecn = dscp_ecn;
         if self.checksum_by == ComputedBy::Software {
             let words = [
-                [0, header.dscp_ecn],
+                [0, dscp_ecn],
                 header.total_len.to_bytes(),
                 header.ident.to_bytes(),
                 header.flags_offset.to_bytes(),
@@ -437,7 +452,6 @@ impl Template {
             let sum = fold(u64::from(self.sum) + sum.iter().sum::<u64>());
             header.checksum = U16::from_bytes((!sum).to_ne_bytes());
         }
-        *out = zerocopy::transmute!(header);
     }
 }
 

@@ -241,21 +241,16 @@ impl Fields {
         Ok(header_len)
     }
 
-    /// Writes the header, of `header_len` bytes with options that are written already. `sum` is
-    /// that over everything else; `None`: the device computes the checksum.
+    /// The header, of `header_len` bytes with options, of segments like this one, whatever their
+    /// number and further flags. `sum` is that over what else they have in common.
     #[inline]
-    pub(crate) fn write(
-        &self,
-        out: &mut [u8; HEADER_LEN],
-        header_len: usize,
-        sum: Option<Checksum>,
-    ) {
-        let mut header = self.header(header_len);
-        if let Some(mut sum) = sum {
-            sum.add_words::<{ HEADER_LEN / 4 }>(zerocopy::transmute!(header));
-            header.checksum = sum.finish().into();
-        }
-        *out = zerocopy::transmute!(header);
+    pub(crate) fn template(&self, header_len: usize, mut sum: Checksum) -> Template {
+        let header = Header {
+            seq: U32::ZERO,
+            ..self.header(header_len)
+        };
+        sum.add_words::<{ HEADER_LEN / 4 }>(zerocopy::transmute!(header));
+        Template { header, sum }
     }
 
     fn header(&self, header_len: usize) -> Header {
@@ -274,6 +269,48 @@ impl Fields {
             checksum: U16::ZERO,
             urgent: U16::ZERO,
         }
+    }
+}
+
+/// The header of the segments of a burst, but for what is different in each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Template {
+    header: Header,
+    /// Over the header and what else the segments have in common.
+    sum: Checksum,
+}
+
+impl Template {
+    /// Writes the header of the segment that begins with `seq` and has these flags, too. `sum` is
+    /// that over its data and length; `None`: the device computes the checksum.
+    #[inline]
+    pub(crate) fn write(
+        &self,
+        out: &mut [u8; HEADER_LEN],
+        seq: SeqNum,
+        flags: Flags,
+        sum: Option<Checksum>,
+    ) {
+        let header: &mut Header = zerocopy::transmute_mut!(out);
+        *header = self.header;
+        header.seq = seq.0.into();
+        header.flags |= flags.0;
+        if let Some(mut sum) = sum {
+            sum.add_sum(self.sum);
+            let flags = u16::from_ne_bytes([0, flags.without(self.flags()).0]);
+            sum.add_words([u32::from_ne_bytes(header.seq.to_bytes()), flags.into()]);
+            header.checksum = sum.finish().into();
+        }
+    }
+
+    /// Control bits of all segments.
+    fn flags(&self) -> Flags {
+        Flags(self.header.flags)
+    }
+
+    /// Receive window as on the wire: scaled already.
+    pub(crate) fn window(&self) -> u16 {
+        self.header.window.get()
     }
 }
 

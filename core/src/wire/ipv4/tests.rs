@@ -344,7 +344,7 @@ proptest! {
             let fields = Fields { ident, fragmentation, payload_len, ..flow };
             let (mut expected, mut out) = ([0; HEADER_LEN], [0xff; HEADER_LEN]);
             fields.emit(&mut expected, by).expect("room");
-            template.write(&mut out, payload_len, Mark { ident, fragmentation, ecn: fields.ecn });
+            template.write(&mut out, payload_len, Mark::new(ident, fragmentation, fields.ecn));
             prop_assert_eq!(out, expected);
         }
     }
