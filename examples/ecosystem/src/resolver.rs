@@ -275,3 +275,59 @@ macro_rules! dns {
 }
 
 dns!(embedded_nal_async, edge_nal);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    gannet_core::pbuf_pool! { static TX: [64; 1] }
+    gannet_netconn::net! {
+        static NET: { connections: 1, datagrams: 1, waiters: 1, tx_pool: TX }
+    }
+
+    const ADDR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+
+    /// A query, and an answer with an alias and the address of what it stands for.
+    fn exchange() -> (Query, Vec<u8>) {
+        let resolver = Resolver::new(&NET, || 0x1234);
+        let name = "light.test".parse().expect("a name");
+        let query = resolver.query(&name).expect("it fits");
+        let mut answer = query.as_slice().to_vec();
+        answer[2..8].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 2]);
+        // "lamp" before the "test" of the question.
+        let alias = [
+            0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 60, 0, 7, 4, b'l', b'a', b'm', b'p', 0xc0, 18,
+        ];
+        let target = u8::try_from(answer.len() + 12).expect("short");
+        answer.extend(alias);
+        answer.extend([0xc0, target, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        answer.extend(ADDR.octets());
+        (query, answer)
+    }
+
+    #[test]
+    fn aliases_are_followed() {
+        let (query, answer) = exchange();
+        let answer = checked(&answer, &query).expect("an answer");
+        assert_eq!(address(answer), Ok(ADDR));
+    }
+
+    #[test]
+    fn nothing_in_an_answer_panics() {
+        let (query, answer) = exchange();
+        let mut believed = 0;
+        for at in 0..answer.len() {
+            for value in 0..=255 {
+                let mut answer = answer.clone();
+                answer[at] = value;
+                believed += usize::from(checked(&answer, &query).is_some_and(|answer| {
+                    // Whatever it says.
+                    address(answer).is_ok()
+                }));
+            }
+            let cut = answer.get(..at).unwrap_or(&[]);
+            assert_eq!(checked(cut, &query).map(address).and_then(Result::ok), None);
+        }
+        assert!(believed > 0);
+    }
+}

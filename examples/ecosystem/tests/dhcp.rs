@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use common::{Lines, Outcome, PASSED, Peer, Running, Wire, find, run_on_tap, skipped};
 use gannet_port_freertos::device::namespace;
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 fn main() -> ExitCode {
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         another_server_takes_over,
         an_expired_address_is_given_up,
         an_address_of_another_host_is_declined,
+        malformed_offers_do_no_harm,
         only_answers_are_believed,
         long_answers_come_over_tcp,
     ])
@@ -258,12 +260,96 @@ fn an_address_of_another_host_is_declined(wire: &Wire) -> Outcome {
     let taken = net.addr(40);
     net.kernel_has(":1", 40);
     let host = format!("--dhcp-host=02:00:00:00:00:02,{taken}");
-    let (_server, log) = net.serve(50, "leases", &[host]);
+    // To all: what is sent to an address of the server's own host does not leave it.
+    let (_server, log) = net.serve(50, "leases", &[host, "--dhcp-broadcast".into()]);
     net.lines.wait_for(&format!("declined: {taken} is "));
     log.wait_for("DHCPDECLINE");
     let addr = net.bound(50);
     assert!(is_there(addr));
     PASSED
+}
+
+/// Offers that `edge-dhcp` would stumble over, and some that no host can use; then comes dnsmasq.
+fn malformed_offers_do_no_harm(wire: &Wire) -> Outcome {
+    let net = match Net::new(wire, &[]) {
+        Ok(net) => net,
+        Err(why) => return skipped(why),
+    };
+    let server = server_on(wire.kernel().0).expect("a namespace of our own");
+    let offers = offers(net.addr(50), net.addr(255));
+    // It asks again and again, since it has heard of nothing that it can use.
+    for _ in 0..3 {
+        let mut discover = [0; 600];
+        let (len, _) = server.recv_from(&mut discover).expect("the station asks");
+        // A request of a client without an address, and DISCOVER first.
+        assert_eq!((discover[0], &discover[12..16]), (1, &[0; 4][..]));
+        assert_eq!(discover[240..243], [53, 1, 1], "{len}");
+        for (addr, options) in &offers {
+            let mut offer = discover[..240].to_vec();
+            offer[0] = 2;
+            offer[16..20].copy_from_slice(&addr.octets());
+            offer.extend(options);
+            let sent = server.send_to(&offer, (Ipv4Addr::BROADCAST, 68));
+            sent.expect("the interface is up");
+        }
+    }
+    drop(server);
+    let (_server, _) = net.serve(50, "leases", &[]);
+    let line = net.lines.wait_for("");
+    assert!(line.starts_with("bound: "), "{line}");
+    PASSED
+}
+
+/// A socket at the port of DHCP servers for what comes in by `interface`.
+fn server_on(interface: &str) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    // Other servers are on the networks of other tests.
+    socket.set_reuse_address(true)?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.set_broadcast(true)?;
+    socket.set_read_timeout(Some(common::LIMIT))?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 67)).into())?;
+    Ok(socket.into())
+}
+
+/// Addresses offered and the options with them.
+fn offers(good: Ipv4Addr, broadcast: Ipv4Addr) -> Vec<(Ipv4Addr, Vec<u8>)> {
+    const OFFER: [u8; 3] = [53, 1, 2];
+    const SERVER: [u8; 6] = [54, 4, 10, 9, 9, 9];
+    const MASK: [u8; 6] = [1, 4, 255, 255, 255, 0];
+    const END: [u8; 1] = [255];
+    let whole = |more: &[u8]| [&OFFER[..], &SERVER, &MASK, more].concat();
+    vec![
+        // Without the server, without what it is, without an end.
+        (good, [&OFFER[..], &MASK, &END].concat()),
+        (good, [&SERVER[..], &MASK, &END].concat()),
+        (good, whole(&[])),
+        // An option that is longer than the message, or has no length.
+        (good, whole(&[3, 200, 1, 255])),
+        (good, whole(&[3])),
+        // A kind of message that there is not, a mask with a hole, and one of three octets.
+        (good, [&[53, 1, 99][..], &SERVER, &MASK, &END].concat()),
+        (
+            good,
+            [&OFFER[..], &SERVER, &[1, 4, 255, 0, 255, 0], &END].concat(),
+        ),
+        (
+            good,
+            [&OFFER[..], &SERVER, &[1, 3, 255, 255, 255], &END].concat(),
+        ),
+        // Addresses that no host has.
+        (broadcast, whole(&END)),
+        (Ipv4Addr::UNSPECIFIED, whole(&END)),
+        (Ipv4Addr::LOCALHOST, whole(&END)),
+        ([224, 0, 0, 1].into(), whole(&END)),
+        // Lists of addresses that are none, without the server: nothing to accept, but to survive.
+        (
+            good,
+            [&OFFER[..], &[3, 5, 1, 2, 3, 4, 5, 6, 3, 1, 2, 3], &END].concat(),
+        ),
+        (good, [&[0, 0, 0][..], &OFFER, &[6, 0, 3, 0], &END].concat()),
+        (good, Vec::new()),
+    ]
 }
 
 /// A station whose name server is the test itself, at port 53.

@@ -200,7 +200,8 @@ impl Reply {
             },
         };
         let subnet = Subnet::new(self.addr, u8::try_from(prefix).ok()?)?;
-        let unusable = self.addr.is_loopback() || self.addr.is_unspecified();
+        // RFC 1122 §3.2.1.3, RFC 6890: this network, loopback, groups, reserved.
+        let unusable = matches!(self.addr.octets(), [0 | 127 | 224..=255, ..]);
         (subnet.is_host(self.addr) && !unusable).then_some(subnet)
     }
 
@@ -228,4 +229,141 @@ impl Reply {
 
 fn seconds(value: &[u8]) -> Option<u32> {
     value.try_into().ok().map(u32::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use getrandom::SysRng;
+    use getrandom::rand_core::UnwrapErr;
+
+    use super::*;
+
+    const ADDR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 50);
+    const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+
+    fn messages() -> Messages<UnwrapErr<SysRng>> {
+        Messages::new(HwAddr([2, 0, 0, 0, 0, 2]), UnwrapErr(SysRng))
+    }
+
+    /// An acknowledgement with `options` besides those that each has.
+    fn ack(xid: u32, options: &[u8]) -> Vec<u8> {
+        let request = messages().prolong(xid, Duration::MIN, ADDR);
+        let mut ack = request.get(..240).expect("as long as that").to_vec();
+        ack[0] = 2;
+        ack[12..16].fill(0);
+        ack[16..20].copy_from_slice(&ADDR.octets());
+        ack.extend([53, 1, 5, 54, 4, 10, 0, 0, 1, 1, 4, 255, 255, 255, 0]);
+        ack.extend(options);
+        ack.push(255);
+        ack
+    }
+
+    fn lease(options: &[u8], at_most: u64) -> Option<[u64; 3]> {
+        let reply = messages().reply(&mut ack(7, options), 7).expect("sound");
+        let sent = Instant::from_ticks(0);
+        let lease = reply.lease(sent, Duration::from_secs(at_most))?;
+        assert_eq!((lease.subnet.addr(), lease.server), (ADDR, SERVER));
+        assert_eq!(lease.subnet.prefix(), 24);
+        Some([lease.renew, lease.rebind, lease.end].map(|time| (time - sent).as_secs()))
+    }
+
+    #[test]
+    fn times_are_the_servers_or_parts_of_the_lease() {
+        let (day, t1, t2) = (
+            [51, 4, 0, 1, 0x51, 0x80],
+            [58, 4, 0, 0, 0, 90],
+            [59, 4, 0, 0, 0, 100],
+        );
+        assert_eq!(
+            lease(&day, u64::MAX / 2_000_000),
+            Some([43_200, 75_600, 86_400])
+        );
+        assert_eq!(lease(&day, 80), Some([40, 70, 80]));
+        let all = [day, t1, t2].concat();
+        assert_eq!(lease(&all, 1_000_000), Some([90, 100, 86_400]));
+        // Later than the lease is trusted.
+        assert_eq!(lease(&all, 80), Some([40, 70, 80]));
+        // In the wrong order, or of the wrong length.
+        let swapped = [&day[..], &[58, 4, 0, 0, 0, 100, 59, 4, 0, 0, 0, 90]].concat();
+        assert_eq!(lease(&swapped, 1_000_000), Some([90, 90, 86_400]));
+        let short = [&day[..], &[58, 2, 0, 90]].concat();
+        assert_eq!(lease(&short, 80), Some([40, 70, 80]));
+        // Without an end it is none; one of no time ends at once.
+        assert_eq!(lease(&[], 80), None);
+        assert_eq!(lease(&[51, 4, 0, 0, 0, 0], 80), Some([0, 0, 0]));
+        let forever = [51, 4, 255, 255, 255, 255];
+        assert_eq!(
+            lease(&forever, 1 << 33).expect("a lease")[2],
+            u64::from(u32::MAX)
+        );
+    }
+
+    #[test]
+    fn answers_to_others_are_none() {
+        let mut good = ack(7, &[]);
+        assert_eq!(
+            messages().reply(&mut good, 7).map(|reply| reply.kind),
+            Some(Kind::Ack)
+        );
+        for (at, what) in [
+            (0, "a request"),
+            (4, "another number"),
+            (30, "another host"),
+        ] {
+            let mut other = good.clone();
+            other[at] ^= 3;
+            assert!(messages().reply(&mut other, 7).is_none(), "{what}");
+        }
+    }
+
+    #[test]
+    fn nothing_in_an_answer_panics() {
+        let options = [
+            3, 4, 10, 0, 0, 1, 6, 8, 10, 0, 0, 1, 10, 0, 0, 2, 51, 4, 0, 0, 0, 9, 12, 1, 65,
+        ];
+        let good = ack(7, &options);
+        let mut messages = messages();
+        let mut leases = 0;
+        for at in 0..good.len() {
+            for value in 0..=255 {
+                let mut answer = good.clone();
+                answer[at] = value;
+                let reply = messages.reply(&mut answer, 7);
+                let lease =
+                    reply.and_then(|reply| reply.lease(Instant::from_ticks(0), Duration::MAX));
+                leases += usize::from(lease.is_some());
+            }
+            let mut cut = good[..at].to_vec();
+            assert!(messages.reply(&mut cut, 7).is_none());
+        }
+        assert!(leases > 0);
+        assert_ne!(messages.number(), messages.number());
+    }
+
+    /// RFC 2131 table 5.
+    #[test]
+    fn requests_say_what_their_state_wants() {
+        let mut messages = messages();
+        let fields = |request: Request| {
+            let packet = Packet::decode(&request).expect("well made");
+            let options: Vec<u8> = packet.options.iter().map(|option| option.code()).collect();
+            (
+                packet.ciaddr,
+                packet.yiaddr,
+                packet.secs,
+                packet.xid,
+                options,
+            )
+        };
+        let none = Ipv4Addr::UNSPECIFIED;
+        let since = Duration::from_secs(5);
+        let discover = messages.discover(7, since);
+        assert_eq!(fields(discover), (none, none, 5, 7, vec![53, 55]));
+        let select = messages.select(7, since, ADDR, SERVER);
+        assert_eq!(fields(select), (none, none, 5, 7, vec![53, 50, 54, 55]));
+        let prolong = messages.prolong(7, since, ADDR);
+        assert_eq!(fields(prolong), (ADDR, none, 5, 7, vec![53, 55]));
+        let (ciaddr, yiaddr, _, _, options) = fields(messages.decline(ADDR, SERVER));
+        assert_eq!((ciaddr, yiaddr, options), (none, none, vec![53, 50, 54]));
+    }
 }
