@@ -89,6 +89,19 @@ impl Net {
     /// back; until then sending is an error. Connections of applications on the raw API are their
     /// own business, and those that were closed finish or time out alone.
     ///
+    /// ```no_run
+    /// # use gannet_port_std as _;
+    /// use core::net::Ipv4Addr;
+    /// use gannet_core::{NetifId, Subnet};
+    /// use gannet_netconn::{Error, Net};
+    ///
+    /// /// What DHCP has found out about the first interface.
+    /// fn configure(net: &Net, addr: Ipv4Addr, gateway: Ipv4Addr) -> Result<(), Error> {
+    ///     net.set_addr(NetifId::with_index(0), Subnet::new(addr, 24))?;
+    ///     net.set_default_gateway(Some(gateway))
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Invalid`]: no such interface, or no address a host can have in that subnet.
     /// [`Error::InUse`]: another interface has the address. [`Error::NoBuffers`]: no waiter is free.

@@ -27,9 +27,10 @@ fn main() -> ExitCode {
 }
 
 const STATION: &str = env!("CARGO_BIN_EXE_dhcp_station");
-/// Seconds. The shortest lease of dnsmasq's is two minutes, so the station trusts it for less: it
-/// renews after four seconds and rebinds after seven.
-const LEASE: &str = "--lease-at-most=8";
+/// Seconds. The shortest lease of dnsmasq's is two minutes, so the station trusts it for less.
+const LEASE: &str = "--lease-at-most=20";
+/// When to renew (T1) and to rebind (T2), in seconds.
+const TIMES: [&str; 2] = ["--dhcp-option=option:T1,4", "--dhcp-option=option:T2,8"];
 
 /// A station, its network, and dnsmasq's directory.
 struct Net<'a> {
@@ -85,6 +86,7 @@ impl<'a> Net<'a> {
                 self.addr(first),
                 self.addr(first + 1)
             ))
+            .args(TIMES)
             .args(args)
             .stderr(Stdio::piped());
         let mut peer = Peer::start(&mut command);
@@ -406,18 +408,18 @@ fn only_answers_are_believed(wire: &Wire) -> Outcome {
     let other_host = UdpSocket::bind((net.addr(9), 53)).expect("free");
     other_host.send_to(&forged, from).expect("sent");
     socket.send_to(&forged, first_from).expect("sent");
-    let wrongs: [&dyn Fn(&mut Vec<u8>); 8] = [
+    let wrongs: [fn(&mut Vec<u8>); 8] = [
         // Another number; no answer; another kind of query.
-        &|answer| answer[1] ^= 1,
-        &|answer| answer[2] &= 0x7f,
-        &|answer| answer[2] |= 0x20,
+        |answer| answer[1] ^= 1,
+        |answer| answer[2] &= 0x7f,
+        |answer| answer[2] |= 0x20,
         // Another name, another type, another class.
-        &|answer| answer[14] ^= 1,
-        &|answer| answer[27] = 28,
-        &|answer| answer[29] = 3,
+        |answer| answer[14] ^= 1,
+        |answer| answer[27] = 28,
+        |answer| answer[29] = 3,
         // No question; not even a header.
-        &|answer| answer[5] = 0,
-        &|answer| answer.truncate(11),
+        |answer| answer[5] = 0,
+        |answer| answer.truncate(11),
     ];
     for change in wrongs {
         let mut answer = forged.clone();
