@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         an_expired_address_is_given_up,
         an_address_of_another_host_is_declined,
         malformed_offers_do_no_harm,
+        what_is_lost_is_asked_again,
         only_answers_are_believed,
         long_answers_come_over_tcp,
     ])
@@ -268,6 +269,22 @@ fn an_address_of_another_host_is_declined(wire: &Wire) -> Outcome {
     log.wait_for("DHCPDECLINE");
     let addr = net.bound(50);
     assert!(is_there(addr));
+    PASSED
+}
+
+fn what_is_lost_is_asked_again(wire: &Wire) -> Outcome {
+    let faults = ["--loss=20", "--duplicate=20", "--resolve=station.test"];
+    let net = match Net::new(wire, &faults) {
+        Ok(net) => net,
+        Err(why) => return skipped(why),
+    };
+    let (_server, _) = net.serve(50, "leases", &net.names(1));
+    net.bound(50);
+    let name = format!("name: station.test is {}", net.addr(1));
+    for _ in 0..3 {
+        net.lines.wait_for(&name);
+        net.lines.wait_for("renewed: ");
+    }
     PASSED
 }
 
