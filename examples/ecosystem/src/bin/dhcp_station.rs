@@ -29,7 +29,7 @@ gannet_port_freertos::host!();
 ///
 /// Try, as root: ip tuntap add dev board mode tap; ip addr add 10.1.0.1/24 dev board; ip link set
 /// board up; dnsmasq -d -i board -F 10.1.0.50,10.1.0.99 --address /station.test/10.1.0.1; and
-/// dhcp_station --tap board http://station.test/
+/// dhcp_station --tap board --resolve station.test
 #[derive(Parser)]
 #[command(name = "dhcp_station")]
 struct Options {
