@@ -22,7 +22,7 @@ use gannet_port_freertos::{Event, Priority, host, spawn};
 use signal_hook::consts::SIGTERM;
 
 use crate::cable::LooseCable;
-use crate::options::Network;
+use crate::options::{Addressing, Network};
 
 /// The board's hardware address; locally administered.
 const HW: HwAddr = HwAddr([2, 0, 0, 0, 0, 2]);
@@ -114,7 +114,11 @@ pub(crate) fn run(
                 gannet_port_freertos::now,
             )),
         };
-        let device = Some((device, subnet, network.gateway));
+        let addresses = match network.addressing {
+            Addressing::Fixed => Some((subnet, network.gateway)),
+            Addressing::Dynamic => None,
+        };
+        let device = Some((device, addresses));
         start_stack(device, network.seed, raw)?;
         let outcome = main(&Board(()));
         if let Some(capture) = capture {
@@ -204,8 +208,8 @@ fn run_simulator(main: impl FnOnce() -> Result<(), String> + Send + 'static) -> 
     })
 }
 
-/// A device, its address and network, and the default gateway.
-type Device = (Box<dyn Driver>, Subnet, Ipv4Addr);
+/// A device; its address and network, and the default gateway.
+type Device = (Box<dyn Driver>, Option<(Subnet, Ipv4Addr)>);
 
 fn start_stack(device: Option<Device>, seed: Option<u64>, raw: Option<Raw>) -> Result<(), String> {
     NET.make_default();
@@ -248,9 +252,15 @@ fn new_stack(device: Option<Device>, seed: Option<u64>) -> Result<Stack, String>
         None => entropy = entropy.and(getrandom::fill(bytes)),
     });
     entropy.map_err(|error| format!("no random numbers: {error}"))?;
-    if let Some((device, subnet, gateway)) = device {
+    let Some((device, addresses)) = device else {
+        return Ok(stack);
+    };
+    let netif = stack
+        .add_netif(Box::leak(device), None)
+        .map_err(|error| format!("the board's device: {error}"))?;
+    if let Some((subnet, gateway)) = addresses {
         stack
-            .add_netif(Box::leak(device), Some(subnet))
+            .set_addr(netif, Some(subnet))
             .map_err(|error| format!("{} as the board's address: {error}", subnet.addr()))?;
         stack
             .set_default_gateway(Some(gateway))

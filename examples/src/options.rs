@@ -38,6 +38,10 @@ pub struct Network {
     #[arg(long, default_value = "10.0.0.1")]
     pub gateway: Ipv4Addr,
 
+    /// Set by programs, not by the command line.
+    #[arg(skip)]
+    pub addressing: Addressing,
+
     /// Forward a port of 127.0.0.1 to one of the board's; can be given several times.
     ///
     /// HOST 0 picks a free one. Ends in /udp for datagrams: 9999:9999/udp.
@@ -82,6 +86,16 @@ pub struct Network {
     #[arg(long, value_name = "MILLISECONDS", default_value = "0")]
     #[arg(help_heading = "Faults of the path")]
     pub delay: u32,
+}
+
+/// Where the board has its address from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addressing {
+    /// The command line.
+    #[default]
+    Fixed,
+    /// The program finds one.
+    Dynamic,
 }
 
 /// The link to the board.

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::guarded::lock;
 use crate::icmp_errors::IcmpErrors;
 use crate::info::InfoCell;
+use crate::interfaces::RequestCell;
 use crate::pace::Pace;
 use crate::room::Shortage;
 use crate::shared::{Holder, Shared};
@@ -54,6 +55,7 @@ pub struct Net {
     pub(crate) tx_pool: &'static Pool,
     pub(crate) snapshot: SnapshotCell,
     pub(crate) info: InfoCell,
+    pub(crate) requests: RequestCell,
     pub(crate) shortage: Shortage,
     pub(crate) closing: Closing,
     pub(crate) icmp_errors: IcmpErrors,
@@ -94,6 +96,7 @@ impl Net {
             tx_pool,
             snapshot: SnapshotCell::new(),
             info: InfoCell::new(),
+            requests: RequestCell::new(),
             shortage: Shortage::new(),
             closing: Closing::new(),
             icmp_errors: IcmpErrors::new(),

@@ -1,7 +1,7 @@
 //! A look at the stack from any thread: the tcpip thread writes down its counters on request.
 use core::cell::Cell;
 
-use critical_section::Mutex;
+use critical_section::{CriticalSection, Mutex};
 use gannet_core::netif::NetifStats;
 use gannet_core::tcp::TcpStats;
 use gannet_core::udp::UdpStats;
@@ -46,6 +46,11 @@ impl SnapshotCell {
             latest: Mutex::new(Cell::new(None)),
             waiting: Mutex::new(Cell::new(WaitSet::EMPTY)),
         }
+    }
+
+    /// Whether a thread waits for one.
+    pub(crate) fn is_wanted(&self, cs: CriticalSection<'_>) -> bool {
+        self.waiting.borrow(cs).get() != WaitSet::EMPTY
     }
 }
 
@@ -93,13 +98,9 @@ impl Net {
 }
 
 impl Service {
-    /// Answers the threads that wait for a snapshot, if any do.
+    /// Answers the threads that wait for a snapshot.
     pub(crate) fn publish_snapshot(&self, stack: &Stack) {
         let net = self.net();
-        let set = critical_section::with(|cs| net.snapshot.waiting.borrow(cs).get());
-        if set == WaitSet::EMPTY {
-            return;
-        }
         let snapshot = Snapshot {
             tcp: *stack.tcp_stats(),
             udp: *stack.udp_stats(),
@@ -109,9 +110,9 @@ impl Service {
             interface: first_interface(stack),
             census: stack.tcp_census(),
         };
-        critical_section::with(|cs| {
+        let set = critical_section::with(|cs| {
             net.snapshot.latest.borrow(cs).set(Some(snapshot));
-            net.snapshot.waiting.borrow(cs).set(WaitSet::EMPTY);
+            net.snapshot.waiting.borrow(cs).replace(WaitSet::EMPTY)
         });
         net.signal(Wake { set, ..Wake::NONE });
     }

@@ -27,9 +27,9 @@ mod stream;
 mod udp;
 
 pub use buffered::BufStream;
-pub use gannet_core::Pbuf;
 pub use gannet_core::tcp::{Keepalive, Shutdown};
-pub use gannet_netconn::{Error, IcmpReport, Net, Patience, Via};
+pub use gannet_core::{NetifId, Pbuf, Subnet};
+pub use gannet_netconn::{Admin, Error, IcmpReport, Net, NetifStatus, Patience, Via};
 pub use listener::{Incoming, TcpListener};
 #[cfg(feature = "packet")]
 pub use packet::PacketSocket;

@@ -2,6 +2,7 @@
 //! engine tells into their slots. Runs in the tcpip thread only.
 mod control;
 mod datagram;
+mod interfaces;
 #[cfg(feature = "packet")]
 mod packet;
 #[cfg(feature = "raw")]
@@ -169,7 +170,15 @@ impl Service {
 
 impl Handler for Service {
     fn wake(&mut self, stack: &mut Stack) {
-        self.publish_snapshot(stack);
+        let (wanted, asked) = critical_section::with(|cs| {
+            (self.net.snapshot.is_wanted(cs), self.net.requests.asked(cs))
+        });
+        if wanted {
+            self.publish_snapshot(stack);
+        }
+        if let Some(request) = asked {
+            self.serve_request(stack, request);
+        }
         // Each connection at most once: threads that keep ringing wait for the next turn.
         for _ in 0..self.net.capacity() {
             let Some(index) = self.net.doorbell.next_dirty() else {

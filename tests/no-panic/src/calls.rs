@@ -298,6 +298,12 @@ pub extern "C" fn gannet_calls() {
         Net::connections as *const (),
         Net::sleepers as *const (),
         Net::snapshot as *const (),
+        Net::netif_status as *const (),
+        Net::set_addr as *const (),
+        Net::set_admin as *const (),
+        Net::set_default_gateway as *const (),
+        Net::add_route as *const (),
+        Net::remove_route as *const (),
         Net::poll as *const (),
     ]);
 }

@@ -29,6 +29,11 @@ impl Peer {
         Lines::of(self.0.stdout.take().expect("it is piped"))
     }
 
+    /// What it says of what it does; once.
+    pub(crate) fn errors(&mut self) -> std::process::ChildStderr {
+        self.0.stderr.take().expect("it is piped")
+    }
+
     /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<std::process::ExitStatus> {
         self.0.try_wait().expect("it is ours")

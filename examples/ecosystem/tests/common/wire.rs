@@ -26,21 +26,36 @@ static UNAVAILABLE: OnceLock<Option<String>> = OnceLock::new();
 
 /// Runs each test on either link; where a namespace is not permitted, the second half is skipped.
 pub(crate) fn run_on_links(tests: Vec<(&'static str, LinkTest)>) -> ExitCode {
-    // While this process has one thread, as a user namespace demands.
-    let entered = namespace::enter().and_then(|()| namespace::loopback_up());
-    let _ = UNAVAILABLE.set(entered.err().map(|error| error.to_string()));
+    enter_namespace();
     let trials = tests.into_iter().flat_map(|(name, test)| {
         let gateway = move || test(&Wire { tap: None });
-        let tap = move || match UNAVAILABLE.get() {
-            Some(Some(reason)) => skipped(reason),
-            _ => test(&Wire::tap()),
-        };
         [
             Trial::ignorable_test(format!("{name} over the gateway"), gateway),
-            Trial::ignorable_test(format!("{name} over TAP"), tap),
+            on_tap(name, test),
         ]
     });
     run_trials(trials.collect())
+}
+
+/// Runs each test on a TAP device; where a namespace is not permitted, all are skipped.
+pub(crate) fn run_on_tap(tests: Vec<(&'static str, LinkTest)>) -> ExitCode {
+    enter_namespace();
+    let trials = tests.into_iter().map(|(name, test)| on_tap(name, test));
+    run_trials(trials.collect())
+}
+
+/// While this process has one thread, as a user namespace demands.
+fn enter_namespace() {
+    let entered = namespace::enter().and_then(|()| namespace::loopback_up());
+    let _ = UNAVAILABLE.set(entered.err().map(|error| error.to_string()));
+}
+
+fn on_tap(name: &str, test: LinkTest) -> Trial {
+    let run = move || match UNAVAILABLE.get() {
+        Some(Some(reason)) => skipped(reason),
+        _ => test(&Wire::tap()),
+    };
+    Trial::ignorable_test(format!("{name} over TAP"), run)
 }
 
 /// A link for one board.
@@ -65,6 +80,12 @@ impl Wire {
             kernel: [10, 1, network, 1].into(),
         };
         Self { tap: Some(tap) }
+    }
+
+    /// The kernel's interface and its address, of a TAP device.
+    pub(crate) fn kernel(&self) -> (&str, Ipv4Addr) {
+        let tap = self.tap.as_ref().expect("a TAP device");
+        (&tap.name, tap.kernel)
     }
 
     /// Where servers of the host listen, so that the board reaches them.
