@@ -315,13 +315,15 @@ impl Engine {
         let Some(slot) = slot.filter(|slot| slot.used) else {
             return;
         };
-        self.runs.clear(&mut slot.pcb.rcv.runs);
+        if slot.pcb.life == Life::Alive {
+            // It may be on the list of those that have something to send: it has nothing more.
+            slot.pcb.end(Life::Ended, &mut self.runs);
+        }
         slot.pcb.stop_records(&mut self.sends);
         slot.generation = next_generation(slot.generation);
         slot.used = false;
         // The rest stays until the block is taken again, the links beyond that: the lists skip what
         // is not used any more.
-        slot.pcb.snd.queue.clear();
         slot.pcb.rcv.queue.clear();
         self.due.set(self.slots, index, Instant::MAX);
         self.free

@@ -57,9 +57,7 @@ impl Engine {
 
     fn output_one(&mut self, ip: &mut Ip, now: Instant, index: u16) -> Turn {
         let (slots, mut cx) = self.context(now);
-        let slot = slots.get_mut(usize::from(index));
-        // It may have been freed since it was queued.
-        let Some(slot) = slot.filter(|slot| slot.used) else {
+        let Some(slot) = slots.get_mut(usize::from(index)) else {
             return Turn::Done;
         };
         let pcb = &mut slot.pcb;
