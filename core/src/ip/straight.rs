@@ -77,7 +77,8 @@ impl Familiar {
 
     #[inline]
     fn covers(&self, netif: NetifId, headers: &Headers) -> bool {
-        self.front == headers.front
+        // As a number: Arm compares arrays by a call.
+        u128::from_ne_bytes(self.front) == u128::from_ne_bytes(headers.front)
             && self.addresses == headers.addresses
             && self.protocol == headers.protocol
             && self.netif == netif

@@ -243,22 +243,48 @@ impl Chain {
     pub fn slice(&self, off: usize, len: usize) -> Result<Pbuf, NoBufs> {
         let head = self.head.as_ref().ok_or(NoBufs)?;
         let near = self.sliced.get().filter(|place| place.start <= off);
-        let (slice, place) = match near {
+        match near {
             Some(Place { part, start }) => {
                 // SAFETY: `part` is a descriptor that `head` owns (3), `head` is borrowed shared
                 // with `self` for as long as `rest` lives.
                 let rest = unsafe { part.packet() };
-                let (slice, place) = rest.slice_and_place(off - start, len)?;
-                let from_head = |place: Place| Place {
-                    start: place.start + start,
-                    ..place
-                };
-                (slice, place.map(from_head))
+                self.slice_from(&rest, start, off, len)
             }
-            None => head.slice_and_place(off, len)?,
-        };
-        if place.is_some() {
-            self.sliced.set(place);
+            None => self.slice_from(head, 0, off, len),
+        }
+    }
+
+    /// As [`Chain::slice`], from `part` on, which has `start` bytes in front of it.
+    #[inline]
+    fn slice_from(
+        &self,
+        part: &Pbuf,
+        start: usize,
+        off: usize,
+        len: usize,
+    ) -> Result<Pbuf, NoBufs> {
+        let skip = off - start;
+        if len > 0 && skip + len <= part.first_len() {
+            // In the part that the last slice was in: so it mostly is.
+            let view = part.0.view(skip, len).ok_or(NoBufs)?;
+            return Pbuf::from_node(part.0.pool(), view);
+        }
+        self.slice_beyond(part, start, off, len)
+    }
+
+    /// As [`Chain::slice_from`], if it may go on in the parts behind.
+    #[inline(never)]
+    fn slice_beyond(
+        &self,
+        part: &Pbuf,
+        start: usize,
+        off: usize,
+        len: usize,
+    ) -> Result<Pbuf, NoBufs> {
+        let (slice, place) = part.slice_and_place(off - start, len)?;
+        if let Some(place) = place {
+            let start = place.start + start;
+            self.sliced.set(Some(Place { start, ..place }));
         }
         Ok(slice)
     }

@@ -204,8 +204,10 @@ impl Series {
                     0 => None,
                     len => Some(queue.slice(piece.offset, len)?),
                 };
-                let parts = payload.iter().flat_map(Pbuf::parts);
-                let sum = sum_of(parts, head.tx_checksums.tcp);
+                let sum = match &payload {
+                    None => sum_of([], head.tx_checksums.tcp),
+                    Some(payload) => sum_of(payload.parts(), head.tx_checksums.tcp),
+                };
                 let room = header.data_mut().ok_or(Error::NoMemory)?;
                 self.write(room, head, mark, piece, sum)
                     .ok_or(Error::NoMemory)?;
