@@ -161,24 +161,26 @@ impl Headline {
         if Flags(header.flags).without(Flags::PSH) != Flags::ACK {
             return None;
         }
-        let (header_len, timestamps) = match header.offset >> 4 {
-            5 => (HEADER_LEN, None),
-            8 => (
-                HEADER_LEN + Timestamps::ALONE_LEN,
-                Some(Timestamps::alone(options.first_chunk()?)?),
-            ),
-            _ => return None,
-        };
-        Some(Self {
+        let mut line = Self {
             ports: [a, b, c, d],
             seq: SeqNum(header.seq.get()),
             ack: SeqNum(header.ack.get()),
-            // An IPv4 payload always fits 16 bits.
-            len: total.checked_sub(header_len)? as u32,
+            len: 0,
             window: header.window.get(),
-            timestamps,
-            header_len: header_len as u8,
-        })
+            timestamps: None,
+            header_len: HEADER_LEN as u8,
+        };
+        match header.offset >> 4 {
+            5 => {}
+            8 => {
+                line.timestamps = Some(Timestamps::alone(options.first_chunk()?)?);
+                line.header_len += Timestamps::ALONE_LEN as u8;
+            }
+            _ => return None,
+        }
+        // An IPv4 payload always fits 16 bits.
+        line.len = (total as u32).checked_sub(line.header_len.into())?;
+        Some(line)
     }
 }
 
