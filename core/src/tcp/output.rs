@@ -123,46 +123,6 @@ impl Pcb {
         pending
     }
 
-    /// How many more full segments like `plan`, which is to be sent first, may follow it: as many
-    /// as [`Pcb::plan`] would plan.
-    #[inline]
-    pub(crate) fn full_segments(&self, plan: &Plan) -> u32 {
-        if plan.kind != Kind::New || self.snd.unsent() < 2 * plan.len {
-            return 0;
-        }
-        let full = plan.len == self.segment_room()
-            && self.force == Force::No
-            && self.snd.fin == Fin::Open
-            && self.rcv.duplicate.is_none()
-            && self.sends_new_only();
-        // A bare FIN has no bytes.
-        if !full || plan.len == 0 {
-            return 0;
-        }
-        let flight = self.believed_in_flight();
-        let window = self.congestion.cwnd() + self.limited_transmit();
-        let bytes = self
-            .snd
-            .unsent()
-            .min(self.usable())
-            .min(window.saturating_sub(flight));
-        (bytes / plan.len).saturating_sub(1)
-    }
-
-    /// The next of `run` segments like `plan`, which was just sent, if nothing has come between.
-    #[inline]
-    pub(crate) fn plan_like(&self, plan: &Plan, run: &mut u32) -> Option<Plan> {
-        *run = run.checked_sub(1)?;
-        if self.is_paced() || self.record_room() < plan.len {
-            return None;
-        }
-        Some(self.with_push(Plan {
-            seq: self.snd.nxt,
-            flags: Flags::NONE,
-            ..*plan
-        }))
-    }
-
     fn plan_again(&self, from: SeqNum, until: SeqNum) -> Option<Plan> {
         let mss = self.segment_room();
         let offset = from.since(self.snd.una);

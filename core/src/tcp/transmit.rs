@@ -183,7 +183,6 @@ impl Pcb {
         if self.head.is_cut_by_device() {
             return self.burst_to_be_cut(ip, cx, netif, &series, plan);
         }
-        let mut run = self.full_segments(&plan);
         for _ in 0..BURST {
             if !ip.can_transmit(netif) {
                 return Turn::Held;
@@ -192,11 +191,7 @@ impl Pcb {
                 Ok(flags) => self.transmitted(&plan, flags, cx),
                 Err(error) => return self.not_transmitted(&plan, error, cx),
             }
-            let next = match self.plan_like(&plan, &mut run) {
-                Some(next) => Some(next),
-                None => self.plan(),
-            };
-            match next {
+            match self.plan() {
                 Some(next) => plan = next,
                 None => return Turn::Done,
             }

@@ -259,6 +259,48 @@ proptest! {
     }
 }
 
+proptest! {
+    /// A header made for many segments is, in each of them, what one made for it alone would be.
+    #[test]
+    fn a_template_writes_what_fields_do(
+        (src_port, dst_port, window) in (1..=u16::MAX, 1..=u16::MAX, any::<u16>()),
+        (seq, ack, common, own) in any::<(u32, Option<u32>, u8, u8)>(),
+        options in options(),
+        data in prop::collection::vec(any::<u8>(), 0..40),
+        by_device: bool,
+    ) {
+        let (src, dst) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(192, 168, 255, 254));
+        let (common, own) = (Flags(common).without(Flags::ACK), Flags(own).without(Flags::ACK));
+        let (seq, ack) = (SeqNum(seq), ack.map(SeqNum));
+        let alone = Fields { src_port, dst_port, seq, ack, flags: common | own, window };
+        let mut expected = [0; 60];
+        let len = alone.emit(&options, &mut expected).expect("room");
+        let total = (len + data.len()) as u16;
+        if !by_device {
+            let mut sum = Checksum::new();
+            sum.pseudo_header(src, dst, Protocol::TCP, total);
+            sum.add(&expected[..len]);
+            sum.add(&data);
+            set_checksum(&mut expected, sum.finish()).expect("a header");
+        }
+        let mut sum = Checksum::new();
+        sum.pseudo_header(src, dst, Protocol::TCP, 0);
+        sum.add_header(&expected[HEADER_LEN..len]);
+        let template = Fields { seq: SeqNum(0), flags: common, ..alone }.template(len, sum);
+        prop_assert_eq!(template.window(), window);
+        let rest = (!by_device).then(|| {
+            let mut sum = Checksum::new();
+            sum.add(&data);
+            let mut sum = sum.behind();
+            sum.add_u16(total);
+            sum
+        });
+        let mut written = [0xee; HEADER_LEN];
+        template.write(&mut written, seq, own, rest);
+        prop_assert_eq!(&written[..], &expected[..HEADER_LEN]);
+    }
+}
+
 /// A header of the usual kind and what may be odd in it: the offset byte, the flags, the options.
 fn nearly_plain() -> impl Strategy<Value = Vec<u8>> {
     (
