@@ -327,9 +327,12 @@ impl Chain {
             // borrowed exclusively with `self`.
             let node = unsafe { part.node_mut() };
             start += node.len();
+            if start > off {
+                return None; // in the middle of this one
+            }
             part = node.next.as_ref()?.0.address();
         }
-        (start == off).then_some(Place { part, start })
+        Some(Place { part, start })
     }
 
     /// Copies from offset `off` on into `dst`; returns how many bytes there were to copy.

@@ -273,8 +273,13 @@ impl Pbuf {
     /// Appends `tail`, taking it over.
     #[doc(alias = "pbuf_cat")]
     #[doc(alias = "pbuf_chain")]
+    #[inline]
     pub fn cat(&mut self, tail: Self) {
-        self.last_mut().0.next = Some(tail);
+        let last = match self.0.next.is_none() {
+            true => self,
+            false => self.last_mut(),
+        };
+        last.0.next = Some(tail);
     }
 
     /// Whether all bytes may be written: no other pbuf views any of its blocks, and none of it is
