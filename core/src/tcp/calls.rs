@@ -193,15 +193,15 @@ impl Engine {
     ) -> Result<(), WriteError<'d>> {
         let pool = self.tx_pool;
         let most_parts = usize::from(self.config.snd_queuelen);
-        let checked = self.pcb_mut(handle).and_then(|pcb| {
-            pcb.may_write(&data, pool, most_parts)?;
-            Ok(pcb)
+        let checked = current(self.slots, handle).and_then(|slot| {
+            slot.pcb.may_write(&data, pool, most_parts)?;
+            Ok(slot)
         });
-        let pcb = match checked {
-            Ok(pcb) => pcb,
+        let slot = match checked {
+            Ok(slot) => slot,
             Err(error) => return Err(WriteError { error, data }),
         };
-        let queue = &mut pcb.snd.queue;
+        let queue = &mut slot.pcb.snd.queue;
         match data {
             Data::Copy(bytes) => {
                 // All or nothing: the part that does not fit behind the last write is allocated
@@ -239,9 +239,11 @@ impl Engine {
             Data::Pbuf(p) => queue.push(p),
         }
         if more == More::No {
-            pcb.snd.push = Some(pcb.snd.queue_end());
+            slot.pcb.snd.push = Some(slot.pcb.snd.queue_end());
         }
-        self.settle_output(handle.0.slot);
+        if slot.needs_output() {
+            self.output_again(handle.0.slot);
+        }
         Ok(())
     }
 
@@ -260,17 +262,17 @@ impl Engine {
             slots, config, now, ..
         } = self;
         let slot = current(slots, handle)?;
-        let output = slot.needs_output();
         let pcb = &mut slot.pcb;
         let len = u32::try_from(len).unwrap_or(u32::MAX).min(pcb.rcv.unread);
         pcb.rcv.unread -= len;
         pcb.consumed(len, *now, config);
         let mss = pcb.effective_mss();
-        if pcb.is_synchronized() && pcb.rcv.fin == PeerFin::Open && pcb.rcv.update_is_due(mss) {
+        // Mostly it is not; then there is nothing to send, and no timer to set.
+        if pcb.rcv.update_is_due(mss) && pcb.is_synchronized() && pcb.rcv.fin == PeerFin::Open {
             pcb.rcv.acknowledge(AckDue::Now);
-        }
-        if output {
-            self.output_again(handle.0.slot);
+            if slot.needs_output() {
+                self.output_again(handle.0.slot);
+            }
         }
         Ok(())
     }
@@ -443,8 +445,8 @@ impl Pcb {
     fn may_write(&self, data: &Data<'_>, pool: &Pool, most_parts: usize) -> Result<(), Error> {
         self.can_write()?;
         let (len, parts) = match data {
-            Data::Copy(bytes) => (bytes.len(), bytes.len().div_ceil(pool.block_size().max(1))),
-            Data::Static(bytes) => (bytes.len(), bytes.len().div_ceil(usize::from(u16::MAX))),
+            Data::Copy(bytes) => (bytes.len(), pieces(bytes.len(), pool.block_size())),
+            Data::Static(bytes) => (bytes.len(), pieces(bytes.len(), u16::MAX.into())),
             Data::Pbuf(p) => (p.tot_len(), p.clen()),
         };
         let room = usize::try_from(self.snd.room()).unwrap_or(usize::MAX);
@@ -466,5 +468,13 @@ impl Pcb {
             State::CloseWait => self.state = State::LastAck,
             _ => {}
         }
+    }
+}
+
+/// How many pieces of up to `most` bytes `len` bytes are; mostly one, without a division.
+fn pieces(len: usize, most: usize) -> usize {
+    match len <= most {
+        true => usize::from(len > 0),
+        false => len.div_ceil(most.max(1)),
     }
 }
