@@ -51,10 +51,7 @@ impl Engine {
         packet: Pbuf,
     ) -> Result<(), Unforeseen> {
         let pair = Pair::of_received(envelope.src, envelope.dst, head.ports);
-        let found = match self.demux.find_again(pair) {
-            Some(again) => Ok(again),
-            None => self.search(pair),
-        };
+        let found = self.find(pair);
         if let Ok(index) = found
             && let Some(foreseen) = self.foresee(index, head, envelope.tos)
         {
@@ -110,10 +107,7 @@ impl Engine {
         };
         let found = match lookup {
             Lookup::Done(found) => found,
-            Lookup::Open => match self.demux.find_again(segment.pair()) {
-                Some(again) => Ok(again),
-                None => self.connection_between(segment.local, segment.remote),
-            },
+            Lookup::Open => self.find(segment.pair()),
         };
         if is_nonsense(segment) {
             self.stats.malformed += 1;
@@ -135,6 +129,15 @@ impl Engine {
     ) -> Result<u16, u32> {
         let hash = self.secrets.table_hash(local, remote);
         self.demux.find(self.slots, hash, local, remote).ok_or(hash)
+    }
+
+    /// As [`Engine::connection_between`]; the one found last is found at once.
+    #[inline]
+    fn find(&mut self, pair: Pair) -> Result<u16, u32> {
+        match self.demux.find_again(pair) {
+            Some(again) => Ok(again),
+            None => self.search(pair),
+        }
     }
 
     #[inline(never)]

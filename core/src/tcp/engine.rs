@@ -355,11 +355,7 @@ impl Engine {
     }
 
     pub(super) fn pcb_mut(&mut self, pcb: TcpPcb) -> Result<&mut Pcb, Error> {
-        Ok(&mut self.slot_mut(pcb)?.pcb)
-    }
-
-    pub(super) fn slot_mut(&mut self, pcb: TcpPcb) -> Result<&mut PcbSlot, Error> {
-        current(self.slots, pcb)
+        Ok(&mut current(self.slots, pcb)?.pcb)
     }
 
     pub(super) fn at(&self, index: u16) -> Option<&Pcb> {

@@ -3,7 +3,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::num::NonZeroU8;
 
 use crate::error::Error;
-use crate::ip::{ChecksumState, Fragmentation, Head, Ip, Outgoing, Received, Route};
+use crate::ip::{Fragmentation, Head, Ip, Outgoing, Received, Route};
 use crate::pbuf::Pbuf;
 use crate::time::Instant;
 use crate::wire::NoRoom;
@@ -13,6 +13,7 @@ use crate::wire::tcp::{Fields, Flags, HEADER_LEN, Segment, SeqNum, set_checksum}
 use crate::wire::tcp_options::Options;
 
 use super::demux::Pair;
+use super::headline::is_intact;
 
 /// A received segment whose structure and checksum are right.
 #[derive(Debug)]
@@ -43,17 +44,17 @@ pub(crate) enum Unfit {
 impl Arrived {
     /// Parses and verifies the TCP segment in `received`.
     pub(crate) fn parse(received: Received) -> Result<Self, Unfit> {
+        let envelope = received.envelope();
         let Received {
             src,
             dst,
             tos,
-            checksum,
             mut payload,
             ..
         } = received;
         let (first, total) = (payload.data(), payload.tot_len());
         let segment = Segment::parse(first, total).map_err(|_| Unfit::Malformed)?;
-        if checksum == ChecksumState::ToVerify && !is_intact(src, dst, first, &payload, total) {
+        if !is_intact(&envelope, total, first, &payload) {
             return Err(Unfit::Checksum);
         }
         let local = SocketAddrV4::new(dst, segment.dst_port());
@@ -264,19 +265,6 @@ impl Emit<'_> {
             window: self.window,
         }
     }
-}
-
-/// Whether the sum over a received segment is right, the first part of which is `first`.
-#[inline]
-fn is_intact(src: Ipv4Addr, dst: Ipv4Addr, first: &[u8], segment: &Pbuf, len: usize) -> bool {
-    if first.len() < len {
-        return sum(src, dst, segment, len).is_valid();
-    }
-    let mut sum = Checksum::new();
-    // An IPv4 payload always fits 16 bits.
-    sum.pseudo_header(src, dst, Protocol::TCP, len as u16);
-    sum.add(first);
-    sum.is_valid()
 }
 
 /// The sum over pseudo header and segment.

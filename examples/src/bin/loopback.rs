@@ -124,35 +124,55 @@ impl Cost {
     }
 }
 
+/// What a round trip cost; or a megabyte, and of wake-ups a thousand writes.
+struct Each {
+    /// Round trips, or megabytes, a second.
+    rate: f64,
+    switches: f64,
+    wakeups: f64,
+    sections: f64,
+}
+
+impl Each {
+    fn of(work: Work, cost: Cost) -> Self {
+        let (units, wakeup_units) = match work {
+            Work::RoundTrips { count, .. } => (f64::from(count), f64::from(count)),
+            Work::Bulk { bytes, write } => (bytes as f64 / 1e6, bytes as f64 / write as f64 / 1e3),
+        };
+        Self {
+            rate: units / cost.seconds,
+            switches: cost.switches / units,
+            wakeups: cost.wakeups / wakeup_units,
+            sections: cost.sections / units,
+        }
+    }
+}
+
 fn tell(work: Work, cost: Cost) {
+    let each = Each::of(work, cost);
     masked(|| match work {
         Work::RoundTrips { count, len } => {
-            let trips = f64::from(count);
             println!(
                 "{count} round trips of {len} bytes in {:.3} s",
                 cost.seconds
             );
             println!(
                 "{:.0} a second, {:.2} context switches each, {:.2} wake-ups of the tcpip task, {:.1} critical sections",
-                trips / cost.seconds,
-                cost.switches / trips,
-                cost.wakeups / trips,
-                cost.sections / trips
+                each.rate, each.switches, each.wakeups, each.sections
             );
         }
-        Work::Bulk { bytes, write } => {
-            let megabytes = bytes as f64 / 1e6;
-            let thousands = bytes as f64 / write as f64 / 1e3;
-            let rate = megabytes / cost.seconds;
-            println!("{bytes} bytes in {:.3} s: {rate:.1} MB/s", cost.seconds);
+        Work::Bulk { bytes, .. } => {
+            println!(
+                "{bytes} bytes in {:.3} s: {:.1} MB/s",
+                cost.seconds, each.rate
+            );
             println!(
                 "for each MB: {:.0} context switches, {:.0} critical sections",
-                cost.switches / megabytes,
-                cost.sections / megabytes
+                each.switches, each.sections
             );
             println!(
                 "for 1000 writes: {:.1} wake-ups of the tcpip task",
-                cost.wakeups / thousands
+                each.wakeups
             );
         }
     });
@@ -163,28 +183,19 @@ const HEAD: &str = "\
 |---|---|---|---|---|";
 
 fn row(work: Work, cost: Cost) {
+    let Each {
+        rate,
+        switches,
+        wakeups,
+        sections,
+    } = Each::of(work, cost);
     masked(|| match work {
-        Work::RoundTrips { count, len } => {
-            let trips = f64::from(count);
-            println!(
-                "| round trip of {len} bytes | {:.0} a second | {:.2} | {:.2} | {:.1} |",
-                trips / cost.seconds,
-                cost.switches / trips,
-                cost.wakeups / trips,
-                cost.sections / trips
-            );
-        }
-        Work::Bulk { bytes, write } => {
-            let megabytes = bytes as f64 / 1e6;
-            let thousands = bytes as f64 / write as f64 / 1e3;
-            println!(
-                "| writes of {write} bytes | {:.0} MB/s | {:.0} per MB | {:.1} per 1,000 writes | {:.0} per MB |",
-                megabytes / cost.seconds,
-                cost.switches / megabytes,
-                cost.wakeups / thousands,
-                cost.sections / megabytes
-            );
-        }
+        Work::RoundTrips { len, .. } => println!(
+            "| round trip of {len} bytes | {rate:.0} a second | {switches:.2} | {wakeups:.2} | {sections:.1} |"
+        ),
+        Work::Bulk { write, .. } => println!(
+            "| writes of {write} bytes | {rate:.0} MB/s | {switches:.0} per MB | {wakeups:.1} per 1,000 writes | {sections:.0} per MB |"
+        ),
     });
 }
 

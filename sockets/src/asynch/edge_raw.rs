@@ -3,15 +3,14 @@
 use edge_nal::{MacAddr, RawBind, RawReceive, RawSend, RawSplit, Readable};
 use embedded_io_async::ErrorType;
 use gannet_core::packet::{EtherType, Filter};
+use gannet_core::wire::ethernet::{HEADER_LEN, Header};
 use gannet_core::{HwAddr, Medium, NetifId};
 use gannet_netconn::{Error, Net};
 
 use super::PacketSocket;
 use crate::io::IoError;
 
-/// Octets of an Ethernet header: destination, source, type.
-const HEADER: usize = 14;
-/// Where the source is in it.
+/// Where the source is in an Ethernet header.
 const SOURCE: usize = 6;
 
 /// An interface of a stack as the raw traits want it.
@@ -99,7 +98,7 @@ macro_rules! traits {
                 let header = match self.medium {
                     Medium::Ethernet(_) => {
                         frame.copy_to(SOURCE, &mut from);
-                        HEADER
+                        HEADER_LEN
                     }
                     Medium::Ip => 0,
                 };
@@ -112,7 +111,9 @@ macro_rules! traits {
             async fn send(&mut self, addr: MacAddr, data: &[u8]) -> Result<(), IoError> {
                 let sent = match self.medium {
                     Medium::Ethernet(own) => {
-                        let header = header(addr, own);
+                        let mut header = [0; HEADER_LEN];
+                        // It has room for one.
+                        let _ = Header::new(HwAddr(addr), own, EtherType::IPV4).emit(&mut header);
                         self.socket.send_vectored(&[&header, data], self.netif).await
                     }
                     Medium::Ip => self.socket.send(data, self.netif).await,
@@ -138,16 +139,4 @@ impl RawSplit for LinkSocket {
     fn split(&mut self) -> (&Self, &Self) {
         (self, self)
     }
-}
-
-/// RFC 894: the type is that of IPv4.
-fn header(to: MacAddr, HwAddr(from): HwAddr) -> [u8; HEADER] {
-    let EtherType(kind) = EtherType::IPV4;
-    let mut header = [0; HEADER];
-    let fields = to.into_iter().chain(from).chain(kind.to_be_bytes());
-    header
-        .iter_mut()
-        .zip(fields)
-        .for_each(|(octet, is)| *octet = is);
-    header
 }

@@ -3,6 +3,7 @@ use core::net::Ipv4Addr;
 
 use embassy_time::{Duration, Instant, with_deadline};
 use gannet_core::HwAddr;
+use gannet_core::wire::{arp, ethernet};
 use gannet_sockets::asynch::PacketSocket;
 use gannet_sockets::packet::{EtherType, Filter};
 use gannet_sockets::{Error, Net, NetifId};
@@ -14,7 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const AFTER: Duration = Duration::from_secs(2);
 
 /// Octets of a frame with an ARP packet for IPv4 over Ethernet.
-const FRAME: usize = 42;
+const FRAME: usize = ethernet::HEADER_LEN + arp::HEADER_LEN;
 
 /// The host that has `addr` or wants it as well, if one makes itself heard.
 ///
@@ -44,34 +45,29 @@ pub(super) async fn owner(
 }
 
 /// RFC 5227 §2.1.1: who has `addr`? The sender's own is left open, so that nobody learns it.
-fn probe(HwAddr(own): HwAddr, addr: Ipv4Addr) -> [u8; FRAME] {
+fn probe(own: HwAddr, addr: Ipv4Addr) -> [u8; FRAME] {
+    let link = ethernet::Header::new(HwAddr::BROADCAST, own, EtherType::ARP);
+    let who_has = arp::Packet {
+        operation: arp::Operation::Request,
+        sender_hw: own,
+        sender_ip: Ipv4Addr::UNSPECIFIED,
+        target_hw: HwAddr([0; 6]),
+        target_ip: addr,
+    };
     let mut frame = [0; FRAME];
-    for (at, field) in [
-        (0, &[0xff; 6][..]),
-        (6, &own),
-        (12, &[0x08, 0x06]),
-        // Ethernet, IPv4, lengths of their addresses, a request.
-        (14, &[0, 1, 8, 0, 6, 4, 0, 1]),
-        (22, &own),
-        (38, &addr.octets()),
-    ] {
-        if let Some(place) = frame.get_mut(at..at + field.len()) {
-            place.copy_from_slice(field);
-        }
-    }
+    let (header, packet) = frame.split_at_mut(ethernet::HEADER_LEN);
+    // There is room for both.
+    let _ = link.emit(header);
+    let _ = who_has.emit(packet);
     frame
 }
 
 /// Who claims `addr` with this frame: it sends from it, or probes it as well (RFC 5227 §2.1.1).
 fn claims(frame: &[u8], addr: Ipv4Addr) -> Option<HwAddr> {
-    let address = |at| {
-        let octets: [u8; 4] = frame.get(at..at + 4)?.try_into().ok()?;
-        Some(Ipv4Addr::from(octets))
-    };
-    let (sender, target) = (address(28)?, address(38)?);
-    let is_claim = sender == addr || (sender.is_unspecified() && target == addr);
-    let hw = frame.get(22..28)?.try_into().ok()?;
-    is_claim.then_some(HwAddr(hw))
+    let (_, packet) = ethernet::parse(frame).ok()?;
+    let packet = arp::Packet::parse(packet).ok()?;
+    let probes = packet.sender_ip.is_unspecified() && packet.target_ip == addr;
+    (packet.sender_ip == addr || probes).then_some(packet.sender_hw)
 }
 
 #[cfg(test)]

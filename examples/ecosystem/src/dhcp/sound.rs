@@ -2,6 +2,7 @@
 //! message: a board on a network of others must not fall over a malformed packet.
 use edge_nal::{MacAddr, RawReceive, RawSend};
 use embedded_io_async::ErrorType;
+use gannet_core::wire::{ipv4, udp};
 
 /// Where options begin: behind the fields of BOOTP and the cookie (RFC 2131 §2, §3).
 const OPTIONS: usize = 240;
@@ -11,8 +12,6 @@ const END: u8 = 255;
 /// Options with lists of addresses.
 const ROUTERS: u8 = 3;
 const NAME_SERVERS: u8 = 6;
-
-const UDP: u8 = 17;
 
 /// Receives only IPv4 packets with a whole UDP datagram in them, cut to what is theirs.
 ///
@@ -44,19 +43,10 @@ impl<S: RawSend> RawSend for Sound<S> {
 
 /// The length of the IPv4 packet at the begin of `data`, if it carries one whole UDP datagram.
 fn udp_packet(data: &[u8]) -> Option<usize> {
-    let word = |at| {
-        let bytes = data.get(at..at + 2)?.try_into().ok()?;
-        Some(usize::from(u16::from_be_bytes(bytes)))
-    };
-    let first = *data.first()?;
-    let header = usize::from(first & 0x0f) * 4;
-    let total = word(2)?;
-    // RFC 791 §3.1: more fragments, or an offset.
-    let is_whole = word(6)? & 0x3fff == 0;
-    let is_sound = first >> 4 == 4 && header >= 20 && total <= data.len() && is_whole;
-    let len = word(header + 4)?;
-    let fits = len >= 8 && header + len <= total;
-    (is_sound && fits && *data.get(9)? == UDP).then_some(total)
+    let packet = ipv4::Packet::parse(data, data.len()).ok()?;
+    let is_udp = packet.protocol() == ipv4::Protocol::UDP && !packet.is_fragment();
+    let datagram = udp::Datagram::parse(packet.first_payload(), packet.payload_len());
+    (is_udp && datagram.is_ok()).then_some(packet.total_len())
 }
 
 /// Takes padding and malformed lists of addresses out of the options of a DHCP message; the length of
@@ -133,6 +123,7 @@ mod tests {
         packet[0] = 0x45;
         packet[3] = 32;
         packet[9] = 17;
+        packet[23] = 68;
         packet[25] = 12;
         // Behind it is padding of Ethernet's.
         assert_eq!(udp_packet(&packet), Some(32));
